@@ -1,0 +1,55 @@
+//! What the operator API asks of the running process. `run` implements it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+/// State of the process as probes show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Not yet listening.
+    Starting,
+    /// Serving.
+    Ready,
+    /// Told to stop: `/readyz` is 503 while running requests finish.
+    Draining,
+}
+
+/// State of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigState {
+    /// Hash of what is active.
+    pub hash: Arc<str>,
+    /// Why the last reload was refused; `None`: active is what the file says. `/readyz` stays 200 either way.
+    pub stale: Option<String>,
+}
+
+/// What came of a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReloadOutcome {
+    /// Active now.
+    Applied {
+        /// New hash.
+        hash: Arc<str>,
+    },
+    /// Refused whole; every reason with its place.
+    Refused {
+        /// Rendered like `check` does.
+        report: String,
+    },
+}
+
+/// The process behind the operator API.
+#[async_trait]
+pub trait Control: Send + Sync + 'static {
+    /// For `/readyz`.
+    fn readiness(&self) -> Readiness;
+    /// For `/readyz` and `/v1/status`.
+    fn config(&self) -> ConfigState;
+    /// Effective configuration as TOML, secrets as references.
+    fn effective(&self) -> String;
+    /// Compiles the file and swaps it in, or refuses it.
+    async fn reload(&self) -> ReloadOutcome;
+    /// Rebuilds the edge's snapshot after a signing key changed.
+    async fn keys_changed(&self);
+}

@@ -1,0 +1,1 @@
+//! The demo: toy upstream and seeded accounts.

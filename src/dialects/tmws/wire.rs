@@ -1,0 +1,1 @@
+//! Request and response bodies of tmws, and refusals as bodies. Pure.

@@ -1,0 +1,98 @@
+//! What identity answers when it does not do what was asked. Dialects and the operator API render it.
+
+use std::time::Duration;
+
+use crate::pipeline::Toll;
+
+/// One field of a request that is not acceptable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// Field name in the core's words (`password`, `username`, `scopes`).
+    pub field: &'static str,
+    /// Stable kind: `missing`, `too_short`, `too_long`, `invalid`, `weak`, `unknown`.
+    pub kind: &'static str,
+    /// One sentence for the client; repeats nothing secret.
+    pub message: String,
+}
+
+/// Everything that can come instead of success.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum IdentityError {
+    /// Unknown name, wrong password: one answer, one cost.
+    #[error("invalid credentials")]
+    InvalidCredentials,
+    /// The login name is locked.
+    #[error("account is locked")]
+    Locked {
+        /// Until it unlocks by itself.
+        retry_after: Duration,
+    },
+    /// Right password, but the account is disabled.
+    #[error("account is disabled")]
+    Disabled,
+    /// A limit of identity's own is used up.
+    #[error("rate limit exceeded")]
+    Throttled(Toll),
+    /// Refresh token unknown, expired, revoked or already used.
+    #[error("invalid refresh token")]
+    InvalidRefreshToken,
+    /// The access token or key behind this request has ended meanwhile.
+    #[error("credential has ended")]
+    CredentialEnded,
+    /// The current password given for a change is wrong.
+    #[error("current password is incorrect")]
+    WrongCurrentPassword,
+    /// Not allowed; the action as the policy names it.
+    #[error("permission required: {action}")]
+    Forbidden {
+        /// `create`, `update`, …
+        action: &'static str,
+    },
+    /// No such thing, or somebody else's.
+    #[error("not found")]
+    NotFound,
+    /// The name or address is taken.
+    #[error("already exists: {field}")]
+    AlreadyExists {
+        /// `username` or `email`.
+        field: &'static str,
+    },
+    /// The new password does not meet the realm's rule; every reason.
+    #[error("the password is not acceptable")]
+    WeakPassword(Vec<FieldError>),
+    /// Fields that are not acceptable; every one.
+    #[error("invalid request")]
+    Invalid(Vec<FieldError>),
+    /// The hash pool's queue is full.
+    #[error("too many logins at once")]
+    Busy,
+    /// The store cannot be asked. 503, never 401.
+    #[error("the store is unavailable")]
+    Unavailable,
+    /// Our own fault; the log has the cause.
+    #[error("internal error")]
+    Internal,
+}
+
+impl IdentityError {
+    /// Stable reason code for logs and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            IdentityError::InvalidCredentials => "invalid_credentials",
+            IdentityError::Locked { .. } => "account_locked",
+            IdentityError::Disabled => "account_disabled",
+            IdentityError::Throttled(_) => "rate_limited",
+            IdentityError::InvalidRefreshToken => "refresh_token_invalid",
+            IdentityError::CredentialEnded => "credential_ended",
+            IdentityError::WrongCurrentPassword => "current_password_wrong",
+            IdentityError::Forbidden { .. } => "insufficient_scope",
+            IdentityError::NotFound => "not_found",
+            IdentityError::AlreadyExists { .. } => "already_exists",
+            IdentityError::WeakPassword(_) => "weak_password",
+            IdentityError::Invalid(_) => "validation",
+            IdentityError::Busy => "hash_pool_full",
+            IdentityError::Unavailable => "dependency_unavailable",
+            IdentityError::Internal => "internal",
+        }
+    }
+}

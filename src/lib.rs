@@ -1,0 +1,14 @@
+//! Portcullis: an authentication gateway. One binary, two planes; see `docs/architecture.md`.
+#![forbid(unsafe_code)]
+
+pub mod admin;
+pub mod config;
+pub mod demo;
+pub mod dialects;
+pub mod edge;
+pub mod identity;
+pub mod limit;
+pub mod model;
+pub mod pipeline;
+pub mod store;
+pub mod telemetry;

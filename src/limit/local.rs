@@ -1,0 +1,1 @@
+//! The limiter in this process: governor's GCRA over a bounded, sharded table.

@@ -1,0 +1,43 @@
+//! Rate limiting: the counting behind `pipeline::quota`. Knows nothing of HTTP.
+
+pub mod local;
+
+use async_trait::async_trait;
+
+use crate::pipeline::quota::{Charge, Toll};
+
+/// Counts requests. One implementation per backend; today [`local::LocalLimiter`].
+#[async_trait]
+pub trait RateLimiter: Send + Sync + 'static {
+    /// Charges one request to all windows of all `charges`, or to none of them.
+    ///
+    /// `Ok(None)` when there was nothing to charge; `Ok(Some(toll))` shows the tightest window after the charge.
+    async fn check(&self, charges: &[Charge<'_>]) -> Result<Option<Toll>, LimitError>;
+
+    /// The state of the tightest window, charging nothing.
+    async fn peek(&self, charges: &[Charge<'_>]) -> Result<Option<Toll>, LimitError>;
+}
+
+/// Why a check did not pass.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum LimitError {
+    /// A window is used up; the toll says which and until when. Nothing was charged.
+    #[error("limit {:?} is used up", .0.name)]
+    Limited(Toll),
+    /// The backend could not be asked.
+    #[error("the limiter cannot be asked: {0}")]
+    Unavailable(String),
+}
+
+/// Settings of the limiter itself (not of single limits).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Distinct keys tracked at once; beyond it unknown keys share one coarse bucket per limit.
+    pub max_keys: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { max_keys: 1_000_000 }
+    }
+}

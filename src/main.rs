@@ -1,0 +1,4 @@
+//! Arguments to run to exit code, nothing else.
+#![forbid(unsafe_code)]
+
+fn main() {}

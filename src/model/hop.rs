@@ -1,0 +1,64 @@
+//! What the edge tells identity about a request, and what identity tells back, over the private socket.
+//!
+//! Both travel in one header each. Identity believes the context only on that socket (0600, in the data folder); the
+//! edge removes both names from every client request and every response.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{ClientFacts, MountName, Principal};
+
+/// Request header from edge to identity.
+pub const CONTEXT_HEADER: &str = "x-portcullis-context";
+/// Response header from identity to edge.
+pub const VERDICT_HEADER: &str = "x-portcullis-verdict";
+
+/// Edge to identity: which mount was asked, by whom.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HopContext {
+    /// The mount whose endpoint this is.
+    pub mount: MountName,
+    /// Client facts.
+    pub client: ClientFacts,
+    /// The proven caller, on protected endpoints.
+    pub principal: Option<Principal>,
+}
+
+/// Identity to edge: what the access log and the rate headers should say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HopVerdict {
+    /// Stable reason code of a refusal (`invalid_credentials`, `account_locked`, …).
+    pub reason: Option<String>,
+    /// Account the request turned out to be about, for the log.
+    pub subject: Option<String>,
+    /// State of a limit that identity charged.
+    pub toll: Option<HopToll>,
+}
+
+/// A toll in transit; durations in milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HopToll {
+    /// Limit name.
+    pub name: String,
+    /// Requests per window.
+    pub limit: u32,
+    /// Window length.
+    pub window_ms: u64,
+    /// Left.
+    pub remaining: u32,
+    /// Until full.
+    pub reset_ms: u64,
+    /// Until one fits, when refused.
+    pub retry_ms: Option<u64>,
+}
+
+/// Writes a value as one header field.
+pub fn encode<T: Serialize>(value: &T) -> String {
+    // These types have text keys only and no failing serialiser: this cannot fail, and empty decodes to nothing.
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(value).unwrap_or_default())
+}
+
+/// Reads it back; `None` unless it is exactly what [`encode`] wrote.
+pub fn decode<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
+}

@@ -1,0 +1,20 @@
+//! Plain values every room may use: ids, time, secrets, callers. A leaf: it imports no other room,
+//! does no I/O and owns no rule.
+
+pub mod api_key;
+pub mod client;
+pub mod hop;
+pub mod id;
+pub mod principal;
+pub mod random;
+pub mod scope;
+pub mod secret;
+pub mod time;
+
+pub use client::ClientFacts;
+pub use id::{AccountId, KeyId, MountName, RealmName, SessionId, TokenId};
+pub use principal::{AuthMethod, Principal};
+pub use random::{Random, SystemRandom};
+pub use scope::ScopeSet;
+pub use secret::{Digest, SecretString};
+pub use time::{Clock, ManualClock, SystemClock, Timestamp};

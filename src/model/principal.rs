@@ -1,0 +1,63 @@
+//! A proven caller.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::{AccountId, KeyId, MountName, RealmName, ScopeSet, SessionId, Timestamp, TokenId};
+
+/// How the caller was proven. Written to `X-Auth-Method`, logs and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// An access token of one of our mounts.
+    Jwt,
+    /// An `X-API-Key` with a stored secret.
+    ApiKey,
+}
+
+impl AuthMethod {
+    /// The wire and label spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AuthMethod::Jwt => "jwt",
+            AuthMethod::ApiKey => "api_key",
+        }
+    }
+}
+
+/// Who is calling. Built only by the authentication stage, from a verified token or from key evidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Principal {
+    /// The account, `sub` of our tokens.
+    pub subject: AccountId,
+    /// Login name, where the account has one.
+    pub username: Option<Arc<str>>,
+    /// E-mail address, where the account has one.
+    pub email: Option<Arc<str>>,
+    /// The realm that vouches for the account.
+    pub realm: RealmName,
+    /// The mount at which the credential was issued; it is valid on no other.
+    pub mount: MountName,
+    /// Organisation or namespace the account belongs to (`agent_namespace` of tmws).
+    pub tenant: Option<Arc<str>>,
+    /// How the caller was proven.
+    pub method: AuthMethod,
+    /// Role names of the account.
+    pub roles: Vec<Arc<str>>,
+    /// Narrowing of the roles by the credential itself. `None`: the credential narrows nothing (a login token).
+    pub scopes: Option<ScopeSet>,
+    /// The login session, for token callers.
+    pub session: Option<SessionId>,
+    /// `jti`, for token callers.
+    pub token: Option<TokenId>,
+    /// The API key, for key callers.
+    pub key: Option<KeyId>,
+    /// Addresses the key may be used from; empty means anywhere.
+    pub allowed_ips: Vec<IpNet>,
+    /// The key's own limit in requests per hour.
+    pub rate_limit_per_hour: Option<u32>,
+    /// When the credential ends by itself.
+    pub expires_at: Option<Timestamp>,
+}

@@ -1,0 +1,39 @@
+//! The decision core: everything that says yes or no, as ordinary synchronous code over borrowed data.
+//!
+//! No sockets, no clock, no database, no pingora. One request takes this way, each value being the only way to
+//! the next (the async shell that walks it is `edge/admit.rs`):
+//!
+//! ```text
+//! RequestView -> RouteTable::find -> Route -> Authn::extract -> Credential -> establish -> Principal
+//!             -> Authz::authorize -> Permit -> mutate -> HeaderPatch
+//! ```
+//!
+//! A refusal anywhere is a [`Deny`]; how it looks on the wire is the mount's [`Face`].
+
+pub mod authn;
+pub mod authz;
+pub mod carrier;
+pub mod cors;
+pub mod deny;
+pub mod jwt;
+pub mod mount;
+pub mod mutate;
+pub mod path;
+pub mod policy;
+pub mod quota;
+pub mod route;
+pub mod snapshot;
+pub mod view;
+
+pub use authn::{Authn, CredentialKind, KeyEvidence, RevocationView};
+pub use authz::{Authz, Permit};
+pub use carrier::Credential;
+pub use deny::{Deny, Face, Outcome, Reply, ReplyFacts};
+pub use mount::{Mount, RateHeaders};
+pub use mutate::HeaderPatch;
+pub use path::CanonicalPath;
+pub use policy::Policy;
+pub use quota::{Charge, Limit, LimitKey, Per, Toll, Window};
+pub use route::{Route, RouteTable, Target};
+pub use snapshot::Snapshot;
+pub use view::RequestView;

@@ -1,0 +1,38 @@
+//! A mount as the pipeline sees it: one wire contract, at its places, with its token profile.
+
+use std::sync::Arc;
+
+use super::{cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy};
+use crate::model::{MountName, RealmName};
+
+/// When `X-RateLimit-*` and the IETF fields are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateHeaders {
+    /// `X-RateLimit-Limit/-Remaining/-Reset` on every reply (`true`) or on 429 only.
+    pub legacy_always: bool,
+    /// `RateLimit` and `RateLimit-Policy` beside them.
+    pub ietf: bool,
+}
+
+/// One contract in one realm. All its places are one mount to a token; two mounts never share a signing key.
+#[derive(Debug)]
+pub struct Mount {
+    /// Name in the configuration.
+    pub name: MountName,
+    /// Whose accounts; `None` for the plain mount of routes without a contract (no credential is valid there).
+    pub realm: Option<RealmName>,
+    /// Label of the contract: `tmws`, or `problem` for plain routes.
+    pub dialect: &'static str,
+    /// How refusals look.
+    pub face: &'static dyn Face,
+    /// How its access tokens look and which keys verify them.
+    pub tokens: Option<TokenProfile>,
+    /// Prefix of its API keys (`tmws_key_`); `None`: the contract has no keys.
+    pub api_key_prefix: Option<Arc<str>>,
+    /// Who may do what where, for routes that name no rule of their own.
+    pub policy: Arc<Policy>,
+    /// Cross-origin rules.
+    pub cors: Cors,
+    /// Rate-limit headers.
+    pub rate_headers: RateHeaders,
+}

@@ -1,0 +1,75 @@
+//! What changes on a request toward the upstream: spoofable headers off, identity on.
+
+use http::{HeaderName, HeaderValue};
+
+use super::{authz::Permit, view::RequestView};
+
+/// Names of the headers that carry identity to the upstream. Settable; the family is stripped in every spelling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityHeaders {
+    /// Account id.
+    pub subject: HeaderName,
+    /// Login name.
+    pub username: HeaderName,
+    /// Role names, comma separated.
+    pub roles: HeaderName,
+    /// Scope names, blank separated.
+    pub scopes: HeaderName,
+    /// `jwt`, `api_key`.
+    pub method: HeaderName,
+    /// API key id.
+    pub key_id: HeaderName,
+    /// Realm.
+    pub realm: HeaderName,
+    /// Organisation or namespace.
+    pub tenant: HeaderName,
+}
+
+impl Default for IdentityHeaders {
+    fn default() -> Self {
+        Self {
+            subject: HeaderName::from_static("x-auth-subject"),
+            username: HeaderName::from_static("x-auth-username"),
+            roles: HeaderName::from_static("x-auth-roles"),
+            scopes: HeaderName::from_static("x-auth-scopes"),
+            method: HeaderName::from_static("x-auth-method"),
+            key_id: HeaderName::from_static("x-auth-key-id"),
+            realm: HeaderName::from_static("x-auth-realm"),
+            tenant: HeaderName::from_static("x-auth-tenant"),
+        }
+    }
+}
+
+/// What to do to the request before it goes upstream. Applied once, by the edge, after hop-by-hop stripping.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderPatch {
+    /// Names to remove, as they stand in the request (lower case).
+    pub remove: Vec<HeaderName>,
+    /// Fields to set, replacing any of the name.
+    pub set: Vec<(HeaderName, HeaderValue)>,
+    /// Path and query to send.
+    pub path_and_query: String,
+}
+
+/// What the edge knows of the outer hop.
+#[derive(Clone, Copy, Debug)]
+pub struct HopFacts<'a> {
+    /// `http` or `https`, as the client used it.
+    pub scheme: &'a str,
+    /// The `Host` the client used, port included.
+    pub host: &'a str,
+    /// Addresses already in a trusted `X-Forwarded-For`, leftmost first; empty unless the peer is trusted.
+    pub forwarded_for: &'a [std::net::IpAddr],
+}
+
+/// Computes the patch. Needs a [`Permit`]: there is no way to set identity without one.
+pub fn patch(
+    permit: &Permit,
+    view: &RequestView<'_>,
+    prefix_len: usize,
+    names: &IdentityHeaders,
+    hop: &HopFacts<'_>,
+) -> HeaderPatch {
+    let _ = (permit, view, prefix_len, names, hop);
+    unimplemented!()
+}

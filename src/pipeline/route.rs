@@ -1,0 +1,218 @@
+//! Routes, and the table that finds the one route of a request.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderName, HeaderValue, Method};
+
+use super::{Authn, Authz, Limit, Mount, RequestView, deny::Deny};
+
+/// Where a permitted request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A named upstream of the configuration; the edge holds its pool under the same name.
+    Upstream(Arc<str>),
+    /// The identity plane, over the private socket.
+    Identity,
+}
+
+/// Which form of a trailing slash the upstream wants. `/x` and `/x/` match alike whatever this says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum TrailingSlash {
+    /// As the client sent it.
+    #[default]
+    Keep,
+    /// Always with.
+    Add,
+    /// Never (but `/` stays).
+    Strip,
+}
+
+/// Path forms that are refused unless a route opts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct PathAllowances {
+    /// `%2F`.
+    pub encoded_slash: bool,
+    /// `;` and `%3B`.
+    pub semicolon: bool,
+    /// `//` inside the path.
+    pub empty_segment: bool,
+}
+
+/// Deadlines toward the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// TCP or socket connect.
+    pub connect: Duration,
+    /// From the request's end to the response header.
+    pub first_byte: Duration,
+    /// Between two reads or writes of bodies.
+    pub between_bytes: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            first_byte: Duration::from_secs(30),
+            between_bytes: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Headers an operator adds or removes, applied before the gateway's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderRules {
+    /// Removed from the request toward the upstream.
+    pub request_remove: Vec<HeaderName>,
+    /// Set on the request toward the upstream. Identity and forwarding names are refused at load.
+    pub request_set: Vec<(HeaderName, HeaderValue)>,
+    /// Removed from the upstream's response.
+    pub response_remove: Vec<HeaderName>,
+    /// Set on the response.
+    pub response_set: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// One compiled rule: what it matches and everything that follows from a match.
+#[derive(Debug)]
+pub struct Route {
+    /// Name in the configuration, unique; generated routes of a contract are called `mount:METHOD path`.
+    pub name: Arc<str>,
+    /// The mount it belongs to: error shape, tokens, policy, CORS.
+    pub mount: Arc<Mount>,
+    /// Where it goes.
+    pub target: Target,
+    /// Which credentials it takes.
+    pub authn: Authn,
+    /// What the caller must be allowed.
+    pub authz: Authz,
+    /// Limits known before authentication, checked first.
+    pub early_limits: Vec<Arc<Limit>>,
+    /// Limits that need the caller.
+    pub late_limits: Vec<Arc<Limit>>,
+    /// Header rules of the operator.
+    pub headers: HeaderRules,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// Largest request body in bytes.
+    pub body_limit: u64,
+    /// Trailing slash toward the upstream.
+    pub trailing_slash: TrailingSlash,
+    /// Whether `Authorization` and `X-API-Key` go on to the upstream.
+    pub forward_credential: bool,
+    /// Path forms it opts into.
+    pub allows: PathAllowances,
+    /// Marked as streaming: the gap between bytes is an hour.
+    pub streaming: bool,
+}
+
+/// What a route matches, as given to the table's builder. Paths are relative to the mount's prefix.
+#[derive(Clone, Debug)]
+pub struct RouteMatch {
+    /// `/a/b`, `/a/{id}`, `/a/**`; `**` only as the last segment and also matches `/a` itself.
+    pub path: String,
+    /// Methods; empty means any. `GET` includes `HEAD`.
+    pub methods: Vec<Method>,
+    /// Whether the contract owns this path: another method on it is 405 even when a wider route would match.
+    pub owned: bool,
+}
+
+/// One place of a mount: a listener, perhaps hosts, perhaps a prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Listener name.
+    pub listener: Arc<str>,
+    /// Exact host names in lower case, without port; empty means any host.
+    pub hosts: Vec<Arc<str>>,
+    /// Prefix such as `/v2`, without a trailing slash; empty for the root.
+    pub prefix: Arc<str>,
+}
+
+/// A route found for a request.
+#[derive(Debug)]
+pub struct Found<'t> {
+    /// The route.
+    pub route: &'t Arc<Route>,
+    /// Length in bytes of the mount's prefix on the canonical path; what follows is the route's path.
+    pub prefix_len: usize,
+}
+
+/// No route: why, and whose error shape tells it. `mount` is `None` only where nothing listens for this host.
+#[derive(Debug)]
+pub struct Missed<'t> {
+    /// `NoRoute` or `MethodNotAllowed`.
+    pub deny: Deny,
+    /// The default mount of the place.
+    pub mount: Option<&'t Arc<Mount>>,
+    /// For `OPTIONS`: what a preflight may be told, if the path exists. Comma separated methods.
+    pub allow: Option<String>,
+}
+
+/// All routes by listener, host, prefix, method and path. Most specific match wins: a literal segment before a
+/// parameter before `**`; on one path a route that names the method before one that takes any.
+#[derive(Debug, Default)]
+pub struct RouteTable {
+    // filled in by the builder
+}
+
+/// Two routes that match the same requests with equal specificity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteConflict {
+    /// First route's name.
+    pub first: Arc<str>,
+    /// Second route's name.
+    pub second: Arc<str>,
+    /// What both match, in words: `GET /api/v1/tasks on listener "public"`.
+    pub what: String,
+}
+
+/// Collects routes and checks them against each other.
+#[derive(Debug, Default)]
+pub struct RouteTableBuilder {
+    entries: Vec<(Place, RouteMatch, Arc<Route>)>,
+    defaults: Vec<(Place, Arc<Mount>)>,
+}
+
+impl RouteTableBuilder {
+    /// Adds one route at one place.
+    pub fn route(&mut self, place: Place, matches: RouteMatch, route: Arc<Route>) {
+        self.entries.push((place, matches, route));
+    }
+
+    /// Names the mount that renders what no mount claims at this place. The first one given for a place wins.
+    pub fn default_mount(&mut self, place: Place, mount: Arc<Mount>) {
+        self.defaults.push((place, mount));
+    }
+
+    /// Builds the table, or tells every conflict and every path pattern that cannot be read.
+    pub fn build(self) -> Result<RouteTable, Vec<RouteError>> {
+        unimplemented!()
+    }
+}
+
+/// Why a table cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteError {
+    /// Equal specificity.
+    Conflict(RouteConflict),
+    /// A pattern that cannot be read; the route's name and why.
+    Pattern {
+        /// Route name.
+        route: Arc<str>,
+        /// What is wrong with its path.
+        why: String,
+    },
+}
+
+impl RouteTable {
+    /// Finds the route of a request. Pure, no allocation on the way of a hit.
+    pub fn find(&self, listener: &str, view: &RequestView<'_>) -> Result<Found<'_>, Missed<'_>> {
+        let _ = (listener, view);
+        unimplemented!()
+    }
+
+    /// The methods that exist on this request's path, for `Allow` and preflights; empty when none does.
+    pub fn methods_of(&self, listener: &str, view: &RequestView<'_>) -> Vec<Method> {
+        let _ = (listener, view);
+        unimplemented!()
+    }
+}

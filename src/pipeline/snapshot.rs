@@ -1,0 +1,32 @@
+//! The compiled, immutable whole that decides. A reload makes a new one; a request sees one from first to last.
+
+use std::{net::IpAddr, sync::Arc};
+
+use ipnet::IpNet;
+
+use super::{Mount, RouteTable, mutate::IdentityHeaders};
+
+/// Everything a decision needs beside the request and the clock.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// SHA-256 of the effective configuration, hexadecimal; shown in metrics and `/readyz`.
+    pub hash: Arc<str>,
+    /// All routes.
+    pub routes: RouteTable,
+    /// All mounts, in the order of the file.
+    pub mounts: Vec<Arc<Mount>>,
+    /// Names of the identity headers.
+    pub identity_headers: IdentityHeaders,
+    /// Proxies whose `X-Forwarded-*` and `X-Request-ID` are believed. Empty by default.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Renders what belongs to no mount (no place for this host).
+    pub stranger: Arc<Mount>,
+}
+
+impl Snapshot {
+    /// Whether this peer's forwarding headers are believed.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.trusted_proxies.iter().any(|net| net.contains(&peer))
+    }
+}
