@@ -7,6 +7,7 @@
 //! One process owns a store: a lock file next to it says so. Writes go through one connection, one after another
 //! (`BEGIN IMMEDIATE`, synced to disk before they are acknowledged); reads use a small pool beside it.
 
+mod account_changes;
 mod accounts;
 mod audit;
 mod backup;
@@ -99,7 +100,8 @@ impl Store {
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let started = Instant::now();
-        let result = tokio::time::timeout(limit, work).await.unwrap_or(Err(StoreError::Unavailable));
+        let result =
+            tokio::time::timeout(limit, work).await.unwrap_or(Err(StoreError::Unavailable));
         if let Some(hook) = &self.inner.on_call {
             let ok = !result.as_ref().is_err_and(|error| error.is_trouble());
             hook(operation, ok, started.elapsed());
