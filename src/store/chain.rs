@@ -73,14 +73,9 @@ impl Entry {
         put(&mut bytes, Some(&self.seq.to_be_bytes()));
         put(&mut bytes, Some(&self.at.to_be_bytes()));
         put(&mut bytes, Some(self.event.as_bytes()));
-        for field in [
-            &self.realm,
-            &self.mount,
-            &self.account,
-            &self.ip,
-            &self.user_agent,
-            &self.request_id,
-        ] {
+        for field in
+            [&self.realm, &self.mount, &self.account, &self.ip, &self.user_agent, &self.request_id]
+        {
             put(&mut bytes, field.as_ref().map(String::as_bytes));
         }
         put(&mut bytes, Some(self.details.as_bytes()));
@@ -118,7 +113,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Checks the next record.
-    pub(super) fn step(&mut self, entry: &Entry, prev: &[u8], hash: &[u8]) -> Result<(), AuditFault> {
+    pub(super) fn step(
+        &mut self,
+        entry: &Entry,
+        prev: &[u8],
+        hash: &[u8],
+    ) -> Result<(), AuditFault> {
         if entry.seq > self.next {
             return Err(AuditFault::Gap { seq: place(self.next) });
         }
@@ -154,13 +154,14 @@ impl<'a> Walk<'a> {
 
 /// Reads where a node's chain stands; a chain that was never written stands at its genesis.
 pub(super) async fn head(connection: &mut Connection, node: &str) -> Result<Head, StoreError> {
-    let row =
-        sqlx::query("SELECT seq, hash, base_seq, base_hash FROM audit_head WHERE node = $1")
-            .bind(node)
-            .fetch_optional(connection)
-            .await?;
+    let row = sqlx::query("SELECT seq, hash, base_seq, base_hash FROM audit_head WHERE node = $1")
+        .bind(node)
+        .fetch_optional(connection)
+        .await?;
     match row {
-        None => Ok(Head { seq: 0, hash: GENESIS.to_vec(), base_seq: 0, base_hash: GENESIS.to_vec() }),
+        None => {
+            Ok(Head { seq: 0, hash: GENESIS.to_vec(), base_seq: 0, base_hash: GENESIS.to_vec() })
+        }
         Some(row) => Ok(Head {
             seq: rows::get(&row, "seq")?,
             hash: rows::get(&row, "hash")?,

@@ -99,7 +99,8 @@ impl Store {
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let started = Instant::now();
-        let result = tokio::time::timeout(limit, work).await.unwrap_or(Err(StoreError::Unavailable));
+        let result =
+            tokio::time::timeout(limit, work).await.unwrap_or(Err(StoreError::Unavailable));
         if let Some(hook) = &self.inner.on_call {
             let ok = !result.as_ref().is_err_and(|error| error.is_trouble());
             hook(operation, ok, started.elapsed());

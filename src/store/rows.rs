@@ -61,9 +61,7 @@ macro_rules! key_columns {
     };
 }
 
-pub(super) use {
-    account_columns, family_columns, key_columns, refresh_columns, session_columns,
-};
+pub(super) use {account_columns, family_columns, key_columns, refresh_columns, session_columns};
 
 /// Columns of [`account_columns`].
 pub(super) fn account(row: &Row) -> Result<AccountRecord, StoreError> {
@@ -75,7 +73,8 @@ pub(super) fn account(row: &Row) -> Result<AccountRecord, StoreError> {
         email: text("a_email")?,
         password_hash: text("a_password_hash")?.map(Into::into),
         password_changed_at: maybe_time(row, "a_password_changed_at")?,
-        status: AccountStatus::parse(&get::<String>(row, "a_status")?).ok_or(StoreError::Corrupt)?,
+        status: AccountStatus::parse(&get::<String>(row, "a_status")?)
+            .ok_or(StoreError::Corrupt)?,
         roles: json(row, "a_roles")?,
         tenant: text("a_tenant")?,
         full_name: text("a_full_name")?,
@@ -96,7 +95,9 @@ pub(super) fn account(row: &Row) -> Result<AccountRecord, StoreError> {
 pub(super) fn session(row: &Row) -> Result<SessionRecord, StoreError> {
     Ok(SessionRecord {
         id: get::<String>(row, "s_id")?.into(),
-        secret: get::<Option<Vec<u8>>>(row, "s_secret")?.map(|bytes| to_digest(&bytes)).transpose()?,
+        secret: get::<Option<Vec<u8>>>(row, "s_secret")?
+            .map(|bytes| to_digest(&bytes))
+            .transpose()?,
         realm: get::<String>(row, "s_realm")?.into(),
         mount: get::<String>(row, "s_mount")?.into(),
         account: get::<String>(row, "s_account_id")?.into(),
