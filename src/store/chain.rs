@@ -1,5 +1,7 @@
 //! The hash chain of the audit log: how a record is hashed, appended and checked.
 
+use serde_json::Value;
+
 use super::{AuditFault, AuditRecord, Connection, Row, StoreError, rows};
 use crate::model::{Digest, api_key::hex};
 
@@ -84,10 +86,10 @@ impl Entry {
 
     /// Whether this is the event that retention left behind when it removed everything up to `head`'s base.
     pub(super) fn vouches_for(&self, head: &Head) -> bool {
+        let details: Value = serde_json::from_str(&self.details).unwrap_or_default();
         self.event == CHECKPOINT
-            && serde_json::from_str::<serde_json::Value>(&self.details).is_ok_and(|details| {
-                details["through"] == head.base_seq && details["hash"] == hex(&head.base_hash)
-            })
+            && details.get("through").and_then(Value::as_i64) == Some(head.base_seq)
+            && details.get("hash").and_then(Value::as_str) == Some(&hex(&head.base_hash))
     }
 }
 

@@ -7,6 +7,7 @@
 //! One process owns a store: a lock file next to it says so. Writes go through one connection, one after another
 //! (`BEGIN IMMEDIATE`, synced to disk before they are acknowledged); reads use a small pool beside it.
 
+mod account_changes;
 mod accounts;
 mod audit;
 mod backup;

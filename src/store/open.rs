@@ -44,13 +44,15 @@ impl Store {
         make_folder(&folder_of(path))?;
         let lock = StoreLock::take(path).await?;
         make_file(path)?;
-        let writer = pool(path, 1, CACHE_KIB, &options).await?;
+        let writer = pool(1, connect_options(path, CACHE_KIB), &options).await?;
         let node = {
             let mut connection = writer.acquire().await?;
             migrate(&mut connection).await?;
             meta::ensure_node(&mut connection).await?
         };
-        let readers = pool(path, options.readers.max(1), CACHE_KIB / 2, &options).await?;
+        // A wall: whatever strays to the readers cannot write.
+        let reading = connect_options(path, CACHE_KIB / 2).pragma("query_only", "ON");
+        let readers = pool(options.readers.max(1), reading, &options).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 path: path.to_owned(),
@@ -125,11 +127,16 @@ pub(super) fn make_file(path: &Path) -> Result<(), StoreError> {
     sync_folder(&folder_of(path))
 }
 
-fn make_folder(folder: &Path) -> Result<(), StoreError> {
+/// Makes the folder of a store, for the owner only, unless it is there.
+pub(super) fn make_folder(folder: &Path) -> Result<(), StoreError> {
     Ok(DirBuilder::new().recursive(true).mode(0o700).create(folder)?)
 }
 
-async fn pool(path: &Path, size: u32, cache: u32, options: &Options) -> Result<Pool, StoreError> {
+async fn pool(
+    size: u32,
+    connect: SqliteConnectOptions,
+    options: &Options,
+) -> Result<Pool, StoreError> {
     Ok(SqlitePoolOptions::new()
         .max_connections(size)
         .min_connections(1)
@@ -137,6 +144,6 @@ async fn pool(path: &Path, size: u32, cache: u32, options: &Options) -> Result<P
         .max_lifetime(None)
         .idle_timeout(None)
         .test_before_acquire(false)
-        .connect_with(connect_options(path, cache))
+        .connect_with(connect)
         .await?)
 }
