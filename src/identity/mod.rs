@@ -1,7 +1,7 @@
 //! Identity: the control plane's domain services. It issues and ends credentials; it knows no HTTP and no SQL.
 //!
 //! [`Identity`] is the one door. Dialects and the operator API translate to and from it; the edge uses only the narrow
-//! [`Lookup`] and [`RevocationView`](crate::pipeline::RevocationView) faces. Its methods stand with their subject:
+//! [`Lookup`] and [`RevocationView`] faces. Its methods stand with their subject:
 //!
 //! ```text
 //! login  refresh  sessions       what a client is given, and how it ends
@@ -11,7 +11,7 @@
 //! audit                          what happened
 //! ```
 //!
-//! A change goes to the store first, then to the in-memory [`feed`], then it is acknowledged.
+//! A change goes to the store first, then to the in-memory `feed`, then it is acknowledged.
 
 mod accounts;
 mod argon;
