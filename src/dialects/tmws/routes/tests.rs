@@ -432,11 +432,20 @@ async fn me_is_the_user_object_and_nobody_once_the_account_is_gone() {
     assert_eq!(
         names,
         [
-            "agent_namespace", "created_at", "email", "full_name", "id", "is_active",
-            "last_login", "roles", "updated_at", "username",
+            "agent_namespace",
+            "created_at",
+            "email",
+            "full_name",
+            "id",
+            "is_active",
+            "last_login",
+            "roles",
+            "updated_at",
+            "username",
         ]
     );
-    let gone = Principal { subject: "00000000-0000-4000-8000-000000000000".into(), ..caller(&account) };
+    let gone =
+        Principal { subject: "00000000-0000-4000-8000-000000000000".into(), ..caller(&account) };
     let reply = kit.ask(Some(&gone), Method::GET, "/api/v1/auth/me", "").await;
     refused(&reply, 401, "Could not validate credentials");
     assert!(reply.header("www-authenticate").unwrap().starts_with("Bearer"));
