@@ -1,11 +1,6 @@
 //! The doors: token on TCP, file permissions on sockets, context on the private socket.
 
-use std::{
-    net::SocketAddr,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    time::Duration,
-};
+use std::{net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use axum::{
     Router,
