@@ -89,8 +89,7 @@ impl Metrics {
 
         let inner = Inner {
             route: route::Families::register(&make)?,
-            in_flight: make
-                .gauge("portcullis_requests_in_flight", "Requests being served now.")?,
+            in_flight: make.gauge("portcullis_requests_in_flight", "Requests being served now.")?,
             connections: make
                 .gauge("portcullis_connections_open", "Client connections open now.")?,
             token_cache: pair("token"),

@@ -66,7 +66,8 @@ fn gateway_time_is_total_without_upstream() {
     assert_shows(&text, &format!("{} 4", count("request")));
     assert_shows(&text, &format!("{} 4", count("gateway")));
     assert_shows(&text, &format!("{} 2", count("upstream")));
-    let within = "portcullis_gateway_duration_seconds_bucket{mount=\"api\",route=\"tasks\",le=\"0.001\"} 4";
+    let within =
+        "portcullis_gateway_duration_seconds_bucket{mount=\"api\",route=\"tasks\",le=\"0.001\"} 4";
     assert_shows(&text, within);
 }
 
