@@ -19,6 +19,7 @@ pub mod jwt;
 pub mod mount;
 pub mod mutate;
 pub mod path;
+mod pattern;
 pub mod policy;
 pub mod quota;
 pub mod route;
