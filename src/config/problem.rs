@@ -125,10 +125,17 @@ impl Problems {
 /// The known name most like `name`, if one is near enough to be a slip of the fingers.
 pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let folded = name.to_ascii_lowercase();
+    // One slip (two swapped letters count as one) in a short word, two in a longer one, or much alike as a whole.
+    let slips = if folded.len() < 5 { 1 } else { 2 };
+    let likeness = |known: &str| {
+        let known = known.to_ascii_lowercase();
+        let slipped = strsim::damerau_levenshtein(&folded, &known) <= slips;
+        strsim::jaro_winkler(&folded, &known) + f64::from(u8::from(slipped))
+    };
     known
         .into_iter()
-        .map(|known| (strsim::jaro_winkler(&folded, &known.to_ascii_lowercase()), known))
-        .filter(|(likeness, _)| *likeness >= 0.75)
+        .map(|known| (likeness(known), known))
+        .filter(|(likeness, _)| *likeness >= 0.78)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, known)| known)
 }

@@ -64,12 +64,16 @@ impl SecretRef {
                 read_file(&PathBuf::from(dir).join(name), from)?
             }
         };
-        let text = text.strip_suffix('\n').map_or(text.as_str(), |text| {
-            text.strip_suffix('\r').unwrap_or(text)
-        });
+        let text = text
+            .strip_suffix('\n')
+            .map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
         if text.is_empty() {
             let why = "an empty secret protects nothing";
-            return Err(Fault::new(format!("secret {self} is empty"), why, "write a value into it"));
+            return Err(Fault::new(
+                format!("secret {self} is empty"),
+                why,
+                "write a value into it",
+            ));
         }
         Ok(SecretString::from(text))
     }
@@ -104,8 +108,7 @@ impl fmt::Display for SecretRef {
 }
 
 impl Shape for SecretRef {
-    const EXPECTED: &'static str =
-        "a reference: \"file:PATH\", \"env:NAME\" or \"cred:NAME\"";
+    const EXPECTED: &'static str = "a reference: \"file:PATH\", \"env:NAME\" or \"cred:NAME\"";
 
     fn read(node: &Node) -> Result<Self, Fault> {
         // The text may be a secret by mistake: no message repeats it.

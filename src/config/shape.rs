@@ -297,7 +297,12 @@ parsed_text!(
     "an address such as \"127.0.0.1:8000\" or \"[::1]:8000\"",
     "an address is an IP address and a port"
 );
-parsed_text!(HeaderName, "header name", "a header name such as \"x-team\"", "it is no token (RFC 9110)");
+parsed_text!(
+    HeaderName,
+    "header name",
+    "a header name such as \"x-team\"",
+    "it is no token (RFC 9110)"
+);
 
 impl Shape for HeaderValue {
     const EXPECTED: &'static str = "a header value of visible ASCII characters";

@@ -15,6 +15,7 @@ use std::path::Path;
 
 use toml::{Table as Record, Value as Toml};
 
+use self::names::Names;
 pub use self::{
     mount::MountConfig,
     mount::PLAIN,
@@ -22,7 +23,6 @@ pub use self::{
     realm::RealmConfig,
     route::{At, RouteConfig, counts_callers},
 };
-use self::names::Names;
 use super::{
     document::Table,
     problem::{Place, Problems},
@@ -79,12 +79,7 @@ pub(super) struct Context<'a> {
 }
 
 /// Reads the whole tree.
-pub fn read(
-    root: &Table,
-    base: &Path,
-    from: &dyn Surroundings,
-    problems: &Problems,
-) -> Blueprint {
+pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Problems) -> Blueprint {
     let context = Context { base, from, names: Names::scan(root, problems), problems };
     let mut top = Section::new(Some(root), "", Place::START, problems);
     version(&mut top);
@@ -103,10 +98,8 @@ pub fn read(
 /// The one version there is.
 const VERSION: usize = 1;
 
+/// Left out, it is the only one there is.
 fn version(top: &mut Section<'_>) {
-    if !top.has("version") {
-        top.missing("version", "1");
-    }
     top.checked("version", VERSION, |version| {
         if *version == VERSION {
             return Ok(());

@@ -5,11 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jsonwebtoken::Algorithm;
 use toml::{Table as Record, Value as Toml};
 
-use super::{
-    Context, Declared, each,
-    policy,
-    process::secret,
-};
+use super::{Context, Declared, each, policy, process::secret};
 use crate::{
     config::{
         problem::Place as Written,
@@ -23,7 +19,7 @@ use crate::{
 };
 
 /// Name that plain routes use for their mount in logs and metrics.
-pub(in crate::config) const PLAIN: &str = "plain";
+pub const PLAIN: &str = "plain";
 /// Shortest HS256 secret (RFC 7518 section 3.2).
 const SECRET_BYTES: usize = 32;
 
@@ -68,7 +64,8 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Declared
             for place in &mount.places {
                 match defaults_at.iter().find(|(known, _)| overlaps(known, place)) {
                     Some((_, other)) => {
-                        let what = format!("a second default mount on listener \"{}\"", place.listener);
+                        let what =
+                            format!("a second default mount on listener \"{}\"", place.listener);
                         let why = format!("\"{other}\" is the default there already");
                         section.fault("default", Fault::new(what, why, "keep one default = true"));
                     }
@@ -79,9 +76,11 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Declared
         if let Some(secret) = &mount.tokens.secret {
             match secrets.iter().find(|(known, ..)| crate::config::secret::same(known, secret)) {
                 Some((_, other, place)) => {
-                    let what = format!("the same secret as mount \"{other}\" ({})", place.in_words());
+                    let what =
+                        format!("the same secret as mount \"{other}\" ({})", place.in_words());
                     let why = "a token of one mount would verify on the other";
-                    section.fault("secret", Fault::new(what, why, "give each mount its own secret"));
+                    section
+                        .fault("secret", Fault::new(what, why, "give each mount its own secret"));
                 }
                 None => {
                     secrets.push((secret.clone(), name.to_owned(), section.place_of("secret")));
@@ -107,7 +106,7 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
     let defaults = dialect.or_else(|| dialects::ALL.first())?.dialect.defaults();
 
     let tokens = tokens(section, context, defaults.tokens);
-    let api_key_prefix = match section.maybe::<String>("api_key_prefix") {
+    let api_key_prefix: Option<Arc<str>> = match section.maybe::<String>("api_key_prefix") {
         Some(prefix) => Some(prefix.into()),
         None => defaults.api_key_prefix.map(Arc::from),
     };
@@ -321,7 +320,10 @@ fn tokens(section: &mut Section<'_>, context: &Context<'_>, start: TokenSettings
         if algorithm != Algorithm::HS256 {
             let what = format!("a secret for {}", algorithm_name(algorithm));
             let why = "only HS256 signs with a shared secret; other keys are made and kept by the gateway";
-            section.fault("secret", Fault::new(what, why, "remove secret, or write algorithm = \"HS256\""));
+            section.fault(
+                "secret",
+                Fault::new(what, why, "remove secret, or write algorithm = \"HS256\""),
+            );
         }
         if secret.expose_secret().len() < SECRET_BYTES {
             let what = format!("the secret has fewer than {SECRET_BYTES} bytes");
@@ -414,8 +416,7 @@ fn is_origin(text: &str) -> bool {
     let bare = |text: &str| {
         text.parse::<http::uri::Authority>().is_ok_and(|found| !found.as_str().contains('@'))
     };
-    text == "*"
-        || text.strip_prefix("https://").or(text.strip_prefix("http://")).is_some_and(bare)
+    text == "*" || text.strip_prefix("https://").or(text.strip_prefix("http://")).is_some_and(bare)
 }
 
 fn rate_headers(section: &mut Section<'_>, start: RateHeaders) -> RateHeaders {

@@ -62,6 +62,11 @@ pub(super) fn read(mount: &mut Section<'_>, mut policy: Policy) -> Policy {
     let includes = grants(&mut section, "includes");
     replace(&mut policy.includes, includes, |row| row.0.clone());
 
+    // Free keys come in alphabetical order, so the contract's own rows are put into it too: one form for one meaning.
+    policy.resources.iter_mut().for_each(|rule| rule.grants.sort());
+    policy.role_scopes.sort();
+    policy.includes.sort();
+
     section.finish();
     mount.note("policy", Toml::Table(record(&policy)));
     policy
@@ -112,16 +117,14 @@ impl Shape for PathPattern {
             let what = format!("expected a path pattern, found {}", node.value.kind());
             return Err(Fault::new(what, "the value has the wrong type", Self::EXPECTED));
         };
-        if !(text.starts_with('/') || text.starts_with("**/")) {
+        PathPattern::parse(text).map_err(|why| {
             let what = format!("bad path pattern \"{text}\"");
-            let why = "a pattern begins with / or **/";
-            return Err(Fault::new(what, why, format!("write {}", Self::EXPECTED)));
-        }
-        Ok(PathPattern(text.as_str().into()))
+            Fault::new(what, why, format!("write {}", Self::EXPECTED))
+        })
     }
 
     fn write(&self) -> Toml {
-        Toml::String(self.0.to_string())
+        Toml::String(self.as_str().to_owned())
     }
 }
 

@@ -29,9 +29,9 @@ use crate::{
 /// Longest path a Unix socket can have, with its final zero byte (`sockaddr_un`).
 const SOCKET_PATH: usize = 107;
 /// The sockets in the data folder.
-pub(in crate::config) const OPERATOR_SOCKET: &str = "operator.sock";
+pub const OPERATOR_SOCKET: &str = "operator.sock";
 /// Between edge and identity.
-pub(in crate::config) const IDENTITY_SOCKET: &str = "identity.sock";
+pub const IDENTITY_SOCKET: &str = "identity.sock";
 
 /// Settings of the process.
 #[derive(Debug)]

@@ -3,11 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use http::Method;
-use toml::{Table as Record, Value as Toml};
+use toml::Value as Toml;
 
 use super::{
-    Context, Declared,
-    each,
+    Context, Declared, each,
     mount::{MountConfig, hosts, known_limits, listener, odd_path},
     process::Process,
     realm::RealmConfig,
@@ -101,7 +100,9 @@ fn one(
 ) -> Option<RouteConfig> {
     let at = at(section, around.context);
     let mount = match &at {
-        Some(At::Mount(name)) => mounts.iter().map(|found| &found.is).find(|m| *m.name.as_str() == **name),
+        Some(At::Mount(name)) => {
+            mounts.iter().map(|found| &found.is).find(|m| *m.name.as_str() == **name)
+        }
         _ => None,
     };
     let plain = matches!(at, Some(At::Plain(_)));
@@ -190,6 +191,8 @@ fn matches(section: &mut Section<'_>) -> Option<RouteMatch> {
         let what = format!("bad path \"{path}\"");
         let fix = "write a path such as \"/a/b\", \"/a/{id}\" or \"/a/**\"";
         inner.fault("path", Fault::new(what, why, fix));
+        inner.finish();
+        return None;
     }
     section.note("match", Toml::Table(inner.finish()));
     Some(RouteMatch { path: path?, methods, owned: false })
@@ -265,7 +268,7 @@ fn limits(
 }
 
 /// Whether a limit counts something only an authenticated request has.
-pub(in crate::config) fn counts_callers(limit: &Limit) -> bool {
+pub fn counts_callers(limit: &Limit) -> bool {
     limit.per.iter().any(|per| matches!(per, Per::Key | Per::User | Per::Tenant))
 }
 
@@ -337,5 +340,5 @@ fn one_of<T: Copy + Default>(
 }
 
 /// How credential kinds are written.
-pub(in crate::config) const KINDS: [(&str, CredentialKind); 2] =
+const KINDS: [(&str, CredentialKind); 2] =
     [("jwt", CredentialKind::Jwt), ("api_key", CredentialKind::ApiKey)];

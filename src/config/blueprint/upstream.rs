@@ -59,7 +59,11 @@ fn health(section: &mut Section<'_>) -> Option<HealthCheck> {
         if *span >= Duration::from_millis(100) {
             return Ok(());
         }
-        Err(Fault::new("too short", "checks would be a load of their own", "write \"100ms\" or more"))
+        Err(Fault::new(
+            "too short",
+            "checks would be a load of their own",
+            "write \"100ms\" or more",
+        ))
     };
     let check = HealthCheck {
         path,
@@ -86,7 +90,8 @@ fn ejection(section: &mut Section<'_>) -> Ejection {
 }
 
 impl Shape for Backend {
-    const EXPECTED: &'static str = "a backend such as \"http://127.0.0.1:9000\" or \"unix:/run/app.sock\"";
+    const EXPECTED: &'static str =
+        "a backend such as \"http://127.0.0.1:9000\" or \"unix:/run/app.sock\"";
 
     fn read(node: &Node) -> Result<Self, Fault> {
         let Value::Text(text) = &node.value else {
@@ -109,10 +114,11 @@ impl Shape for Backend {
         let Some(rest) = text.strip_prefix("http://") else {
             return Err(bad("a backend begins with http:// or unix:"));
         };
-        let authority: http::uri::Authority =
-            rest.strip_suffix('/').unwrap_or(rest).parse().map_err(|_| {
-                bad("behind http:// stand a host and a port, and no path")
-            })?;
+        let authority: http::uri::Authority = rest
+            .strip_suffix('/')
+            .unwrap_or(rest)
+            .parse()
+            .map_err(|_| bad("behind http:// stand a host and a port, and no path"))?;
         if authority.as_str().contains('@') {
             return Err(bad("credentials do not belong into the address"));
         }

@@ -131,11 +131,16 @@ fn rule(section: &mut Section<'_>, mount: Option<&MountConfig>, around: &Around<
     let mut inner = section.inner("authz");
     let mut scopes = Vec::new();
     let mut record = Record::new();
-    for (method, node) in inner.free_keys("scopes") {
+    let written = inner.free_keys("scopes");
+    let asks_for_scopes = !written.is_empty();
+    for (method, node) in written {
         let Some(scope) = scope(&inner, node, mount) else { continue };
         let parsed = match method {
             "*" => None,
-            name => match Method::read(&Node { value: Value::Text(name.into()), place: node.place.clone() }) {
+            name => match Method::read(&Node {
+                value: Value::Text(name.into()),
+                place: node.place.clone(),
+            }) {
                 Ok(method) => Some(method),
                 Err(fault) => {
                     inner.fault("scopes", fault);
@@ -168,7 +173,7 @@ fn rule(section: &mut Section<'_>, mount: Option<&MountConfig>, around: &Around<
         let (place, key) = (inner.place_of("match"), inner.key("match"));
         inner.problems.unknown(&place, key, "match", &word, ["all", "any"], "remove the key");
     }
-    if scopes.is_empty() && roles.is_empty() {
+    if !asks_for_scopes && roles.is_empty() {
         let why = "it would ask for nothing";
         let fix = "name scopes or roles, or write authz = \"authenticated\"";
         inner.problems.say(&inner.place, inner.path.clone(), "an empty authz", why, fix);
