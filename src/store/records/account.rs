@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::model::{AccountId, RealmName, SecretString, SessionId, Timestamp};
+use crate::model::{AccountId, Digest, RealmName, SecretString, SessionId, Timestamp};
 
 /// Whether an account may log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +143,8 @@ pub struct PasswordChange {
     pub expected_version: Option<i64>,
     /// Sessions to end with it; `None` ends none.
     pub end: Option<super::Spare>,
+    /// Failure counts to clear: digests of the account's folded names.
+    pub clear_failures: Vec<Digest>,
     /// Now.
     pub now: Timestamp,
 }
