@@ -18,7 +18,7 @@ use super::{HashSettings, IdentityError};
 use crate::model::{Random, SecretString, secret::ExposeSecret};
 
 /// Longest password looked at in a login. Longer ones are wrong, at the usual price.
-const LONGEST_LOGIN: usize = 1024;
+pub(super) const LONGEST_LOGIN: usize = 1024;
 /// Bytes of salt (requirement 26).
 const SALT_BYTES: usize = 16;
 /// What bcrypt reads of a password; the rest it ignores.

@@ -99,11 +99,6 @@ pub(super) fn text_fault(field: &'static str, text: &str) -> Option<FieldError> 
     None
 }
 
-/// How names and addresses are compared: case does not count.
-pub(super) fn folded(name: &str) -> String {
-    name.to_lowercase()
-}
-
 fn is_label(label: &str) -> bool {
     !label.is_empty()
         && label.len() <= 63

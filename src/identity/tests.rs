@@ -1,0 +1,1 @@
+//! Tests of the facade over a real store in a temporary folder.
