@@ -11,3 +11,6 @@ pub use replies::{
     Created, CurrentKey, Deleted, Health, KeyList, Message, Rotated, Tokens, User, tokens,
 };
 pub use requests::{ChangePassword, CreateKey, CreateUser, LogIn, LogOut, Refresh, RotateKey};
+
+#[cfg(test)]
+mod tests;
