@@ -89,8 +89,7 @@ impl<K: Eq + Hash> Ended<K> {
     }
 
     fn holds(&self, id: &K) -> bool {
-        self.len() > 0
-            && self.until.read().unwrap_or_else(PoisonError::into_inner).contains_key(id)
+        self.len() > 0 && self.until.read().unwrap_or_else(PoisonError::into_inner).contains_key(id)
     }
 
     fn prune(&self, now: Timestamp) {

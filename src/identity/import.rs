@@ -293,7 +293,8 @@ mod tests {
 
     #[test]
     fn a_name_given_twice_in_any_case_is_refused_the_second_time() {
-        let line = |name: &str| format!("{{\"username\":\"{name}\",\"password_hash\":\"{HASH}\"}}\n");
+        let line =
+            |name: &str| format!("{{\"username\":\"{name}\",\"password_hash\":\"{HASH}\"}}\n");
         let (good, refused) = read(&realm(), &(line("Ada") + &line("ada")));
         assert_eq!(good.len(), 1);
         assert_eq!(refused[0].line, 2);

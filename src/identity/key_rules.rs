@@ -157,7 +157,9 @@ mod tests {
     use super::*;
     use crate::identity::test_kit;
 
-    fn asked(change: impl FnOnce(&mut NewKey)) -> Result<AskedKey, Vec<(&'static str, &'static str)>> {
+    fn asked(
+        change: impl FnOnce(&mut NewKey),
+    ) -> Result<AskedKey, Vec<(&'static str, &'static str)>> {
         let mut new = test_kit::new_key(&["READ"]);
         change(&mut new);
         match acceptable(&test_kit::mount("api", "main"), new) {

@@ -83,7 +83,9 @@ impl Inner {
             return Ok(());
         }
         match self.limiter.peek(&charges).await {
-            Ok(Some(toll)) if toll.retry_after.is_some() || toll.remaining == 0 => Err(IdentityError::Throttled(toll)),
+            Ok(Some(toll)) if toll.retry_after.is_some() || toll.remaining == 0 => {
+                Err(IdentityError::Throttled(toll))
+            }
             Ok(_) => Ok(()),
             Err(error) => Err(refusal(error)),
         }

@@ -53,7 +53,10 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
 pub use error::{FieldError, IdentityError};
-pub use settings::Settings;
+pub use settings::{
+    HashSettings, Lockout, LoginThrottle, MountSettings, PasswordRule, RealmRules, RealmSettings,
+    Settings, TokenSettings,
+};
 pub use types::*;
 
 use crate::{

@@ -141,15 +141,11 @@ impl Inner {
     ) -> Result<(SigningKeyRecord, FreshKey), IdentityError> {
         let algorithm = settings.tokens.algorithm;
         let random = self.random.clone();
-        let making =
-            tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, &*random));
+        let making = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, &*random));
         let fresh = making.await.map_err(|_| IdentityError::Internal)??;
         let kid = fresh.key.kid().to_string();
-        let sealed = self.keyring.seal(
-            &purpose(&settings.name, &kid),
-            &fresh.private,
-            &*self.random,
-        )?;
+        let sealed =
+            self.keyring.seal(&purpose(&settings.name, &kid), &fresh.private, &*self.random)?;
         let record = SigningKeyRecord {
             mount: settings.name.clone(),
             kid,

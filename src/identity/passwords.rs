@@ -45,6 +45,7 @@ impl Identity {
             hash: hash.into(),
             expected_version: Some(record.version),
             end: Some(Spare::Nothing),
+            clear_failures: Vec::new(),
             now,
         };
         let told = accounts::about(EventKind::PasswordChange, &record, by, now);
@@ -83,6 +84,7 @@ impl Identity {
             hash: hash.into(),
             expected_version: None,
             end: Some(Spare::Nothing),
+            clear_failures: vec![Counted::new(realm, id.as_str(), Some(&record), by).digest()],
             now,
         };
         let told = accounts::about(EventKind::PasswordChange, &record, by, now);

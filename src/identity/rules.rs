@@ -66,8 +66,9 @@ pub(super) fn username_fault(name: &str) -> Option<FieldError> {
 
 /// What is wrong with an e-mail address. Only mail that arrives proves one; this keeps out what cannot be one.
 pub(super) fn email_fault(address: &str) -> Option<FieldError> {
-    let fault =
-        |kind, message: &str| Some(FieldError { field: "email", kind, message: message.to_owned() });
+    let fault = |kind, message: &str| {
+        Some(FieldError { field: "email", kind, message: message.to_owned() })
+    };
     if address.len() > LONGEST_EMAIL {
         return fault("too_long", "E-mail address is too long");
     }

@@ -22,8 +22,7 @@ impl State {
     /// Sorts settings by name.
     pub(super) fn new(settings: Settings, pool: Arc<HashPool>) -> Self {
         let realms = settings.realms.into_iter().map(|realm| (realm.name, Arc::new(realm.rules)));
-        let mounts =
-            settings.mounts.into_iter().map(|mount| (mount.name.clone(), Arc::new(mount)));
+        let mounts = settings.mounts.into_iter().map(|mount| (mount.name.clone(), Arc::new(mount)));
         Self { realms: realms.collect(), mounts: mounts.collect(), pool }
     }
 

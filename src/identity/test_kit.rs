@@ -44,7 +44,7 @@ pub(super) fn rules() -> RealmRules {
             symbols: "!-".into(),
             forbidden: vec!["password".into()],
         },
-        lockout: Some(settings::Lockout { failures: 5, duration: MINUTE * 30 }),
+        lockout: Some(Lockout { failures: 5, duration: MINUTE * 30 }),
         throttle: LoginThrottle {
             per_address_and_name: vec![Window { limit: 10, per: MINUTE }],
             per_address: vec![Window { limit: 100, per: MINUTE }],
@@ -145,11 +145,7 @@ impl Kit {
         self.identity.create_account(&realm(), new, &Actor::operator()).await.unwrap()
     }
 
-    pub(super) async fn login(
-        &self,
-        name: &str,
-        password: &str,
-    ) -> Result<Granted, IdentityError> {
+    pub(super) async fn login(&self, name: &str, password: &str) -> Result<Granted, IdentityError> {
         self.login_from("192.0.2.1", name, password).await
     }
 

@@ -12,8 +12,6 @@ pub(super) struct Minted {
     pub(super) text: SecretString,
     /// Seconds it lives.
     pub(super) expires_in: u64,
-    /// Its end.
-    pub(super) expires_at: Timestamp,
 }
 
 #[derive(Serialize)]
@@ -78,7 +76,7 @@ pub(super) fn mint(
     let signature = key.sign(text.as_bytes())?;
     text.push('.');
     text.push_str(&signature);
-    Ok(Minted { text: text.into(), expires_in, expires_at: Timestamp::from_secs(exp) })
+    Ok(Minted { text: text.into(), expires_in })
 }
 
 fn algorithm_name(key: &SigningKey) -> &'static str {
@@ -177,7 +175,6 @@ mod tests {
             });
             assert_eq!(seen.claims, wanted);
             assert_eq!(token.expires_in, 3600);
-            assert_eq!(token.expires_at, Timestamp::from_secs(1_700_003_600));
         }
     }
 }

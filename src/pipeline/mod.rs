@@ -15,6 +15,8 @@ pub mod authz;
 pub mod carrier;
 pub mod cors;
 pub mod deny;
+#[cfg(test)]
+mod fixture;
 pub mod jwt;
 pub mod mount;
 pub mod mutate;

@@ -63,4 +63,4 @@ pub struct Policy {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,4 +1,5 @@
-//! The outer form of a token: three parts of strict base64url and a header we understand wholly (RFC 7515).
+//! The outer form of a token: three parts of strict base64url (no padding, no loose trailing bits) and a header we
+//! understand wholly (RFC 7515).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
@@ -13,7 +14,7 @@ const MAX_KID_BYTES: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Form<'a> {
     signing_input: &'a str,
-    payload: &'a str,
+    payload: Vec<u8>,
     signature: &'a str,
     algorithm: String,
     kid: Option<String>,
@@ -30,8 +31,10 @@ impl<'a> Form<'a> {
         if payload.contains('.') || payload.is_empty() || signature.is_empty() {
             return None;
         }
+        // The signature is decoded again where it is verified; here only its form is checked, before any other work.
         URL_SAFE_NO_PAD.decode(signature).ok()?;
-        let header = read_object(header)?;
+        let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
+        let header = json::object(&URL_SAFE_NO_PAD.decode(header).ok()?)?;
         let Some(Value::String(algorithm)) = header.get("alg") else { return None };
         // Every one of these would change what the token means or whose key is used.
         let odd = ["crit", "b64", "jku", "x5u", "x5c", "jwk", "enc", "zip", "cty"];
@@ -66,22 +69,26 @@ impl<'a> Form<'a> {
 
     /// The claims as a strict JSON object; to be asked for after the signature only.
     pub fn claims(&self) -> Option<Map<String, Value>> {
-        read_object(self.payload)
+        json::object(&self.payload)
     }
 }
 
-/// The `alg` spelling of an algorithm we sign with; `None` for all others, which then verify nothing.
+/// The `alg` spelling of an algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1); `None` for one we do not know,
+/// which then verifies nothing.
 pub fn algorithm_name(algorithm: Algorithm) -> Option<&'static str> {
     match algorithm {
         Algorithm::HS256 => Some("HS256"),
+        Algorithm::HS384 => Some("HS384"),
+        Algorithm::HS512 => Some("HS512"),
         Algorithm::RS256 => Some("RS256"),
+        Algorithm::RS384 => Some("RS384"),
+        Algorithm::RS512 => Some("RS512"),
+        Algorithm::PS256 => Some("PS256"),
+        Algorithm::PS384 => Some("PS384"),
+        Algorithm::PS512 => Some("PS512"),
         Algorithm::ES256 => Some("ES256"),
+        Algorithm::ES384 => Some("ES384"),
         Algorithm::EdDSA => Some("EdDSA"),
         _ => None,
     }
-}
-
-/// Strict base64url (no padding, no loose trailing bits), then a strict JSON object.
-fn read_object(part: &str) -> Option<Map<String, Value>> {
-    json::object(&URL_SAFE_NO_PAD.decode(part).ok()?)
 }

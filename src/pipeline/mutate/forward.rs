@@ -30,8 +30,8 @@ pub(super) fn set(
             IpAddr::V6(v6) => write!(formal, "{separator}for=\"[{v6}]\""),
         };
     }
-    let host = hop.host;
-    if is_quotable(host) {
+    let host = if is_quotable(hop.host) { hop.host } else { "" };
+    if !host.is_empty() {
         let _ = write!(formal, ";host=\"{host}\"");
     }
     let _ = write!(formal, ";proto={}", hop.scheme);
@@ -42,7 +42,7 @@ pub(super) fn set(
         (FORWARDED_HOST, host),
         (http::header::FORWARDED, &formal),
     ] {
-        if let Ok(value) = HeaderValue::from_str(text) {
+        if let (false, Ok(value)) = (text.is_empty(), HeaderValue::from_str(text)) {
             out.push((name, value));
         }
     }

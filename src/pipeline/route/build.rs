@@ -6,7 +6,7 @@ use http::Method;
 
 use super::{
     Place, Route, RouteMatch,
-    table::{Listener, Prefixed, RouteTable},
+    table::{Prefixed, RouteTable},
     tree::Tree,
 };
 use crate::pipeline::{CanonicalPath, Mount, pattern::Pattern};
@@ -59,8 +59,8 @@ impl RouteTableBuilder {
         let mut table = RouteTable::default();
         let mut errors = Vec::new();
         for (place, mount) in &self.defaults {
-            for (_, prefixed) in table.at(place) {
-                prefixed.default.get_or_insert_with(|| mount.clone());
+            for host in hosts(place) {
+                table.at(place, host).default.get_or_insert_with(|| mount.clone());
             }
         }
         for (place, matches, route) in &self.entries {
@@ -89,7 +89,8 @@ impl RouteTable {
         route: &Arc<Route>,
         errors: &mut Vec<RouteError>,
     ) {
-        for (host, prefixed) in self.at(place) {
+        for host in hosts(place) {
+            let prefixed = self.at(place, host);
             prefixed.default.get_or_insert_with(|| route.mount.clone());
             let clashes = prefixed.tree.insert(pattern, &matches.methods, matches.owned, route);
             for (method, other) in clashes {
@@ -102,34 +103,33 @@ impl RouteTable {
                     errors.push(RouteError::Conflict(RouteConflict {
                         first: other.name.clone(),
                         second: route.name.clone(),
-                        what: describe(method.as_ref(), place, &matches.path, host.as_deref()),
+                        what: describe(
+                            method.as_ref(),
+                            place,
+                            &matches.path,
+                            host.map(|host| &**host),
+                        ),
                     }));
                 }
             }
         }
     }
 
-    /// Every prefix entry a place stands for, one per host, made where missing.
-    fn at(&mut self, place: &Place) -> Vec<(Option<Arc<str>>, &mut Prefixed)> {
-        let known = self.listeners.iter().position(|(name, _)| *name == place.listener);
-        let at = known.unwrap_or(self.listeners.len());
-        if known.is_none() {
-            self.listeners.push((place.listener.clone(), Listener::default()));
-        }
-        let Some((_, listener)) = self.listeners.get_mut(at) else { return Vec::new() };
-        if place.hosts.is_empty() {
-            return vec![(None, entry(&mut listener.any_host, &place.prefix))];
-        }
-        for host in &place.hosts {
-            entry(listener.hosts.entry(host.clone()).or_default(), &place.prefix);
-        }
-        listener
-            .hosts
-            .iter_mut()
-            .filter(|(host, _)| place.hosts.contains(host))
-            .map(|(host, list)| (Some(host.clone()), entry(list, &place.prefix)))
-            .collect()
+    /// The entry of a place for one of its hosts, made if it is missing.
+    fn at(&mut self, place: &Place, host: Option<&Arc<str>>) -> &mut Prefixed {
+        let listener = self.listeners.entry(place.listener.clone()).or_default();
+        let list = match host {
+            Some(host) => listener.hosts.entry(host.clone()).or_default(),
+            None => &mut listener.any_host,
+        };
+        entry(list, &place.prefix)
     }
+}
+
+/// The hosts of a place; `None` alone stands for any.
+fn hosts(place: &Place) -> impl Iterator<Item = Option<&Arc<str>>> {
+    let any = place.hosts.is_empty().then_some(None);
+    any.into_iter().chain(place.hosts.iter().map(Some))
 }
 
 /// The entry of this prefix, kept longest first.

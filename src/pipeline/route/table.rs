@@ -14,7 +14,7 @@ use crate::pipeline::{
 /// parameter before `**`; on one path a route that names the method before one that takes any.
 #[derive(Debug, Default)]
 pub struct RouteTable {
-    pub(super) listeners: Vec<(Arc<str>, Listener)>,
+    pub(super) listeners: HashMap<Arc<str>, Listener>,
 }
 
 /// What one listener serves.
@@ -68,7 +68,7 @@ impl RouteTable {
 
     /// The longest prefix wins, even where it has no route and a shorter one would have.
     fn place(&self, listener: &str, view: &RequestView<'_>) -> Option<&Prefixed> {
-        let (_, listener) = self.listeners.iter().find(|(name, _)| **name == *listener)?;
+        let listener = self.listeners.get(listener)?;
         let places = listener.hosts.get(&*view.host).unwrap_or(&listener.any_host);
         places.iter().find(|place| is_below(view.path.as_str(), &place.prefix))
     }
