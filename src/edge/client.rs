@@ -28,8 +28,6 @@ const MAX_HOPS: usize = 32;
 #[derive(Debug)]
 pub(super) struct Caller {
     pub(super) facts: ClientFacts,
-    /// The trusted part of `X-Forwarded-For`, leftmost first, beginning with the client; empty from an untrusted peer.
-    pub(super) forwarded_for: Vec<IpAddr>,
     /// `https` only where a trusted peer says so.
     pub(super) scheme: &'static str,
     /// `X-Forwarded-Host` of a trusted peer.
@@ -46,17 +44,15 @@ impl Caller {
     ) -> Self {
         let peer = peer.to_canonical();
         let trusted = !snapshot.trusted_proxies.is_empty() && snapshot.trusts(peer);
-        let forwarded_for =
-            if trusted { walk(snapshot, &addresses(headers)) } else { Vec::new() };
+        let behind = trusted.then(|| walk(snapshot, &addresses(headers))).flatten();
         let kept_id = trusted.then(|| kept_request_id(headers)).flatten();
         let facts = ClientFacts {
-            address: forwarded_for.first().copied().unwrap_or(peer),
+            address: behind.unwrap_or(peer),
             request_id: kept_id.map_or_else(|| ids.next(), str::to_owned),
             user_agent: user_agent(headers),
         };
         Self {
             facts,
-            forwarded_for,
             scheme: if trusted && says_https(headers) { "https" } else { "http" },
             forwarded_host: trusted.then(|| text(headers, &FORWARDED_HOST)).flatten(),
         }
@@ -64,18 +60,17 @@ impl Caller {
 }
 
 /// Walks the chain from the right past trusted hops; the first untrusted one is the client.
-fn walk(snapshot: &Snapshot, chain: &[Option<IpAddr>]) -> Vec<IpAddr> {
-    let mut seen = Vec::new();
+fn walk(snapshot: &Snapshot, chain: &[Option<IpAddr>]) -> Option<IpAddr> {
+    let mut client = None;
     for hop in chain.iter().rev().take(MAX_HOPS) {
         // What cannot be read cannot be believed, and neither can anything further left.
         let Some(address) = *hop else { break };
-        seen.push(address);
+        client = Some(address);
         if !snapshot.trusts(address) {
             break;
         }
     }
-    seen.reverse();
-    seen
+    client
 }
 
 fn addresses(headers: &HeaderMap) -> Vec<Option<IpAddr>> {

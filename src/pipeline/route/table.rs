@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use http::Method;
 
-use super::{Found, Missed, PathAllowances, tree::Tree};
+use super::{Found, Missed, PathAllowances, Route, tree::Tree};
 use crate::pipeline::{
     CanonicalPath, Mount, RequestView,
     deny::{Deny, Malformed},
@@ -51,6 +51,25 @@ impl RouteTable {
             return Err(Missed { deny, mount: Some(&route.mount), allow: None });
         }
         Ok(Found { route, prefix_len })
+    }
+
+    /// Whether a route of this path names the method itself, rather than taking any.
+    pub fn names(&self, listener: &str, view: &RequestView<'_>, method: &Method) -> bool {
+        self.place(listener, view)
+            .is_some_and(|place| place.tree.names(view.path.behind(place.prefix.len()), method))
+    }
+
+    /// Every route once, in no particular order, for companions built from the table.
+    pub fn routes(&self) -> Vec<&Arc<Route>> {
+        let mut found = Vec::new();
+        for (_, listener) in &self.listeners {
+            for place in listener.hosts.values().chain([&listener.any_host]).flatten() {
+                place.tree.routes(&mut found);
+            }
+        }
+        found.sort_by_key(|route| Arc::as_ptr(route));
+        found.dedup_by_key(|route| Arc::as_ptr(route));
+        found
     }
 
     /// The methods that exist on this request's path, for `Allow` and preflights; empty when none does.

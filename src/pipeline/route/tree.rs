@@ -93,9 +93,32 @@ impl Tree {
         found.sort_by_key(|method| place(method).unwrap_or(COMMON.len()));
         found
     }
+
+    /// Whether a leaf of this path names the method itself.
+    pub(super) fn names(&self, path: &str, method: &Method) -> bool {
+        let mut named = false;
+        walk(&self.root, trimmed(path), &mut |leaf| {
+            named |= leaf.named.iter().any(|(own, _)| own == method);
+            if named || leaf.owned.is_some() { Step::Stop } else { Step::Miss }
+        });
+        named
+    }
+
+    /// Adds every route; one that stands in several places comes several times.
+    pub(super) fn routes<'t>(&'t self, found: &mut Vec<&'t Arc<Route>>) {
+        self.root.routes(found);
+    }
 }
 
 impl Node {
+    fn routes<'t>(&'t self, found: &mut Vec<&'t Arc<Route>>) {
+        for leaf in [&self.here, &self.below] {
+            found.extend(leaf.named.iter().map(|(_, route)| route).chain(&leaf.any));
+        }
+        let literals = self.literals.iter().map(|(_, node)| node);
+        literals.chain(self.parameter.as_deref()).for_each(|node| node.routes(found));
+    }
+
     fn literal_or_insert(&mut self, text: &str) -> &mut Node {
         let at = self.literals.partition_point(|(own, _)| **own < *text);
         if self.literals.get(at).is_none_or(|(own, _)| **own != *text) {

@@ -180,7 +180,7 @@ impl Write for Escaped<'_> {
 /// Escapes what JSON demands, and DEL and the C1 controls too: a log is often read in a terminal.
 fn push_escaped(line: &mut String, text: &str) {
     let needs = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\' | 0x7f | 0xc2);
-    if !text.as_bytes().iter().any(|byte| needs(byte)) {
+    if !text.as_bytes().iter().any(needs) {
         line.push_str(text);
         return;
     }
