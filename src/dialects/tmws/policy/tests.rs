@@ -97,7 +97,8 @@ fn an_unknown_role_or_no_role_reaches_nothing() {
 fn scopes_reach_exactly_what_the_table_says() {
     let tasks = "/api/v1/tasks";
     // Held by SUPER_ADMIN, so that the scope alone decides.
-    let rows: &[(&str, &[(Method, &str, bool)])] = &[
+    type Row<'a> = (&'a str, &'a [(Method, &'a str, bool)]);
+    let rows: &[Row<'_>] = &[
         (
             "FULL",
             &[

@@ -23,7 +23,12 @@ pub(super) async fn create(
     Sent(CreateKey(new)): Sent<CreateKey>,
 ) -> Result<Answer, Refusal> {
     let caller = hop.caller()?;
-    let new = app.identity.create_key(&app.mount, &caller.subject, new, &hop.actor()).await?;
+    let made = app.identity.create_key(&app.mount, &caller.subject, new, &hop.actor()).await;
+    let new = made.map_err(|error| match error {
+        // The only thing looked up is the caller's own account.
+        IdentityError::NotFound => Refusal::nobody(),
+        other => Refusal::from(other),
+    })?;
     Ok(Answer::created(&Created::from(&new)))
 }
 

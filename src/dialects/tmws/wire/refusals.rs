@@ -26,10 +26,10 @@ pub struct Refusal {
     error: Cow<'static, str>,
     reason: &'static str,
     challenge: Option<&'static str>,
-    allow: Option<String>,
+    allow: Option<Box<str>>,
     retry_after: Option<Duration>,
-    details: Option<Vec<Detail>>,
-    toll: Option<Toll>,
+    details: Option<Box<[Detail]>>,
+    toll: Option<Box<Toll>>,
 }
 
 #[derive(Serialize)]
@@ -70,7 +70,7 @@ impl Refusal {
     /// 422: fields that do not fit.
     pub fn invalid(details: Vec<Detail>) -> Self {
         let error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Validation Error", "validation");
-        Self { details: Some(details), ..error }
+        Self { details: Some(details.into()), ..error }
     }
 
     /// 415: the body is declared as something other than JSON.
@@ -92,7 +92,7 @@ impl Refusal {
     pub fn on_password_change(error: &IdentityError) -> Self {
         match error {
             IdentityError::WeakPassword(faults) => Self {
-                details: Some(details(faults)),
+                details: Some(details(faults).into()),
                 ..Self::new(StatusCode::BAD_REQUEST, weak_text(faults), error.reason())
             },
             other => Self::from(other),
@@ -111,7 +111,7 @@ impl Refusal {
 
     /// The limit that refused, for the rate headers.
     pub fn toll(&self) -> Option<&Toll> {
-        self.toll.as_ref()
+        self.toll.as_deref()
     }
 
     /// Writes it down.
@@ -181,11 +181,13 @@ impl From<&Deny> for Refusal {
             challenge: deny.challenge(),
             retry_after: deny.retry_after(),
             allow: match deny {
-                Deny::MethodNotAllowed { allow } if !allow.is_empty() => Some(allow.clone()),
+                Deny::MethodNotAllowed { allow } if !allow.is_empty() => {
+                    Some(allow.as_str().into())
+                }
                 _ => None,
             },
             toll: match deny {
-                Deny::RateLimited(toll) => Some(toll.clone()),
+                Deny::RateLimited(toll) => Some(Box::new(toll.clone())),
                 _ => None,
             },
             ..Self::new(deny.status(), error, deny.reason())
