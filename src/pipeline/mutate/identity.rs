@@ -1,5 +1,7 @@
 //! The proven caller as header fields toward an upstream.
 
+use std::borrow::Cow;
+
 use http::{HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -17,33 +19,32 @@ pub(super) fn set(
     names: &IdentityHeaders,
     who: &Principal,
 ) {
-    let mut add = |name: &HeaderName, text: &str, escaped: &'static AsciiSet| {
-        let text: String = utf8_percent_encode(text, escaped).collect();
-        push(out, name, text);
+    out.push((names.method.clone(), HeaderValue::from_static(who.method.as_str())));
+    let mut add = |name: &HeaderName, text: &str| {
+        push(out, name, &Cow::from(utf8_percent_encode(text, TEXT)));
     };
-    add(&names.subject, who.subject.as_str(), TEXT);
-    add(&names.method, who.method.as_str(), TEXT);
-    add(&names.realm, who.realm.as_str(), TEXT);
+    add(&names.subject, who.subject.as_str());
+    add(&names.realm, who.realm.as_str());
     if let Some(username) = &who.username {
-        add(&names.username, username, TEXT);
+        add(&names.username, username);
     }
     if let Some(tenant) = &who.tenant {
-        add(&names.tenant, tenant, TEXT);
+        add(&names.tenant, tenant);
     }
     if let Some(key) = &who.key {
-        add(&names.key_id, key.as_str(), TEXT);
+        add(&names.key_id, key.as_str());
     }
     if !who.roles.is_empty() {
-        push(out, &names.roles, joined(who.roles.iter().map(|role| &**role), ","));
+        push(out, &names.roles, &joined(who.roles.iter().map(|role| &**role), ","));
     }
     if let Some(scopes) = who.scopes.as_ref().filter(|scopes| !scopes.is_empty()) {
-        push(out, &names.scopes, joined(scopes.iter(), " "));
+        push(out, &names.scopes, &joined(scopes.iter(), " "));
     }
 }
 
-fn push(out: &mut Vec<(HeaderName, HeaderValue)>, name: &HeaderName, text: String) {
+fn push(out: &mut Vec<(HeaderName, HeaderValue)>, name: &HeaderName, text: &str) {
     // Only visible ASCII and separators are left, so this always makes a value; a fact lost would be safe all the same.
-    if let Ok(value) = HeaderValue::try_from(text) {
+    if let Ok(value) = HeaderValue::from_str(text) {
         out.push((name.clone(), value));
     }
 }

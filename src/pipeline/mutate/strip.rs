@@ -26,7 +26,10 @@ impl Rule<'_> {
         is_reserved(&folded)
             || (!self.keep && matches!(&*folded, "authorization" | "x-api-key"))
             || self.headers.request_remove.contains(name)
-            || self.names.all().iter().any(|own| fold(own.as_str()) == folded)
+            || self.names.all().iter().any(|own| {
+                let own = own.as_str();
+                own.len() == folded.len() && fold(own) == folded
+            })
     }
 }
 

@@ -39,11 +39,11 @@ impl Policy {
 
     /// The resource a path belongs to: the one with the most specific pattern, of equals the first.
     pub fn resource(&self, path: &str) -> Option<&ResourceRule> {
-        let mut best: Option<(Vec<u8>, &ResourceRule)> = None;
+        let mut best: Option<(&[u8], &ResourceRule)> = None;
         for resource in &self.resources {
             for pattern in resource.paths.iter().filter(|pattern| pattern.matches(path)) {
                 let rank = pattern.specificity();
-                if best.as_ref().is_none_or(|(known, _)| rank > *known) {
+                if best.is_none_or(|(known, _)| rank > known) {
                     best = Some((rank, resource));
                 }
             }
@@ -52,7 +52,10 @@ impl Policy {
     }
 
     /// Whether one of these scopes includes `wanted` (whole words, any case), directly or over [`Policy::includes`].
-    pub fn covers<'a>(&self, scopes: impl Iterator<Item = &'a str>, wanted: &str) -> bool {
+    pub fn covers<'a>(&self, scopes: impl Iterator<Item = &'a str> + Clone, wanted: &str) -> bool {
+        if scopes.clone().any(|scope| scope.eq_ignore_ascii_case(wanted)) {
+            return true;
+        }
         let mut open: Vec<&str> = scopes.collect();
         let mut seen: Vec<&str> = Vec::new();
         while let Some(scope) = open.pop() {

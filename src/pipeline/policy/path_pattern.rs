@@ -9,6 +9,7 @@ use crate::pipeline::pattern::{Pattern, Segment, segments};
 pub struct PathPattern {
     text: Arc<str>,
     kind: Kind,
+    rank: Box<[u8]>,
 }
 
 #[derive(Clone, Debug)]
@@ -26,7 +27,8 @@ impl PathPattern {
             Some(last) => Kind::Last(last_segment(last)?),
             None => Kind::Rooted(Pattern::parse(text)?),
         };
-        Ok(Self { text: text.into(), kind })
+        let rank = kind.rank().into();
+        Ok(Self { text: text.into(), kind, rank })
     }
 
     /// The pattern as written.
@@ -44,8 +46,14 @@ impl PathPattern {
 
     /// How closely the pattern says what it means; of two that fit one path, the greater is the more specific.
     /// Segment by segment: the end of the path before a literal, a parameter, a last segment anywhere, `**`.
-    pub(super) fn specificity(&self) -> Vec<u8> {
-        let Kind::Rooted(pattern) = &self.kind else { return vec![1] };
+    pub(super) fn specificity(&self) -> &[u8] {
+        &self.rank
+    }
+}
+
+impl Kind {
+    fn rank(&self) -> Vec<u8> {
+        let Kind::Rooted(pattern) = self else { return vec![1] };
         let mut ranks: Vec<u8> = pattern
             .segments
             .iter()
