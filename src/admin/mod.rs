@@ -18,8 +18,8 @@ pub mod shared;
 mod tests;
 
 pub use contract::contract_router;
-pub use in_process::InProcess;
 pub use control::{ConfigState, Control, Readiness, ReloadOutcome};
+pub use in_process::InProcess;
 pub use listen::{BindError, Listeners};
 pub use operator::{Parts, operator_router};
 pub use settings::Settings;

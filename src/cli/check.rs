@@ -34,14 +34,20 @@ pub(super) fn check(at: &ConfigArgs, output: OutputArg) -> Result<(), Failure> {
 fn told(config: &Config) -> Result<(), Failure> {
     let findings = config.findings();
     show::line(&format!("{}: no errors", config.file.display()))?;
-    show::line(&format!("\npublic routes ({}): anyone may call these", findings.public_routes.len()))?;
+    show::line(&format!(
+        "\npublic routes ({}): anyone may call these",
+        findings.public_routes.len()
+    ))?;
     for route in &findings.public_routes {
         show::line(&format!("    {}  at {}", route.route, route.at.join("; ")))?;
     }
     let count = findings.relaxations.len();
     show::line(&format!("\nrelaxations ({count}): settings weaker than the strict value"))?;
     for found in &findings.relaxations {
-        show::line(&format!("    {} {}: {} (strict: {})", found.id, found.key, found.what, found.strict))?;
+        show::line(&format!(
+            "    {} {}: {} (strict: {})",
+            found.id, found.key, found.what, found.strict
+        ))?;
     }
     Ok(())
 }

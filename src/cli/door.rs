@@ -44,9 +44,8 @@ impl Door {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         if let Some(socket) = &at.socket {
             let way = runtime.block_on(knock(socket))?.map(Way::Socket);
-            let none = || {
-                Failure::Unreachable(format!("no gateway answers at {}", socket.display()))
-            };
+            let none =
+                || Failure::Unreachable(format!("no gateway answers at {}", socket.display()));
             return Ok(Self { way: way.ok_or_else(none)?, runtime });
         }
         let config = read(at)?;
@@ -66,7 +65,12 @@ impl Door {
     }
 
     /// One call. A refusal comes as the failure to print.
-    pub(super) fn call(&self, method: Method, path: &str, body: Content) -> Result<Vec<u8>, Failure> {
+    pub(super) fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Content,
+    ) -> Result<Vec<u8>, Failure> {
         let (status, text) = self.runtime.block_on(async {
             match &self.way {
                 Way::Socket(client) => over_socket(client, method, path, body).await,
@@ -82,8 +86,9 @@ impl Door {
     /// One call that is answered in JSON.
     pub(super) fn json(&self, method: Method, path: &str, body: Content) -> Result<Value, Failure> {
         let text = self.call(method, path, body)?;
-        serde_json::from_slice(&text)
-            .map_err(|error| Failure::Failed(format!("the gateway's answer cannot be read: {error}")))
+        serde_json::from_slice(&text).map_err(|error| {
+            Failure::Failed(format!("the gateway's answer cannot be read: {error}"))
+        })
     }
 }
 
@@ -97,7 +102,8 @@ impl Drop for Door {
 
 /// The configuration that says where the data folder is.
 pub(super) fn read(at: &GatewayArgs) -> Result<Config, Failure> {
-    config::load(&at.config, &at.set, &Machine).map_err(|report| Failure::Failed(report.to_string()))
+    config::load(&at.config, &at.set, &Machine)
+        .map_err(|report| Failure::Failed(report.to_string()))
 }
 
 /// The store's file.
@@ -158,7 +164,8 @@ async fn over_socket(
         Content::Json(value) => request.json(&value),
         Content::Lines(text) => request.header(header::CONTENT_TYPE, LINES).body(text),
     };
-    let failed = |error: reqwest::Error| Failure::Failed(format!("the gateway did not answer: {error}"));
+    let failed =
+        |error: reqwest::Error| Failure::Failed(format!("the gateway did not answer: {error}"));
     let response = request.send().await.map_err(failed)?;
     let status = response.status();
     Ok((status, response.bytes().await.map_err(failed)?.to_vec()))

@@ -79,8 +79,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::Serve { config } => Ok(run::serve(config.config, config.set)?),
         Command::Check { config, output } => check::check(&config, output),
         Command::Demo { dir, output, port_offset, set } => {
-            let options =
-                demo::Options { dir, json: output.is_json(), port_offset, sets: set };
+            let options = demo::Options { dir, json: output.is_json(), port_offset, sets: set };
             Ok(demo::run(options)?)
         }
         Command::User { command, at } => accounts::run(command, &at),

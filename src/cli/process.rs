@@ -24,7 +24,9 @@ pub(super) fn store(command: StoreCommand, at: &GatewayArgs) -> Result<(), Failu
             let body = Content::Json(json!({ "path": path }));
             Door::open(at)?.json(Method::POST, "/v1/store/backup", body)?;
             show::line(&format!("store copied to {}", path.display()))?;
-            show::line("keep the master key with it, at another place: the backup cannot be read without it")
+            show::line(
+                "keep the master key with it, at another place: the backup cannot be read without it",
+            )
         }
         StoreCommand::Restore { file } => restore(&file, at),
     }

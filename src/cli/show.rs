@@ -19,11 +19,19 @@ pub(super) fn json(value: &Value) -> Result<(), Failure> {
 
 /// Prints rows of JSON objects as a table. A column is a heading and the key it shows.
 pub(super) fn table(rows: &[Value], columns: &[(&str, &str)]) -> Result<(), Failure> {
-    let cells: Vec<Vec<String>> = std::iter::once(columns.iter().map(|(head, _)| (*head).to_owned()).collect())
-        .chain(rows.iter().map(|row| columns.iter().map(|(_, key)| cell(row.get(*key))).collect()))
-        .collect();
+    let cells: Vec<Vec<String>> =
+        std::iter::once(columns.iter().map(|(head, _)| (*head).to_owned()).collect())
+            .chain(
+                rows.iter().map(|row| columns.iter().map(|(_, key)| cell(row.get(*key))).collect()),
+            )
+            .collect();
     let width = |at: usize| {
-        cells.iter().filter_map(|row: &Vec<String>| row.get(at)).map(|c| c.chars().count()).max().unwrap_or(0)
+        cells
+            .iter()
+            .filter_map(|row: &Vec<String>| row.get(at))
+            .map(|c| c.chars().count())
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     let mut out = String::new();
@@ -40,7 +48,9 @@ fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".into(),
         // Control characters of stored names must not reach the terminal.
-        Some(Value::String(text)) => text.chars().map(|c| if c.is_control() { '?' } else { c }).collect(),
+        Some(Value::String(text)) => {
+            text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+        }
         Some(Value::Array(items)) if items.is_empty() => "-".into(),
         Some(Value::Array(items)) => {
             items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(",")

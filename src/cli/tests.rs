@@ -38,7 +38,8 @@ fn defaults_are_those_of_the_documentation() {
     let parsed = Arguments::parse_from(["portcullis", "serve"]);
     let Command::Serve { config } = parsed.command else { panic!() };
     assert_eq!(config.config.to_str(), Some("conf/portcullis.toml"));
-    let parsed = Arguments::parse_from(["portcullis", "demo", "--port-offset", "20000", "--output", "json"]);
+    let parsed =
+        Arguments::parse_from(["portcullis", "demo", "--port-offset", "20000", "--output", "json"]);
     let Command::Demo { port_offset, output, dir, .. } = parsed.command else { panic!() };
     assert_eq!((port_offset, output.is_json(), dir), (20000, true, None));
 }

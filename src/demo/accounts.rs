@@ -4,9 +4,7 @@ use serde::Serialize;
 
 use crate::{
     config::Config,
-    identity::{
-        Actor, Identity, IdentityError, NewAccount, NewKey, PasswordPolicy,
-    },
+    identity::{Actor, Identity, IdentityError, NewAccount, NewKey, PasswordPolicy},
     model::{AccountId, MountName, RealmName, secret::ExposeSecret},
     run::RunError,
 };

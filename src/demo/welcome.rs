@@ -1,6 +1,9 @@
 //! What the demo tells: a welcome for people, or one line of JSON for programs.
 
-use std::{net::SocketAddr, path::{Path, PathBuf}};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use serde_json::json;
 
@@ -33,11 +36,14 @@ impl Facts {
         let config = gateway.active();
         let boot = config.boot();
         let mount = config.blueprint.mounts.iter().find(|mount| mount.is.name.as_str() == MOUNT);
-        let mount = mount.ok_or_else(|| RunError::Demo(format!("there is no mount \"{MOUNT}\"")))?;
+        let mount =
+            mount.ok_or_else(|| RunError::Demo(format!("there is no mount \"{MOUNT}\"")))?;
         let place = mount.is.places.first();
-        let listener = boot.edge.listeners.iter().find(|listener| {
-            place.is_none_or(|place| place.listener == listener.name)
-        });
+        let listener = boot
+            .edge
+            .listeners
+            .iter()
+            .find(|listener| place.is_none_or(|place| place.listener == listener.name));
         let address = listener.map(|listener| listener.address);
         let address = address.ok_or_else(|| RunError::Demo("no listener".into()))?;
         let prefix = place.map_or("", |place| &*place.prefix);
@@ -85,7 +91,10 @@ impl Facts {
         line("gateway", public);
         line("upstream", &format!("http://{} (the toy behind it)", self.upstream));
         if let Some(operator) = self.operator {
-            line("operator", &format!("http://{operator} (token in {}/operator.token)", self.dir.display()));
+            line(
+                "operator",
+                &format!("http://{operator} (token in {}/operator.token)", self.dir.display()),
+            );
         }
         line("config", &self.config.display().to_string());
         line("key", &format!("{} (READ, WRITE)", keys.key));

@@ -12,10 +12,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use async_trait::async_trait;
 use tokio::sync::{Mutex, watch};
 
-use super::{
-    Opened, RunError,
-    open::set_mounts,
-};
+use super::{Opened, RunError, open::set_mounts};
 use crate::{
     admin::{self, ConfigState, Control, Readiness, ReloadOutcome, Shared},
     config::{self, Config, Machine, Report, reload::first_line},
@@ -53,8 +50,7 @@ impl Gateway {
         let compiled = config.compile(&|mount: &MountName| identity.verification_keys(mount))?;
         let access_log = Arc::new(AtomicBool::new(compiled.log.access_log));
         let metrics = &opened.metrics;
-        let live =
-            Live::build(Arc::new(compiled.snapshot), &compiled.upstreams, None, metrics);
+        let live = Live::build(Arc::new(compiled.snapshot), &compiled.upstreams, None, metrics);
         let parts = edge::Parts {
             limiter: opened.limiter.clone(),
             lookup: identity.lookup(),
@@ -183,9 +179,10 @@ impl Gateway {
     /// Takes a checked configuration over, or says why not; then nothing has changed.
     async fn apply(&self, next: Config) -> Result<(), String> {
         let identity = &self.opened.identity;
-        identity.reconfigure(next.identity()).await.map_err(|error| {
-            format!("identity does not take the configuration over: {error}")
-        })?;
+        identity
+            .reconfigure(next.identity())
+            .await
+            .map_err(|error| format!("identity does not take the configuration over: {error}"))?;
         let compiled = next
             .compile(&|mount: &MountName| identity.verification_keys(mount))
             .map_err(|report| report.to_string())?;
@@ -259,7 +256,9 @@ impl Control for Gateway {
         let keys = |mount: &MountName| identity.verification_keys(mount);
         match self.active().compile(&keys) {
             Ok(compiled) => self.swap(compiled),
-            Err(report) => tracing::error!(event = "keys_not_taken_over", reason = %first_line(&report)),
+            Err(report) => {
+                tracing::error!(event = "keys_not_taken_over", reason = %first_line(&report))
+            }
         }
     }
 }

@@ -88,7 +88,9 @@ pub enum RunError {
     )]
     RealStore(PathBuf),
     /// Identity cannot start.
-    #[error("identity cannot start: {0}. If the master key was replaced, list the old one behind the new one")]
+    #[error(
+        "identity cannot start: {0}. If the master key was replaced, list the old one behind the new one"
+    )]
     Identity(#[source] IdentityError),
     /// The internal plane cannot listen.
     #[error("internal plane: {0}")]
@@ -249,8 +251,12 @@ async fn announce(
 /// The address under which a wildcard listener answers on this machine.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
+            address.set_ip(Ipv4Addr::LOCALHOST.into())
+        }
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            address.set_ip(Ipv6Addr::LOCALHOST.into())
+        }
         _ => {}
     }
     address

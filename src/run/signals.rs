@@ -14,10 +14,7 @@ use crate::admin::{Control, Readiness};
 const CUT_SHORT: i32 = 143;
 
 /// Installs the handlers; from here on no signal kills the process by default.
-pub(super) fn watch(
-    gateway: &Arc<Gateway>,
-    stop: watch::Sender<bool>,
-) -> Result<(), RunError> {
+pub(super) fn watch(gateway: &Arc<Gateway>, stop: watch::Sender<bool>) -> Result<(), RunError> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

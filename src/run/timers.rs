@@ -1,11 +1,6 @@
 //! What is done from time to time. A failure is logged and tried again at the next turn.
 
-use std::{
-    os::unix::fs::MetadataExt,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
 
