@@ -83,7 +83,8 @@ pub(super) async fn admit(
         Err(deny) => {
             if deny.status() == http::StatusCode::UNAUTHORIZED || deny == Deny::AddressNotAllowed {
                 let limits = &place.anonymous_limits;
-                charge(edge, trail, &quota::charges(limits, route, None, view.client.address)).await?;
+                charge(edge, trail, &quota::charges(limits, route, None, view.client.address))
+                    .await?;
             }
             return Err(deny);
         }

@@ -24,15 +24,15 @@ pub(super) async fn first_discovery(shared: &Shared) {
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut discovered = Instant::now();
     loop {
-        let swapped =
-            tokio::time::timeout(TICK, shared.swapped.notified()).await.is_ok();
+        let swapped = tokio::time::timeout(TICK, shared.swapped.notified()).await.is_ok();
         let live = shared.live();
         if swapped || discovered.elapsed() >= DISCOVERY {
             discover(&live).await;
             discovered = Instant::now();
         }
         let mut checks = JoinSet::new();
-        for pool in live.pools().iter().cloned() {
+        for pool in live.pools() {
+            let pool = Arc::clone(pool);
             checks.spawn(async move {
                 pool.check().await;
                 pool.publish();
@@ -46,7 +46,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 async fn discover(live: &Live) {
     let mut running = JoinSet::new();
-    for pool in live.pools().iter().cloned() {
+    for pool in live.pools() {
+        let pool = Arc::clone(pool);
         running.spawn(async move { pool.discover().await });
     }
     while running.join_next().await.is_some() {}

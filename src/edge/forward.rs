@@ -35,6 +35,9 @@ const SLASH_REDIRECT: ErrorType = ErrorType::Custom("slash redirect, sent again"
 const NO_PEER: ErrorType = ErrorType::Custom("no backend");
 const TOO_LARGE: ErrorType = ErrorType::Custom("body too large");
 
+/// pingora's name for a chunk that cannot be read; its own constant is private.
+const INVALID_CHUNK: ErrorType = ErrorType::new("InvalidChunk");
+
 /// The pool behind a route.
 fn pool<'a>(shared: &'a Shared, admitted: &'a Admitted) -> Option<&'a Arc<Pool>> {
     match admitted.route.route.target {
@@ -76,7 +79,8 @@ pub(super) fn request(shared: &Shared, ctx: &Ctx, out: &mut RequestHeader) -> Re
         out.insert_header(name, value.clone())?;
     }
     out.set_raw_path(sent_path(admitted, &ctx.upstream).as_bytes())?;
-    if let Some(HostHeader::Fixed(host)) = pool(shared, admitted).map(|pool| &pool.settings().host) {
+    if let Some(HostHeader::Fixed(host)) = pool(shared, admitted).map(|pool| &pool.settings().host)
+    {
         out.insert_header(header::HOST, host.as_str())?;
     }
     if let (Target::Identity, Some(caller)) = (&admitted.route.route.target, &ctx.caller) {
@@ -261,7 +265,7 @@ pub(super) fn deny_of(ctx: &Ctx, error: &Error) -> Option<Deny> {
         ErrorSource::Upstream => Some(Deny::Upstream(upstream_fault(error))),
         ErrorSource::Downstream => match error.etype() {
             ErrorType::InvalidHTTPHeader => Some(Deny::Malformed(Malformed::Connection)),
-            ErrorType::InvalidChunk => Some(Deny::Malformed(Malformed::Framing)),
+            kind if *kind == INVALID_CHUNK => Some(Deny::Malformed(Malformed::Framing)),
             _ => None,
         },
         ErrorSource::Internal | ErrorSource::Unset => Some(Deny::Internal),

@@ -20,8 +20,8 @@ use std::{
 
 use async_trait::async_trait;
 use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
-    UniqueID, UniqueIDType, raw_connect::ProxyDigest,
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType, raw_connect::ProxyDigest,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf},
@@ -229,7 +229,12 @@ impl BodyRate {
 }
 
 impl<P> Guard<P> {
-    pub(super) fn new(tcp: TcpStream, conn: Arc<Conn>, digest: Arc<ProxyDigest>, permit: P) -> Self {
+    pub(super) fn new(
+        tcp: TcpStream,
+        conn: Arc<Conn>,
+        digest: Arc<ProxyDigest>,
+        permit: P,
+    ) -> Self {
         Self {
             io: BufWriter::with_capacity(WRITE_BUFFER, tcp),
             conn,

@@ -170,7 +170,9 @@ mod tests {
 
     #[test]
     fn odd_request_lines_are_refused() {
-        for line in ["GET  / HTTP/1.1", "GET /", "GET / HTTP/1.1 ", "GET / HTTP/2.0", "GET /a b HTTP/1.1"] {
+        for line in
+            ["GET  / HTTP/1.1", "GET /", "GET / HTTP/1.1 ", "GET / HTTP/2.0", "GET /a b HTTP/1.1"]
+        {
             let head = format!("{line}\r\nHost: a\r\n\r\n");
             assert_eq!(judge(head.as_bytes()), Err(Malformed::Framing), "{line:?}");
         }

@@ -47,7 +47,12 @@ pub(super) fn cross_origin(
 }
 
 /// The state of the tightest limit, from one computed value.
-fn rate(reply: &mut ResponseHeader, toll: &Toll, wanted: RateHeaders, now: Timestamp) -> Result<()> {
+fn rate(
+    reply: &mut ResponseHeader,
+    toll: &Toll,
+    wanted: RateHeaders,
+    now: Timestamp,
+) -> Result<()> {
     let refused = reply.status == http::StatusCode::TOO_MANY_REQUESTS;
     if wanted.legacy_always || refused {
         let full = now + toll.reset_after;
@@ -73,7 +78,9 @@ pub(super) fn whole_seconds(span: std::time::Duration) -> u64 {
 
 /// A structured-field string (RFC 9651 section 3.3.3); what cannot stand in one is left out.
 fn quoted(name: &str) -> String {
-    let plain = |letter: &char| (letter.is_ascii_graphic() || *letter == ' ') && !matches!(letter, '"' | '\\');
+    let plain = |letter: &char| {
+        (letter.is_ascii_graphic() || *letter == ' ') && !matches!(letter, '"' | '\\')
+    };
     format!("\"{}\"", name.chars().filter(plain).collect::<String>())
 }
 
@@ -126,8 +133,10 @@ mod tests {
     #[test]
     fn the_ietf_fields_say_the_same() {
         let ietf = RateHeaders { legacy_always: false, ietf: true };
-        let expected =
-            pairs(&[("ratelimit", "\"per-key\";r=7;t=2"), ("ratelimit-policy", "\"per-key\";q=100;w=60")]);
+        let expected = pairs(&[
+            ("ratelimit", "\"per-key\";r=7;t=2"),
+            ("ratelimit-policy", "\"per-key\";q=100;w=60"),
+        ]);
         assert_eq!(shown(ietf, 200), expected);
     }
 }

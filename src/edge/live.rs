@@ -64,8 +64,9 @@ impl Live {
             .map(|route| (address(route), Arc::new(RouteLive::new(route, &pools, metrics))))
             .collect();
         let mounts = snapshot.mounts.iter().chain([&snapshot.stranger]);
-        let unrouted =
-            mounts.map(|mount| (Arc::clone(mount), metrics.unrouted(mount.name.as_str()))).collect();
+        let unrouted = mounts
+            .map(|mount| (Arc::clone(mount), metrics.unrouted(mount.name.as_str())))
+            .collect();
         Self { snapshot, tokens: TokenCache::new(), routes, pools, unrouted }
     }
 

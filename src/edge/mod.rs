@@ -38,8 +38,9 @@ use std::{sync::Arc, time::Duration, time::Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::header;
 use pingora::{
-    Error, ErrorType, Result,
+    Error, Result,
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
     proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session},
@@ -52,7 +53,7 @@ use self::{
     ctx::Ctx,
     guard::Conn,
 };
-use crate::pipeline::Deny;
+use crate::{model::Timestamp, pipeline::Deny};
 
 /// The proxy logic that pingora drives.
 struct Gateway {
@@ -65,7 +66,11 @@ impl Gateway {
     }
 
     /// Learns who asks and walks the request through admission; `None`: it may go upstream.
-    async fn admit(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Option<options::LocalAnswer>, Deny> {
+    async fn admit(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+    ) -> Result<Option<options::LocalAnswer>, Deny> {
         let conn = Arc::clone(conn_of(session).ok_or(Deny::Internal)?);
         conn.begin(!session.as_downstream_mut().is_body_empty());
         let head = session.req_header();
@@ -199,7 +204,12 @@ impl ProxyHttp for Gateway {
         forward::broke(&self.shared, session, ctx, error, reused)
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Ctx,
+    ) -> FailToProxy {
         let deny = forward::deny_of(ctx, error);
         ctx.client_gone = deny.is_none();
         ctx.deny = deny;
@@ -224,7 +234,13 @@ impl ProxyHttp for Gateway {
         true
     }
 
-    fn suppress_proxy_warn_log(&self, _: &Session, _: &Ctx, _: &Error, _: ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Ctx,
+        _: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
         true
     }
 
@@ -234,29 +250,35 @@ impl ProxyHttp for Gateway {
 }
 
 /// Ends a request that cannot be served: with a refusal if nothing was sent yet, else so that the break can be seen.
-async fn fail(session: &mut Session, ctx: &mut Ctx, now: crate::model::Timestamp) {
-    let begun = session
-        .as_downstream()
-        .response_written()
-        .is_some_and(|reply| !reply.status.is_informational());
-    let deny = match (&ctx.deny, begun) {
-        (Some(deny), false) => deny.clone(),
-        (Some(_), true) => {
+async fn fail(session: &mut Session, ctx: &mut Ctx, now: Timestamp) {
+    let Some(deny) = ctx.deny.clone() else { return };
+    let begun = session.as_downstream().response_written();
+    match begun.filter(|reply| !reply.status.is_informational()) {
+        Some(reply) if has_length(reply) => {}
+        Some(_) => {
+            // This answer ends where the connection ends: only a reset tells that it did not end well.
             if let Some(conn) = &ctx.conn {
                 conn.abort();
             }
             return;
         }
-        (None, _) => return,
-    };
-    // pingora drops the connection after an error, so it must say so, and closing it well is up to us.
-    session.set_keepalive(None);
-    if let Err(error) = reply::refuse(session, ctx, &deny, now).await {
-        tracing::debug!(event = "refusal_unsent", request_id = ctx.request_id(), %error);
-        return;
+        None => {
+            // pingora drops the connection after an error, so it must say so, and closing it well is up to us.
+            session.set_keepalive(None);
+            if let Err(error) = reply::refuse(session, ctx, &deny, now).await {
+                tracing::debug!(event = "refusal_unsent", request_id = ctx.request_id(), %error);
+                return;
+            }
+        }
     }
     ctx.ended = Some(Instant::now());
     session.as_downstream_mut().shutdown().await;
+}
+
+/// Whether a client can see by the framing that an answer was cut.
+fn has_length(reply: &ResponseHeader) -> bool {
+    reply.headers.contains_key(header::CONTENT_LENGTH)
+        || reply.headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 #[cfg(test)]

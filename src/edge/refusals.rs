@@ -104,8 +104,7 @@ impl Refusals {
 
     /// Takes all lines out, oldest first; drops become a metric.
     pub(super) fn drain(&self, metrics: &Metrics) -> Vec<RefusalCount> {
-        let state =
-            std::mem::take(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        let state = std::mem::take(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner));
         if state.dropped > 0 {
             metrics.audit_events_dropped(state.dropped);
         }

@@ -11,7 +11,12 @@ use crate::{
 };
 
 /// Answers with the refusal that `ctx` carries, in the shape of its mount.
-pub(super) async fn refuse(session: &mut Session, ctx: &Ctx, deny: &Deny, now: Timestamp) -> Result<()> {
+pub(super) async fn refuse(
+    session: &mut Session,
+    ctx: &Ctx,
+    deny: &Deny,
+    now: Timestamp,
+) -> Result<()> {
     let head = session.req_header();
     let path = if ctx.trail.path.is_empty() { head.uri.path() } else { &ctx.trail.path };
     let facts = ReplyFacts { request_id: ctx.request_id(), path, method: head.method.as_str() };

@@ -126,8 +126,18 @@ impl KeyCache {
         mount: &MountName,
         id: &KeyId,
     ) -> Result<Option<Arc<KeyEvidence>>, Deny> {
+        self.evidence_at(lookup, metrics, mount, id, Instant::now()).await
+    }
+
+    async fn evidence_at(
+        &self,
+        lookup: &dyn Lookup,
+        metrics: &Metrics,
+        mount: &MountName,
+        id: &KeyId,
+        now: Instant,
+    ) -> Result<Option<Arc<KeyEvidence>>, Deny> {
         let key = (mount.clone(), id.clone());
-        let now = Instant::now();
         // Read before the store: a change in between makes the entry old at once, never too new.
         let epoch = lookup.epoch();
         if let Some(entry) = self.entries.get(&key)

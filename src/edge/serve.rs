@@ -123,8 +123,11 @@ fn bind_all(shared: &Shared) -> Result<Vec<(Arc<str>, TcpListener)>, EdgeError> 
     for settings in &shared.settings.listeners {
         let (name, address) = (Arc::clone(&settings.name), settings.address);
         let opened = bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
-        let (real, listener) = opened
-            .map_err(|source| EdgeError::Bind { name: Arc::clone(&name), address, source })?;
+        let (real, listener) = opened.map_err(|source| EdgeError::Bind {
+            name: Arc::clone(&name),
+            address,
+            source,
+        })?;
         tracing::info!(event = "listening", listener = %name, address = %real);
         bound.push((Arc::clone(&name), real));
         listeners.push((name, listener));

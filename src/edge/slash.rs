@@ -56,7 +56,11 @@ pub(super) struct Spellings {
 
 impl Default for Spellings {
     fn default() -> Self {
-        Self { any: AtomicBool::new(false), hasher: RandomState::new(), paths: Cache::new(MAX_PATHS) }
+        Self {
+            any: AtomicBool::new(false),
+            hasher: RandomState::new(),
+            paths: Cache::new(MAX_PATHS),
+        }
     }
 }
 

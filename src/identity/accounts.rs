@@ -93,8 +93,12 @@ impl Identity {
             false => (AccountStatus::Disabled, EventKind::AccountDisabled),
         };
         let told = about(kind, &account, by, now);
-        let change = self.inner.store.set_status(id, status, now, &[told]).await?;
-        Ok(self.inner.changed(change, now))
+        let (inner, id) = (self.inner.clone(), id.clone());
+        self.to_the_end(async move {
+            let change = inner.store.set_status(&id, status, now, &[told]).await?;
+            Ok(inner.changed(change, now))
+        })
+        .await
     }
 
     /// Sets roles; ends all sessions of the account.
@@ -114,10 +118,16 @@ impl Identity {
         self.inner.may_grant(&rules, by, &roles).await?;
         let account = self.inner.own_account(realm, id).await?;
         let now = self.now();
-        let mut told = about(EventKind::AccountChanged, &account, by, now);
-        told.details["roles"] = serde_json::json!(roles);
-        let change = self.inner.store.set_roles(id, &roles, now, &[told]).await?;
-        Ok(self.inner.changed(change, now))
+        let told = AuditRecord {
+            details: audit::done_by(by, [("roles", roles.clone().into())]),
+            ..about(EventKind::AccountChanged, &account, by, now)
+        };
+        let (inner, id) = (self.inner.clone(), id.clone());
+        self.to_the_end(async move {
+            let change = inner.store.set_roles(&id, &roles, now, &[told]).await?;
+            Ok(inner.changed(change, now))
+        })
+        .await
     }
 }
 
@@ -189,7 +199,7 @@ pub(super) fn about(
     AuditRecord {
         realm: Some(account.realm.clone()),
         account: Some(account.id.clone()),
-        details: audit::done_by(by),
+        details: audit::done_by(by, []),
         ..audit::event(kind, by, now)
     }
 }

@@ -1,6 +1,6 @@
 //! Audit: how events of identity become records of the store, and back for the operator.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Actor, AuditEntry, AuditEvent, EventKind, Identity, IdentityError};
 use crate::{
@@ -43,9 +43,11 @@ pub(super) fn event(kind: EventKind, by: &Actor, now: Timestamp) -> AuditRecord 
     }
 }
 
-/// `{"by": …}` for what one does to another's account.
-pub(super) fn done_by(by: &Actor) -> Value {
-    json!({ "by": by.account.as_ref().map_or("operator", |id| id.as_str()) })
+/// Details of what one does to another's things: who did it, and further facts.
+pub(super) fn done_by<const N: usize>(by: &Actor, facts: [(&str, Value); N]) -> Value {
+    let actor = by.account.as_ref().map_or("operator", |id| id.as_str());
+    let facts = facts.into_iter().map(|(name, fact)| (name.to_owned(), fact));
+    Value::Object([("by".to_owned(), actor.into())].into_iter().chain(facts).collect())
 }
 
 fn entry(chained: ChainedRecord) -> AuditEntry {

@@ -10,7 +10,7 @@ use crate::{
     model::{AccountId, KeyId, MountName, ScopeSet, Timestamp, api_key},
     pipeline::{
         Toll, Window,
-        quota::{Charge, KeyPart, LimitKey},
+        quota::{Charge, KEY_HOUR, KeyPart, LimitKey},
     },
     store::{AuditRecord, KeyRecord, StoreError},
 };
@@ -104,14 +104,24 @@ impl Identity {
             expires_at: lifetime.map(|lifetime| now + lifetime),
             ..blank
         })?;
-        let mut told = about(EventKind::ApiKeyRotated, &old, by, now);
-        told.details["replaced_by"] = record.id.as_str().into();
-        let store = &self.inner.store;
-        let old = match store.rotate_key(id, &record, now + overlap, now, &[told]).await {
-            Err(StoreError::Changed) => return Err(key_rules::already_ended()),
-            other => other?,
+        let told = about(EventKind::ApiKeyRotated, &old, by, now);
+        let told = AuditRecord {
+            details: audit::done_by(
+                by,
+                [("key_id", id.as_str().into()), ("replaced_by", record.id.as_str().into())],
+            ),
+            ..told
         };
-        self.inner.feed.bump();
+        let (inner, id, new) = (self.inner.clone(), id.clone(), record.clone());
+        let rotating = self.to_the_end(async move {
+            let done = inner.store.rotate_key(&id, &new, now + overlap, now, &[told]).await;
+            inner.feed.bump();
+            done.map_err(|error| match error {
+                StoreError::Changed => key_rules::already_ended(),
+                other => other.into(),
+            })
+        });
+        let old = rotating.await?;
         Ok(RotatedKey {
             new: NewKeyText { key: self.shown(record), text },
             replaces: old.id,
@@ -130,9 +140,13 @@ impl Identity {
         let key = self.own_key(mount, owner, id).await?;
         let now = self.now();
         let told = about(EventKind::ApiKeyRevoked, &key, by, now);
-        let key = self.inner.store.revoke_key(mount, id, now, &[told]).await?;
-        self.inner.feed.bump();
-        Ok(self.shown(key))
+        let (inner, mount, id) = (self.inner.clone(), mount.clone(), id.clone());
+        let revoking = self.to_the_end(async move {
+            let done = inner.store.revoke_key(&mount, &id, now, &[told]).await;
+            inner.feed.bump();
+            Ok(done?)
+        });
+        revoking.await.map(|key| self.shown(key))
     }
 
     /// The state of the key's own hourly limit, charging nothing; `None` when it has none.
@@ -141,7 +155,7 @@ impl Identity {
         // The edge charges the key's own limit under exactly this name and part.
         let windows = [Window { limit, per: HOUR }];
         let parts = vec![KeyPart::Key(key.id.as_str())];
-        let charge = Charge { key: LimitKey { limit: "key-hour", parts }, windows: &windows };
+        let charge = Charge { key: LimitKey { limit: KEY_HOUR, parts }, windows: &windows };
         self.inner.limiter.peek(&[charge]).await.map_err(lockout::refusal)
     }
 
@@ -223,13 +237,11 @@ fn held_scopes(mount: &MountSettings, roles: &[String]) -> ScopeSet {
 }
 
 fn about(kind: EventKind, key: &KeyRecord, by: &Actor, now: Timestamp) -> AuditRecord {
-    let mut details = audit::done_by(by);
-    details["key_id"] = key.id.as_str().into();
     AuditRecord {
         realm: Some(key.realm.clone()),
         mount: Some(key.mount.clone()),
         account: Some(key.owner.clone()),
-        details,
+        details: audit::done_by(by, [("key_id", key.id.as_str().into())]),
         ..audit::event(kind, by, now)
     }
 }

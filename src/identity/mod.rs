@@ -1,7 +1,7 @@
 //! Identity: the control plane's domain services. It issues and ends credentials; it knows no HTTP and no SQL.
 //!
 //! [`Identity`] is the one door. Dialects and the operator API translate to and from it; the edge uses only the narrow
-//! [`Lookup`] and [`RevocationView`](crate::pipeline::RevocationView) faces. Its methods stand with their subject:
+//! [`Lookup`] and [`RevocationView`] faces. Its methods stand with their subject:
 //!
 //! ```text
 //! login  refresh  sessions       what a client is given, and how it ends
@@ -11,14 +11,16 @@
 //! audit                          what happened
 //! ```
 //!
-//! A change goes to the store first, then to the in-memory [`feed`], then it is acknowledged.
+//! A change goes to the store first, then to the in-memory `feed`, then it is acknowledged.
 
 mod accounts;
+mod argon;
 mod audit;
 pub mod error;
 mod evidence;
 mod feed;
 mod import;
+mod import_lines;
 mod key_rules;
 mod keyring;
 mod keys;
@@ -46,6 +48,7 @@ use std::{
     collections::HashMap,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -76,7 +79,9 @@ use usage::Usage;
 /// Name of the secret from which refresh tokens are derived.
 const REFRESH_SECRET: &str = "refresh";
 /// How long spent tokens and ended sessions are kept, so that a replay is still known as one.
-const KEEP: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
+const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How far back a sweep looks for ended sessions that the revocation view has missed.
+const CATCH_UP: Duration = Duration::from_secs(3600);
 
 /// The edge's window into identity for opaque credentials.
 #[async_trait]
@@ -155,7 +160,7 @@ impl Identity {
             changing: tokio::sync::Mutex::default(),
             flushing: tokio::sync::Mutex::default(),
         };
-        inner.load_revocations(now).await?;
+        inner.load_revocations(now, inner.state().remember()).await?;
         let keys = inner.keys_for(&inner.state(), now).await?;
         *inner.mount_keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
         Ok(Self { inner: Arc::new(inner) })
@@ -223,6 +228,8 @@ impl Identity {
         let now = self.now();
         let keep = self.inner.state().remember().max(KEEP);
         self.inner.store.sweep(now, keep).await?;
+        // A change whose acknowledgement was lost (the store answered too late) is caught up with here.
+        self.inner.load_revocations(now, CATCH_UP).await?;
         self.inner.feed.prune(now);
         Ok(())
     }
@@ -239,6 +246,18 @@ impl Identity {
 
     fn now(&self) -> Timestamp {
         self.inner.clock.now()
+    }
+
+    /// Runs a change and what must follow it to the end, also when the caller hangs up meanwhile: a change that is in
+    /// the store but not in the revocation view would not hold.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, IdentityError>> + Send + 'static,
+    ) -> Result<T, IdentityError> {
+        tokio::spawn(change).await.map_err(|error| {
+            tracing::error!(event = "change_failed", %error);
+            IdentityError::Internal
+        })?
     }
 }
 
@@ -264,12 +283,13 @@ impl Inner {
         Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
     }
 
-    async fn load_revocations(&self, now: Timestamp) -> Result<(), IdentityError> {
+    /// Enters what the store knows to have ended, sessions as far `back`.
+    async fn load_revocations(&self, now: Timestamp, back: Duration) -> Result<(), IdentityError> {
         for token in self.store.live_revocations(now).await? {
             self.feed.end_token(token.id, token.expires_at);
         }
         let remember = self.state().remember();
-        for session in self.store.sessions_ended_since(now - remember).await? {
+        for session in self.store.sessions_ended_since(now - back).await? {
             self.feed.end_sessions([session.id], session.ended_at + remember);
         }
         Ok(())

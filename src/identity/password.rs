@@ -8,13 +8,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
-};
+use argon2::{Params, Version, password_hash::phc::PasswordHash};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{HashSettings, IdentityError};
+use super::{HashSettings, IdentityError, argon};
 use crate::model::{Random, SecretString, secret::ExposeSecret};
 
 /// Longest password looked at in a login. Longer ones are wrong, at the usual price.
@@ -63,17 +60,8 @@ impl HashPool {
     pub(super) async fn hash(&self, password: &SecretString) -> Result<String, IdentityError> {
         let mut salt = [0; SALT_BYTES];
         self.random.fill(&mut salt).map_err(|_| IdentityError::Internal)?;
-        let hasher = self.hasher()?;
-        let password = password.clone();
-        self.run(move || {
-            let bytes = password.expose_secret().as_bytes();
-            hasher.hash_password_with_salt(bytes, &salt).map(|hash| hash.to_string())
-        })
-        .await?
-        .map_err(|error| {
-            tracing::error!(event = "hash_failed", %error);
-            IdentityError::Internal
-        })
+        let (settings, password) = (self.settings, password.clone());
+        self.run(move || argon::hash(&settings, password.expose_secret().as_bytes(), &salt)).await?
     }
 
     /// Whether `password` fits `hash`. Without a hash it costs the same and is never right.
@@ -115,15 +103,6 @@ impl HashPool {
     /// Callers waiting for a permit now.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
-    }
-
-    fn hasher(&self) -> Result<Argon2<'static>, IdentityError> {
-        let HashSettings { memory_kib, iterations, .. } = self.settings;
-        let params = Params::new(memory_kib, iterations, 1, None).map_err(|error| {
-            tracing::error!(event = "hash_parameters_refused", %error);
-            IdentityError::Internal
-        })?;
-        Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
     }
 
     async fn run<T, F>(&self, work: F) -> Result<T, IdentityError>
@@ -216,19 +195,13 @@ fn is_bcrypt(hash: &str) -> bool {
 }
 
 fn matches_hash(password: &str, hash: &str) -> Result<bool, IdentityError> {
-    let unreadable = || {
+    if !is_bcrypt(hash) {
+        return argon::verify(hash, password.as_bytes());
+    }
+    bcrypt::verify(password, hash).map_err(|_| {
         tracing::error!(event = "stored_hash_unreadable");
         IdentityError::Internal
-    };
-    if is_bcrypt(hash) {
-        return bcrypt::verify(password, hash).map_err(|_| unreadable());
-    }
-    let parsed = PasswordHash::new(hash).map_err(|_| unreadable())?;
-    match Argon2::default().verify_password(password.as_bytes(), &parsed) {
-        Ok(()) => Ok(true),
-        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-        Err(_) => Err(unreadable()),
-    }
+    })
 }
 
 #[cfg(test)]

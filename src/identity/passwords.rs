@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     model::{AccountId, RealmName, SecretString, secret::ExposeSecret},
-    store::{PasswordChange, Spare, StoreError},
+    store::{AuditRecord, PasswordChange, Spare, StoreError},
 };
 
 impl Identity {
@@ -49,13 +49,7 @@ impl Identity {
             now,
         };
         let told = accounts::about(EventKind::PasswordChange, &record, by, now);
-        match self.inner.store.set_password(&change, &[told]).await {
-            Ok(change) => self.inner.changed(change, now),
-            // Another change came first and has ended the session that asks.
-            Err(StoreError::Changed) => return Err(IdentityError::CredentialEnded),
-            Err(error) => return Err(error.into()),
-        };
-        Ok(())
+        self.replace_password(change, told).await
     }
 
     /// Sets a password without knowing the current one; ends all sessions, lifts a lock.
@@ -88,9 +82,25 @@ impl Identity {
             now,
         };
         let told = accounts::about(EventKind::PasswordChange, &record, by, now);
-        let change = self.inner.store.set_password(&change, &[told]).await?;
-        self.inner.changed(change, now);
-        Ok(())
+        self.replace_password(change, told).await
+    }
+
+    async fn replace_password(
+        &self,
+        change: PasswordChange,
+        told: AuditRecord,
+    ) -> Result<(), IdentityError> {
+        let inner = self.inner.clone();
+        self.to_the_end(async move {
+            match inner.store.set_password(&change, &[told]).await {
+                Ok(done) => inner.changed(done, change.now),
+                // Another change came first and has ended the session that asks.
+                Err(StoreError::Changed) => return Err(IdentityError::CredentialEnded),
+                Err(error) => return Err(error.into()),
+            };
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -8,9 +8,7 @@ use super::{
 };
 use crate::{
     model::{MountName, SecretString, Timestamp},
-    store::{
-        AccountStatus, AuditRecord, RefreshRecord, RefreshState, Rotate, Rotation, SessionsToEnd,
-    },
+    store::{AccountStatus, AuditRecord, RefreshRecord, RefreshState, Rotate, Rotation},
 };
 
 /// How often a lost race is judged anew. Once is enough: a spent token stays spent.
@@ -132,10 +130,9 @@ impl Identity {
         now: Timestamp,
     ) -> Result<IdentityError, IdentityError> {
         let told = told(EventKind::RefreshReuse, &state, by, now);
-        let which = SessionsToEnd::One(state.session.id.clone());
-        let ended = self.inner.store.end_sessions(&which, None, now, &[told]).await?;
-        self.inner.forget_sessions(ended, now);
         tracing::warn!(event = "refresh_reuse", session = %state.session.id);
+        let (inner, session) = (self.inner.clone(), state.session.id);
+        self.to_the_end(async move { inner.end(Some(session), None, now, told).await }).await?;
         Ok(IdentityError::InvalidRefreshToken)
     }
 

@@ -38,23 +38,8 @@ impl Identity {
             details: json!({ "session": session.as_ref().map(SessionId::as_str) }),
             ..audit::event(EventKind::Logout, by, now)
         };
-        let store = &self.inner.store;
-        let ended = match (session, &revoked) {
-            (Some(id), _) => {
-                let which = SessionsToEnd::One(id);
-                store.end_sessions(&which, revoked.as_ref(), now, &[told]).await?
-            }
-            (None, Some(token)) => {
-                store.revoke_token(token, &[told]).await?;
-                Vec::new()
-            }
-            (None, None) => Vec::new(),
-        };
-        if let Some(token) = revoked {
-            self.inner.feed.end_token(token.id, token.expires_at);
-        }
-        self.inner.forget_sessions(ended, now);
-        Ok(())
+        let inner = self.inner.clone();
+        self.to_the_end(async move { inner.end(session, revoked, now, told).await }).await
     }
 
     /// Live sessions.
@@ -75,19 +60,15 @@ impl Identity {
         if session.ended_at.is_some() {
             return Ok(());
         }
-        let mut details = audit::done_by(by);
-        details["session"] = json!(id.as_str());
         let told = AuditRecord {
             realm: Some(session.realm),
             mount: Some(session.mount),
             account: Some(session.account),
-            details,
+            details: audit::done_by(by, [("session", id.as_str().into())]),
             ..audit::event(EventKind::SessionEnded, by, now)
         };
-        let which = SessionsToEnd::One(id.clone());
-        let ended = self.inner.store.end_sessions(&which, None, now, &[told]).await?;
-        self.inner.forget_sessions(ended, now);
-        Ok(())
+        let (inner, id) = (self.inner.clone(), id.clone());
+        self.to_the_end(async move { inner.end(Some(id), None, now, told).await }).await
     }
 
     /// What a client is given in a session: a new access token beside this refresh token.
@@ -130,6 +111,30 @@ impl Identity {
 }
 
 impl Inner {
+    /// Ends a session and a token in the store, then in the view. The view takes both also when the store had ended
+    /// them before: then the first time may have been cut off in between.
+    pub(super) async fn end(
+        &self,
+        session: Option<SessionId>,
+        token: Option<RevokedToken>,
+        now: Timestamp,
+        told: AuditRecord,
+    ) -> Result<(), IdentityError> {
+        match (&session, &token) {
+            (Some(id), _) => {
+                let which = SessionsToEnd::One(id.clone());
+                self.store.end_sessions(&which, token.as_ref(), now, &[told]).await?;
+            }
+            (None, Some(token)) => self.store.revoke_token(token, &[told]).await?,
+            (None, None) => {}
+        }
+        if let Some(token) = token {
+            self.feed.end_token(token.id, token.expires_at);
+        }
+        self.forget_sessions(session.into_iter().collect(), now);
+        Ok(())
+    }
+
     /// Tells the revocation view of sessions that the store has ended.
     pub(super) fn forget_sessions(&self, ended: Vec<SessionId>, now: Timestamp) {
         self.feed.end_sessions(ended, now + self.state().remember());

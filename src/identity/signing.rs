@@ -33,7 +33,7 @@ pub(super) struct SigningKey {
 }
 
 enum PrivateHalf {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Rsa(Box<RsaKeyPair>),
     Ec(Box<EcdsaKeyPair>),
     Ed(Box<Ed25519KeyPair>),
@@ -96,7 +96,7 @@ impl SigningKey {
                     tracing::error!(event = "signing_secret_too_short", at_least = SHORTEST_HMAC);
                     return Err(IdentityError::Internal);
                 }
-                let half = PrivateHalf::Hmac(hmac::Key::new(hmac::HMAC_SHA256, private));
+                let half = PrivateHalf::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, private)));
                 (half, DecodingKey::from_secret(private), None)
             }
             Algorithm::RS256 => {

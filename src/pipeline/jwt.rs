@@ -7,6 +7,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use super::{carrier::MAX_TOKEN_BYTES, deny::TokenFault};
 use crate::model::{MountName, Principal, RealmName, Timestamp};
 
+mod check;
 mod claims;
 mod form;
 mod json;

@@ -30,7 +30,10 @@ fn an_unlisted_peer_is_the_client_whatever_it_says() {
 fn the_chain_is_walked_from_the_right_past_listed_hops() {
     let listed = &["10.0.0.0/8"][..];
     assert_eq!(address(listed, "10.0.0.1", &["203.0.113.66, 198.51.100.9"]), "198.51.100.9");
-    assert_eq!(address(listed, "10.0.0.1", &["203.0.113.66, 198.51.100.9, 10.1.1.1"]), "198.51.100.9");
+    assert_eq!(
+        address(listed, "10.0.0.1", &["203.0.113.66, 198.51.100.9, 10.1.1.1"]),
+        "198.51.100.9"
+    );
     assert_eq!(address(listed, "10.0.0.1", &["203.0.113.66", "198.51.100.9"]), "198.51.100.9");
     assert_eq!(address(listed, "10.0.0.1", &["10.2.2.2, 10.1.1.1"]), "10.2.2.2");
     assert_eq!(address(listed, "10.0.0.1", &[]), "10.0.0.1");
@@ -46,7 +49,10 @@ fn an_unreadable_hop_ends_the_walk() {
 #[test]
 fn mapped_addresses_are_folded() {
     assert_eq!(address(&[], "::ffff:192.0.2.1", &[]), "192.0.2.1");
-    assert_eq!(address(&["10.0.0.0/8"], "::ffff:10.0.0.1", &["::ffff:198.51.100.9"]), "198.51.100.9");
+    assert_eq!(
+        address(&["10.0.0.0/8"], "::ffff:10.0.0.1", &["::ffff:198.51.100.9"]),
+        "198.51.100.9"
+    );
 }
 
 #[test]
@@ -73,7 +79,10 @@ fn scheme_and_host_are_believed_only_from_a_listed_peer() {
     let outside = read(&[], "10.0.0.1", &headers);
     assert_eq!((outside.scheme, outside.forwarded_host), ("http", None));
     let listed = read(&["10.0.0.0/8"], "10.0.0.1", &headers);
-    assert_eq!((listed.scheme, listed.forwarded_host.as_deref()), ("https", Some("api.example.org")));
+    assert_eq!(
+        (listed.scheme, listed.forwarded_host.as_deref()),
+        ("https", Some("api.example.org"))
+    );
 }
 
 #[test]

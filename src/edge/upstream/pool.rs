@@ -155,13 +155,15 @@ impl Pool {
             match backend {
                 Backend::Http { host, port } if fixed(backend).is_none() => {
                     match resolve(host, *port).await {
-                        Ok(addresses) => nodes.extend(addresses.into_iter().filter_map(|address| {
-                            let address = Address::Tcp(address);
-                            let kept = old
-                                .iter()
-                                .find(|node| *node.label() == label && *node.address() == address);
-                            kept.cloned().or_else(|| Node::new(address, Arc::clone(&label)))
-                        })),
+                        Ok(addresses) => {
+                            nodes.extend(addresses.into_iter().filter_map(|address| {
+                                let address = Address::Tcp(address);
+                                let kept = old.iter().find(|node| {
+                                    *node.label() == label && *node.address() == address
+                                });
+                                kept.cloned().or_else(|| Node::new(address, Arc::clone(&label)))
+                            }))
+                        }
                         Err(error) => {
                             let upstream = &self.settings.name;
                             tracing::warn!(event = "discovery_failed", %upstream, %host, %error);

@@ -1,6 +1,9 @@
 //! Logout and the operator's hand on sessions.
 
-use crate::identity::{Actor, IdentityError, test_kit::*};
+use crate::{
+    identity::{Actor, IdentityError, test_kit::*},
+    store::{SessionsToEnd, Spare},
+};
 
 const REFUSED: IdentityError = IdentityError::InvalidRefreshToken;
 
@@ -87,4 +90,17 @@ async fn a_sweep_forgets_what_no_token_can_need_any_more() {
     kit.identity.sweep().await.unwrap();
     assert_eq!(kit.identity.gauges().revocations, 0);
     assert!(kit.identity.healthy().await);
+}
+
+#[tokio::test]
+async fn a_sweep_catches_up_with_what_the_view_has_missed() {
+    let kit = Kit::open(|_| ()).await;
+    let ada = kit.user("ada", &["USER"]).await;
+    let granted = kit.login("ada", GOOD).await.unwrap();
+    // As if the store had answered too late: it is done there, and nobody here knows.
+    let which = SessionsToEnd::Account(ada.id, Spare::Nothing);
+    kit.identity.inner.store.end_sessions(&which, None, START, &[]).await.unwrap();
+    assert!(!kit.is_revoked(&granted));
+    kit.identity.sweep().await.unwrap();
+    assert!(kit.is_revoked(&granted));
 }

@@ -332,6 +332,30 @@ fn asymmetric_keys_verify_their_own_algorithm_only() {
 }
 
 #[test]
+fn unsafe_profiles_are_told_at_load() {
+    let with_keys = |keys: Vec<VerificationKey>| TokenProfile { keys, ..profile() }.check();
+    let of = |algorithm, key| VerificationKey { kid: "x".into(), algorithm, key };
+    let secret = || DecodingKey::from_secret(SECRET);
+    let point = || DecodingKey::from_ed_der(&[7; 32]);
+    assert_eq!(profile().check(), Ok(()));
+    assert_eq!(with_keys(Vec::new()), Ok(()));
+    assert_eq!(with_keys(vec![of(Algorithm::EdDSA, point())]), Ok(()));
+    for keys in [
+        vec![key("a", SECRET), key("a", OTHER)],
+        vec![key("a", &SECRET[..31])],
+        vec![of(Algorithm::HS512, secret())],
+        vec![of(Algorithm::RS256, secret())],
+        vec![of(Algorithm::HS256, point())],
+        vec![key("a", SECRET), of(Algorithm::EdDSA, point())],
+        vec![of(Algorithm::RS256, DecodingKey::from_rsa_raw_components(&[1; 128], &[1, 0, 1]))],
+        vec![of(Algorithm::RS256, DecodingKey::from_rsa_der(&[1; 140]))],
+    ] {
+        assert!(with_keys(keys.clone()).is_err(), "{keys:?}");
+    }
+    assert!(TokenProfile { leeway: Duration::from_secs(61), ..profile() }.check().is_err());
+}
+
+#[test]
 fn keys_and_tokens_do_not_show_themselves() {
     let shown = format!("{:?}", profile());
     assert!(!shown.contains("0123456789abcdef0123"));
