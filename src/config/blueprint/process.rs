@@ -93,14 +93,14 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
 
     let defaults = logging::Settings::default();
     let mut log = top.inner("log");
-    let level = log.checked("level", defaults.level, |level: &String| {
-        level.parse::<tracing_subscriber::EnvFilter>().map(|_| ()).map_err(|_| {
-            let what = format!("bad level \"{level}\"");
-            let why = "it is no level and no filter";
-            Fault::new(what, why, "write error, warn, info, debug, trace, or a filter")
+    let level = log.checked("level", defaults.level.clone(), |level: &String| {
+        let settings = logging::Settings { level: level.clone(), ..defaults };
+        settings.check().map_err(|error| {
+            let fix = "write error, warn, info, debug, trace, or a filter such as \"info,portcullis=debug\"";
+            Fault::new(format!("bad level \"{level}\""), error.to_string(), fix)
         })
     });
-    let access_log = log.or("access", defaults.access_log);
+    let access_log = log.or("access", logging::Settings::default().access_log);
     top.note("log", Toml::Table(log.finish()));
 
     let hashing = hashing(top);
