@@ -148,7 +148,7 @@ impl Shape for Duration {
     fn write(&self) -> Toml {
         let millis = self.as_millis();
         let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-        let fit = units.iter().find(|(unit, _)| millis >= *unit && millis % unit == 0);
+        let fit = units.iter().find(|(unit, _)| millis >= *unit && millis.is_multiple_of(*unit));
         Toml::String(match fit {
             Some((unit, name)) => format!("{}{name}", millis / unit),
             None if millis == 0 => "0s".into(),
