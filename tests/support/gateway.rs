@@ -15,9 +15,8 @@ use tempfile::TempDir;
 
 use super::{
     client::Client,
-    ports,
+    plain, ports,
     wait::{PATIENCE, until_blocking},
-    wire,
 };
 
 /// The program under test.
@@ -332,7 +331,6 @@ fn serve(places: Places, text: &str) -> Start {
 
 /// Polls the operator's socket until it says ready and the public port answers.
 fn await_ready(mut gateway: Gateway) -> Start {
-    let runtime = runtime();
     let end = std::time::Instant::now() + PATIENCE;
     loop {
         if let Some(status) = gateway.ended() {
@@ -341,7 +339,7 @@ fn await_ready(mut gateway: Gateway) -> Start {
             }
             panic!("the gateway ended with {status}:\n{}", gateway.output());
         }
-        if runtime.block_on(is_ready(&gateway)) {
+        if is_ready(&gateway) {
             break;
         }
         assert!(std::time::Instant::now() < end, "never ready:\n{}", gateway.output());
@@ -351,14 +349,10 @@ fn await_ready(mut gateway: Gateway) -> Start {
     Start::Up(Box::new(gateway))
 }
 
-async fn is_ready(gateway: &Gateway) -> bool {
-    let Ok(mut wire) = wire::connect_unix(&gateway.socket).await else { return false };
-    let request = "GET /readyz HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n";
-    if wire.try_send(request).await.is_err() {
-        return false;
-    }
-    let ready = wire.try_reply(false).await.is_some_and(|reply| reply.status == 200);
-    ready && wire::connect_from(gateway.places.public, None).await.is_ok()
+fn is_ready(gateway: &Gateway) -> bool {
+    let reply = plain::ask(&gateway.socket, "GET", "/readyz", "application/json", b"");
+    reply.is_ok_and(|reply| reply.status == 200)
+        && std::net::TcpStream::connect(gateway.places.public).is_ok()
 }
 
 fn demo(arguments: &[&str], dir: &Path) -> Start {
@@ -426,9 +420,4 @@ fn memory_field(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
     let line = status.lines().find(|line| line.starts_with(name)).expect("Linux tells");
     line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
-}
-
-/// A small runtime for helpers called from threads without one.
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }

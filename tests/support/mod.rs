@@ -5,6 +5,7 @@ pub mod conf;
 pub mod gateway;
 pub mod load;
 pub mod operate;
+pub mod plain;
 pub mod ports;
 pub mod tmws;
 pub mod upstream;

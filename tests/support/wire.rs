@@ -225,6 +225,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Some(piece)
     }
 
+    /// The head and the first chunk behind it.
+    pub async fn chunk_after_head(&mut self) -> Vec<u8> {
+        let head = self.head().await.expect("a head");
+        assert_eq!(head.status, 200);
+        self.chunk().await.expect("a chunk")
+    }
+
     /// Reads and drops `length` body bytes, whole or chunked; returns how many came.
     pub async fn swallow(&mut self, head: &Head) -> (u64, bool) {
         if head.header("transfer-encoding").is_some() {

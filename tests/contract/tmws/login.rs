@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::support::{
+    operate,
     tmws::{
         Tokens, account, admin, assert_common_headers, assert_error, assert_error_shape, caller,
         login, person, shared, try_login,
@@ -168,7 +169,7 @@ async fn a_credential_sent_along_is_not_looked_at() {
 async fn a_disabled_account_is_403_but_only_after_the_right_password() {
     let gateway = shared();
     let person = person(&admin(gateway).await, &["USER"]).await;
-    super::disable(gateway, &person.name);
+    operate::disable(gateway, &person.name);
     let client = caller(gateway);
     let wrong = try_login(&client, &person.name, "not it").await;
     assert_error(&wrong, 401, "Invalid credentials");

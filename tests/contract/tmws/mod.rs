@@ -17,12 +17,4 @@ mod roles;
 mod scopes;
 mod tokens;
 mod users;
-
-use crate::support::gateway::Gateway;
-
-/// Disables an account by command, against the running gateway.
-#[track_caller]
-fn disable(gateway: &Gateway, name: &str) {
-    let output = gateway.cli(&["user", "disable", name]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
+mod wide;

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::support::{
     gateway::Gateway,
+    operate,
     tmws::{
         NO_GENERAL_LIMIT, Tokens, assert_error, assert_error_shape, caller, login, refresh, shared,
         user,
@@ -220,7 +221,7 @@ async fn a_missing_or_mistyped_token_is_422() {
 async fn a_disabled_account_gets_no_new_tokens() {
     let gateway = shared();
     let (person, client, tokens) = user(gateway).await;
-    super::disable(gateway, &person.name);
+    operate::disable(gateway, &person.name);
     let reply = refresh(&caller(gateway), &tokens.refresh).await;
     assert_eq!(reply.status, 403, "{}", reply.text());
     assert_error_shape(&reply);

@@ -3,7 +3,11 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::tmws::{shared, with_role};
+use super::wide::wide;
+use crate::support::{
+    operate,
+    tmws::{GOOD_PASSWORD, caller, login},
+};
 
 const ROLES: [&str; 5] = ["SUPER_ADMIN", "ADMIN", "USER", "READONLY", "SERVICE"];
 
@@ -14,6 +18,8 @@ const TABLE: &[(&str, [&str; 5])] = &[
     ("/api/v1/memory", ["crudx", "crudx", "crudx", "r", "cru"]),
     ("/api/v1/tasks", ["crudx", "crudx", "crudx", "r", "crux"]),
     ("/api/v1/workflows", ["crudx", "crudx", "crudx", "r", "crx"]),
+    ("/api/v1/audit", ["r", "r", "", "", ""]),
+    ("/api/v1/config", ["crudx", "r", "", "", ""]),
 ];
 
 const ACTIONS: [(char, Method, &str); 5] = [
@@ -27,7 +33,9 @@ const ACTIONS: [(char, Method, &str); 5] = [
 #[tokio::test]
 async fn the_role_table_holds_over_http() {
     for (column, role) in ROLES.iter().enumerate() {
-        let (_, client, _) = with_role(shared(), role).await;
+        let name = operate::someone(wide(), role);
+        let client = caller(wide());
+        let client = client.bearer(&login(&client, &name, GOOD_PASSWORD).await.access);
         for (resource, columns) in TABLE {
             let granted = columns[column];
             for (letter, method, tail) in &ACTIONS {
