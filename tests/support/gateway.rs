@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -170,10 +170,21 @@ impl Gateway {
 
     /// A command line of the program against this gateway.
     pub fn cli(&self, arguments: &[&str]) -> Output {
+        self.cli_with("", arguments)
+    }
+
+    /// The same with something on standard input.
+    pub fn cli_with(&self, input: &str, arguments: &[&str]) -> Output {
         let mut all = arguments.to_vec();
         let config = self.config.to_str().expect("a UTF-8 path");
         all.extend_from_slice(&["--config", config]);
-        run(&all)
+        run_with(input, &all)
+    }
+
+    /// A command that must succeed; its standard output.
+    #[track_caller]
+    pub fn cli_ok(&self, arguments: &[&str]) -> String {
+        succeeded(arguments, &self.cli(arguments))
     }
 
     /// The same, which must succeed and print JSON.
@@ -181,12 +192,8 @@ impl Gateway {
     pub fn cli_json(&self, arguments: &[&str]) -> Value {
         let mut all = arguments.to_vec();
         all.extend_from_slice(&["--output", "json"]);
-        let output = self.cli(&all);
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{all:?}: {}\n{text}\n{complaint}", output.status);
-        serde_json::from_str(&text)
-            .unwrap_or_else(|e| panic!("{all:?} printed no JSON ({e}):\n{text}\n{complaint}"))
+        let text = self.cli_ok(&all);
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{all:?} printed no JSON ({e}): {text}"))
     }
 
     pub fn signal(&self, name: &str) {
@@ -259,11 +266,36 @@ impl Drop for Gateway {
 
 /// Runs the program to its end.
 pub fn run<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
-    Command::new(BINARY)
+    run_with("", arguments)
+}
+
+/// The same with something on standard input.
+pub fn run_with<S: AsRef<OsStr>>(input: &str, arguments: &[S]) -> Output {
+    let mut child = Command::new(BINARY)
         .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .expect("the program starts")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    // A program that does not read it may be gone already.
+    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+    child.wait_with_output().expect("the program ends")
+}
+
+/// The standard output of a command that must have succeeded.
+#[track_caller]
+pub fn succeeded(what: &[&str], output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{what:?}: {}\n{text}\n{complaint}", output.status);
+    text
+}
+
+/// Everything a command said on either stream.
+pub fn said(output: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    format!("{out}{err}")
 }
 
 /// Sends a signal by name.
