@@ -1,5 +1,285 @@
 //! The data plane: adapts pingora to the pipeline. The way of a request is in `admit.rs`.
+//!
+//! This room decides nothing itself: every yes or no comes from `pipeline`. It owns the sockets, the caches of proven
+//! credentials and the pools behind the routes, and it is the only room that knows pingora. Here each of pingora's hooks
+//! is a few lines that call the sibling which does the work.
 
+mod accept;
+mod access_log;
+mod admit;
+mod background;
+mod client;
+mod ctx;
+mod forward;
+mod guard;
+mod head;
+mod headers;
+mod live;
+mod options;
+mod refusals;
+mod reply;
+mod resolve;
+mod serve;
 pub mod settings;
+mod shared;
+mod slash;
+#[cfg(test)]
+mod testing;
+mod upstream;
+mod verdict;
 
+pub use live::Live;
+pub use refusals::{RefusalCount, RefusalSubject};
+pub use serve::{EdgeError, serve};
 pub use settings::{ListenerSettings, Settings, UpstreamSettings};
+pub use shared::{Bound, Parts, Shared};
+
+use std::{sync::Arc, time::Duration, time::Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header;
+use pingora::{
+    Error, Result,
+    http::{RequestHeader, ResponseHeader},
+    modules::http::HttpModules,
+    proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session},
+    upstreams::peer::HttpPeer,
+};
+
+use self::{
+    admit::{Admission, Asked},
+    client::Caller,
+    ctx::Ctx,
+    guard::Conn,
+};
+use crate::{model::Timestamp, pipeline::Deny};
+
+/// The proxy logic that pingora drives.
+struct Gateway {
+    shared: Arc<Shared>,
+}
+
+impl Gateway {
+    fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Learns who asks and walks the request through admission; `None`: it may go upstream.
+    async fn admit(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+    ) -> Result<Option<options::LocalAnswer>, Deny> {
+        let conn = Arc::clone(conn_of(session).ok_or(Deny::Internal)?);
+        conn.begin(!session.as_downstream_mut().is_body_empty());
+        let head = session.req_header();
+        let (snapshot, ids) = (&ctx.live.snapshot, &self.shared.ids);
+        let caller = ctx.caller.insert(Caller::read(snapshot, conn.peer.ip(), &head.headers, ids));
+        let raw_head = session.as_downstream().to_h1_raw();
+        let asked = Asked { raw_head: &raw_head, head, caller, listener: &conn.listener };
+        let admission = admit::admit(&self.shared, &ctx.live, &asked, &mut ctx.trail).await;
+        ctx.conn = Some(conn);
+        match admission? {
+            Admission::Answer(answer) => Ok(Some(answer)),
+            Admission::Pass(admitted) => {
+                ctx.admitted = Some(admitted);
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The connection a request came on.
+fn conn_of(session: &Session) -> Option<&Arc<Conn>> {
+    session.as_downstream().digest()?.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref()
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Ctx;
+
+    fn new_ctx(&self) -> Ctx {
+        Ctx::new(&self.shared)
+    }
+
+    /// No modules: replies pass as they are.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        let now = || self.shared.parts.clock.now();
+        match self.admit(session, ctx).await {
+            Ok(None) => return Ok(false),
+            Ok(Some(answer)) => reply::answer(session, ctx, &answer, now()).await?,
+            Err(deny) => {
+                ctx.deny = Some(deny.clone());
+                reply::refuse(session, ctx, &deny, now()).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        forward::peer(&self.shared, ctx).await
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        forward::request(&self.shared, ctx, request)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        forward::body(ctx, body.as_ref(), end)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        reply: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        forward::response(&self.shared, session, ctx, reply)
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Duration>> {
+        forward::response_body(ctx, end);
+        Ok(None)
+    }
+
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        reply: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        if reply.status.is_informational() {
+            return Ok(());
+        }
+        if let Some(admitted) = &ctx.admitted {
+            let rules = &admitted.route.route.headers;
+            for name in &rules.response_remove {
+                reply.remove_header(name);
+            }
+            for (name, value) in &rules.response_set {
+                reply.insert_header(name, value.clone())?;
+            }
+        }
+        headers::stamp(reply, ctx, self.shared.parts.clock.now())
+    }
+
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut Ctx,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        forward::connect_failed(&self.shared, ctx, error)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Ctx,
+        reused: bool,
+    ) -> Box<Error> {
+        forward::broke(&self.shared, session, ctx, error, reused)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Ctx,
+    ) -> FailToProxy {
+        let deny = forward::deny_of(ctx, error);
+        ctx.client_gone = deny.is_none();
+        ctx.deny = deny;
+        let error_code = match &ctx.deny {
+            Some(deny) => deny.status().as_u16(),
+            None => 0,
+        };
+        fail(session, ctx, self.shared.parts.clock.now()).await;
+        tracing::debug!(event = "proxy_failed", request_id = ctx.request_id(), %error);
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Ctx) {
+        access_log::finish(&self.shared, session, ctx, self.shared.parts.clock.now());
+        if let Some(conn) = &ctx.conn {
+            conn.idle();
+        }
+    }
+
+    /// Ours are the access line and the debug line above; pingora's would show query strings.
+    fn suppress_error_log(&self, _: &Session, _: &Ctx, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Ctx,
+        _: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+
+    fn request_summary(&self, _: &Session, ctx: &Ctx) -> String {
+        ctx.request_id().to_owned()
+    }
+}
+
+/// Ends a request that cannot be served: with a refusal if nothing was sent yet, else so that the break can be seen.
+async fn fail(session: &mut Session, ctx: &mut Ctx, now: Timestamp) {
+    let Some(deny) = ctx.deny.clone() else { return };
+    let begun = session.as_downstream().response_written();
+    match begun.filter(|reply| !reply.status.is_informational()) {
+        Some(reply) if has_length(reply) => {}
+        Some(_) => {
+            // This answer ends where the connection ends: only a reset tells that it did not end well.
+            if let Some(conn) = &ctx.conn {
+                conn.abort();
+            }
+            return;
+        }
+        None => {
+            // pingora drops the connection after an error, so it must say so, and closing it well is up to us.
+            session.set_keepalive(None);
+            if let Err(error) = reply::refuse(session, ctx, &deny, now).await {
+                tracing::debug!(event = "refusal_unsent", request_id = ctx.request_id(), %error);
+                return;
+            }
+        }
+    }
+    ctx.ended = Some(Instant::now());
+    session.as_downstream_mut().shutdown().await;
+}
+
+/// Whether a client can see by the framing that an answer was cut.
+fn has_length(reply: &ResponseHeader) -> bool {
+    reply.headers.contains_key(header::CONTENT_LENGTH)
+        || reply.headers.contains_key(header::TRANSFER_ENCODING)
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::pipeline::Toll;
+use crate::{pipeline::Toll, store::StoreError};
 
 /// One field of a request that is not acceptable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +93,19 @@ impl IdentityError {
             IdentityError::Busy => "hash_pool_full",
             IdentityError::Unavailable => "dependency_unavailable",
             IdentityError::Internal => "internal",
+        }
+    }
+}
+
+impl From<StoreError> for IdentityError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable | StoreError::Locked => Self::Unavailable,
+            StoreError::Conflict { field } => Self::AlreadyExists { field },
+            StoreError::NotFound => Self::NotFound,
+            // Whoever can say what a change in between means says it before this; here it is only bad luck.
+            StoreError::Changed => Self::Unavailable,
+            StoreError::Schema | StoreError::Corrupt | StoreError::Internal => Self::Internal,
         }
     }
 }

@@ -1,28 +1,87 @@
 //! Identity: the control plane's domain services. It issues and ends credentials; it knows no HTTP and no SQL.
 //!
 //! [`Identity`] is the one door. Dialects and the operator API translate to and from it; the edge uses only the narrow
-//! [`Lookup`] and [`RevocationView`](crate::pipeline::RevocationView) faces.
+//! [`Lookup`] and [`RevocationView`] faces. Its methods stand with their subject:
+//!
+//! ```text
+//! login  refresh  sessions       what a client is given, and how it ends
+//! accounts  passwords  import    who may come, and what proves them
+//! keys  evidence                 API keys, and what the edge sees of them
+//! mount_keys                     signing keys of the mounts
+//! audit                          what happened
+//! ```
+//!
+//! A change goes to the store first, then to the in-memory `feed`, then it is acknowledged.
 
+mod accounts;
+mod argon;
+mod audit;
 pub mod error;
+mod evidence;
+mod feed;
+mod import;
+mod import_lines;
+mod key_rules;
+mod keyring;
+mod keys;
+mod lockout;
+mod login;
+mod mount_keys;
+mod password;
+mod passwords;
+mod refresh;
+mod refresh_tokens;
+mod rules;
+mod sessions;
 pub mod settings;
+mod signing;
+mod state;
+#[cfg(test)]
+mod test_kit;
+#[cfg(test)]
+mod tests;
+mod tokens;
 pub mod types;
+mod usage;
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
 
 use async_trait::async_trait;
 
 pub use error::{FieldError, IdentityError};
-pub use settings::Settings;
+pub use settings::{
+    HashSettings, Lockout, LoginThrottle, MountSettings, PasswordRule, RealmRules, RealmSettings,
+    Settings, TokenSettings,
+};
 pub use types::*;
 
 use crate::{
     limit::RateLimiter,
-    model::{
-        AccountId, Clock, KeyId, MountName, Principal, Random, RealmName, SecretString, SessionId,
-    },
-    pipeline::{KeyEvidence, RevocationView, jwt::VerificationKey},
-    store::Store,
+    model::{Clock, KeyId, MountName, Random, SecretString, Timestamp},
+    pipeline::{KeyEvidence, RevocationView},
+    store::{Ciphertext, KeyUse, Store},
 };
+use feed::Feed;
+use keyring::Keyring;
+use mount_keys::MountKeys;
+use password::HashPool;
+use refresh_tokens::RefreshKey;
+use state::State;
+use usage::Usage;
+
+/// Name of the secret from which refresh tokens are derived.
+const REFRESH_SECRET: &str = "refresh";
+/// How long spent tokens and ended sessions are kept, so that a replay is still known as one.
+const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How far back a sweep looks for ended sessions that the revocation view has missed.
+const CATCH_UP: Duration = Duration::from_secs(3600);
 
 /// The edge's window into identity for opaque credentials.
 #[async_trait]
@@ -61,290 +120,192 @@ pub struct Identity {
     inner: Arc<Inner>,
 }
 
-struct Inner {}
+struct Inner {
+    store: Store,
+    limiter: Arc<dyn RateLimiter>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    keyring: Keyring,
+    refresh_key: RefreshKey,
+    feed: Arc<Feed>,
+    usage: Usage,
+    state: ArcSwap<State>,
+    mount_keys: RwLock<HashMap<MountName, Arc<MountKeys>>>,
+    /// Held while settings or signing keys change.
+    changing: tokio::sync::Mutex<()>,
+    /// Held while usage is written, so that no batch is written twice.
+    flushing: tokio::sync::Mutex<()>,
+}
 
-#[allow(unused_variables, clippy::unused_async)]
 impl Identity {
     /// Opens identity over a store: makes missing signing keys, loads live revocations.
     pub async fn open(settings: Settings, parts: Parts) -> Result<Self, IdentityError> {
-        unimplemented!()
+        let Parts { store, limiter, clock, random, master_keys } = parts;
+        let keyring = Keyring::new(&master_keys)?;
+        let now = clock.now();
+        let refresh_key = refresh_key(&store, &keyring, &*random, now).await?;
+        let pool = HashPool::open(settings.hashing, random.clone()).await?;
+        let state = State::new(settings, Arc::new(pool));
+        let inner = Inner {
+            store,
+            limiter,
+            clock,
+            random,
+            keyring,
+            refresh_key,
+            feed: Arc::default(),
+            usage: Usage::default(),
+            state: ArcSwap::from_pointee(state),
+            mount_keys: RwLock::default(),
+            changing: tokio::sync::Mutex::default(),
+            flushing: tokio::sync::Mutex::default(),
+        };
+        inner.load_revocations(now, inner.state().remember()).await?;
+        let keys = inner.keys_for(&inner.state(), now).await?;
+        *inner.mount_keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Takes new settings after a reload; makes signing keys for new mounts.
+    /// Takes new settings after a reload; makes signing keys for new mounts. On an error nothing has changed.
     pub async fn reconfigure(&self, settings: Settings) -> Result<(), IdentityError> {
-        unimplemented!()
-    }
-
-    /// Verification keys of a mount, newest first, for the edge's snapshot.
-    pub fn verification_keys(&self, mount: &MountName) -> Vec<VerificationKey> {
-        unimplemented!()
+        let inner = &self.inner;
+        let _one_at_a_time = inner.changing.lock().await;
+        let old = inner.state();
+        let pool = if *old.pool.settings() == settings.hashing {
+            old.pool.clone()
+        } else {
+            Arc::new(HashPool::open(settings.hashing, inner.random.clone()).await?)
+        };
+        let state = State::new(settings, pool);
+        let keys = inner.keys_for(&state, self.now()).await?;
+        *inner.mount_keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        inner.state.store(Arc::new(state));
+        // A mount may have changed its realm, and with it whose keys it takes.
+        inner.feed.bump();
+        Ok(())
     }
 
     /// The view of ended tokens and sessions.
     pub fn revocations(&self) -> Arc<dyn RevocationView> {
-        unimplemented!()
+        self.inner.feed.clone()
     }
 
     /// The key window for the edge.
     pub fn lookup(&self) -> Arc<dyn Lookup> {
-        unimplemented!()
-    }
-
-    // --- sessions ---------------------------------------------------------------------------------------------
-
-    /// Logs in with a password. Locked before throttled before hashed; a dummy hash for unknown names.
-    pub async fn login(
-        &self,
-        mount: &MountName,
-        request: Login,
-        by: &Actor,
-    ) -> Result<Granted, IdentityError> {
-        unimplemented!()
-    }
-
-    /// Trades a refresh token for new tokens (rotation and grace as the mount's settings say).
-    pub async fn refresh(
-        &self,
-        mount: &MountName,
-        token: &SecretString,
-        by: &Actor,
-    ) -> Result<Granted, IdentityError> {
-        unimplemented!()
-    }
-
-    /// Ends the caller's access token, and the session of `refresh` if it is the caller's, else the caller's session.
-    pub async fn logout(
-        &self,
-        caller: &Principal,
-        refresh: Option<&SecretString>,
-        by: &Actor,
-    ) -> Result<(), IdentityError> {
-        unimplemented!()
-    }
-
-    // --- accounts ---------------------------------------------------------------------------------------------
-
-    /// One account.
-    pub async fn account(
-        &self,
-        realm: &RealmName,
-        id: &AccountId,
-    ) -> Result<Account, IdentityError> {
-        unimplemented!()
-    }
-
-    /// Makes an account.
-    pub async fn create_account(
-        &self,
-        realm: &RealmName,
-        new: NewAccount,
-        by: &Actor,
-    ) -> Result<Account, IdentityError> {
-        unimplemented!()
-    }
-
-    /// Changes a password knowing the current one; ends all sessions of the account.
-    pub async fn change_password(
-        &self,
-        account: &AccountId,
-        realm: &RealmName,
-        current: &SecretString,
-        new: &SecretString,
-        by: &Actor,
-    ) -> Result<(), IdentityError> {
-        unimplemented!()
-    }
-
-    // --- API keys ---------------------------------------------------------------------------------------------
-
-    /// Makes a key for `owner` at `mount`; scopes must be within what the owner's roles hold.
-    pub async fn create_key(
-        &self,
-        mount: &MountName,
-        owner: &AccountId,
-        new: NewKey,
-        by: &Actor,
-    ) -> Result<NewKeyText, IdentityError> {
-        unimplemented!()
-    }
-
-    /// Keys of one account, revoked ones included, newest first.
-    pub async fn keys_of(
-        &self,
-        mount: &MountName,
-        owner: &AccountId,
-    ) -> Result<Vec<ApiKey>, IdentityError> {
-        unimplemented!()
-    }
-
-    /// One key by id at a mount.
-    pub async fn key(&self, mount: &MountName, id: &KeyId) -> Result<ApiKey, IdentityError> {
-        unimplemented!()
-    }
-
-    /// Makes a successor; the old key stays valid for `overlap`. `owner`: `None` for the operator, else must own it.
-    pub async fn rotate_key(
-        &self,
-        mount: &MountName,
-        owner: Option<&AccountId>,
-        id: &KeyId,
-        overlap: std::time::Duration,
-        by: &Actor,
-    ) -> Result<RotatedKey, IdentityError> {
-        unimplemented!()
-    }
-
-    /// Revokes a key; holds for the next request. `owner` as in [`Identity::rotate_key`]. Idempotent.
-    pub async fn revoke_key(
-        &self,
-        mount: &MountName,
-        owner: Option<&AccountId>,
-        id: &KeyId,
-        by: &Actor,
-    ) -> Result<ApiKey, IdentityError> {
-        unimplemented!()
-    }
-
-    /// The state of the key's own hourly limit, charging nothing; `None` when it has none.
-    pub async fn key_allowance(
-        &self,
-        key: &ApiKey,
-    ) -> Result<Option<crate::pipeline::Toll>, IdentityError> {
-        unimplemented!()
-    }
-
-    // --- operator ---------------------------------------------------------------------------------------------
-
-    /// Accounts of a realm, oldest first, `after` an id, at most `limit`.
-    pub async fn accounts(
-        &self,
-        realm: Option<&RealmName>,
-        after: Option<&AccountId>,
-        limit: u32,
-    ) -> Result<Vec<Account>, IdentityError> {
-        unimplemented!()
-    }
-
-    /// Finds an account by id, login name or e-mail.
-    pub async fn find_account(
-        &self,
-        realm: &RealmName,
-        text: &str,
-    ) -> Result<Account, IdentityError> {
-        unimplemented!()
-    }
-
-    /// Enables or disables; disabling ends sessions and silences keys at once.
-    pub async fn set_enabled(
-        &self,
-        realm: &RealmName,
-        id: &AccountId,
-        enabled: bool,
-        by: &Actor,
-    ) -> Result<Account, IdentityError> {
-        unimplemented!()
-    }
-
-    /// Sets roles; ends all sessions of the account.
-    pub async fn set_roles(
-        &self,
-        realm: &RealmName,
-        id: &AccountId,
-        roles: Vec<String>,
-        by: &Actor,
-    ) -> Result<Account, IdentityError> {
-        unimplemented!()
-    }
-
-    /// Sets a password without knowing the current one; ends all sessions, lifts a lock.
-    pub async fn set_password(
-        &self,
-        realm: &RealmName,
-        id: &AccountId,
-        new: &SecretString,
-        policy: PasswordPolicy,
-        by: &Actor,
-    ) -> Result<(), IdentityError> {
-        unimplemented!()
-    }
-
-    /// Imports accounts with Argon2id or bcrypt hashes: all or nothing; every refused line is reported.
-    pub async fn import(
-        &self,
-        realm: &RealmName,
-        lines: &str,
-        by: &Actor,
-    ) -> Result<ImportReport, IdentityError> {
-        unimplemented!()
-    }
-
-    /// All keys of a mount or of all mounts.
-    pub async fn keys(
-        &self,
-        mount: Option<&MountName>,
-        after: Option<&KeyId>,
-        limit: u32,
-    ) -> Result<Vec<ApiKey>, IdentityError> {
-        unimplemented!()
-    }
-
-    /// Live sessions.
-    pub async fn sessions(
-        &self,
-        realm: Option<&RealmName>,
-        account: Option<&AccountId>,
-        limit: u32,
-    ) -> Result<Vec<Session>, IdentityError> {
-        unimplemented!()
-    }
-
-    /// Ends one session and everything issued in it.
-    pub async fn end_session(&self, id: &SessionId, by: &Actor) -> Result<(), IdentityError> {
-        unimplemented!()
-    }
-
-    /// Makes a new signing key for a mount; the old ones go on verifying until their tokens have expired.
-    /// The caller must rebuild the edge's snapshot afterwards.
-    pub async fn rotate_signing_key(
-        &self,
-        mount: &MountName,
-        by: &Actor,
-    ) -> Result<String, IdentityError> {
-        unimplemented!()
-    }
-
-    /// Records an event seen elsewhere (refusals counted by the edge).
-    pub async fn record(&self, event: AuditEvent) -> Result<(), IdentityError> {
-        unimplemented!()
-    }
-
-    /// Newest audit events first.
-    pub async fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, IdentityError> {
-        unimplemented!()
+        Arc::new(self.clone())
     }
 
     /// Whether the store answers.
     pub async fn healthy(&self) -> bool {
-        unimplemented!()
+        self.inner.store.ping().await.is_ok()
     }
 
     /// Copies the store to a file while running.
-    pub async fn backup(&self, to: &std::path::Path) -> Result<(), IdentityError> {
-        unimplemented!()
+    pub async fn backup(&self, to: &Path) -> Result<(), IdentityError> {
+        Ok(self.inner.store.backup(to).await?)
     }
 
     /// Writes batched key usage; called by a timer and at stop.
     pub async fn flush_usage(&self) -> Result<(), IdentityError> {
-        unimplemented!()
+        let _one_at_a_time = self.inner.flushing.lock().await;
+        let batch: Vec<KeyUse> = self
+            .inner
+            .usage
+            .take()
+            .into_iter()
+            .map(|(id, uses)| KeyUse { id, count: uses.count, last_used_at: uses.last })
+            .collect();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.inner.store.add_usage(&batch).await?;
+        self.inner.usage.written();
+        Ok(())
     }
 
     /// Removes what has expired (sessions, revocations, codes); called by a timer.
     pub async fn sweep(&self) -> Result<(), IdentityError> {
-        unimplemented!()
+        let now = self.now();
+        let keep = self.inner.state().remember().max(KEEP);
+        self.inner.store.sweep(now, keep).await?;
+        // A change whose acknowledgement was lost (the store answered too late) is caught up with here.
+        self.inner.load_revocations(now, CATCH_UP).await?;
+        self.inner.feed.prune(now);
+        Ok(())
     }
 
     /// Gauges for metrics: hashes running and waiting, tracked revocations.
     pub fn gauges(&self) -> Gauges {
-        unimplemented!()
+        let state = self.inner.state();
+        Gauges {
+            hashes_running: state.pool.running(),
+            hashes_waiting: state.pool.waiting(),
+            revocations: self.inner.feed.len(),
+        }
     }
+
+    fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// Runs a change and what must follow it to the end, also when the caller hangs up meanwhile: a change that is in
+    /// the store but not in the revocation view would not hold.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, IdentityError>> + Send + 'static,
+    ) -> Result<T, IdentityError> {
+        tokio::spawn(change).await.map_err(|error| {
+            tracing::error!(event = "change_failed", %error);
+            IdentityError::Internal
+        })?
+    }
+}
+
+impl Inner {
+    fn state(&self) -> Arc<State> {
+        self.state.load_full()
+    }
+
+    // A poisoned lock is entered all the same: the map is replaced or changed by one operation, so it is whole.
+    fn mount_keys(&self, mount: &MountName) -> Option<Arc<MountKeys>> {
+        self.mount_keys.read().unwrap_or_else(PoisonError::into_inner).get(mount).cloned()
+    }
+
+    fn set_mount_keys(&self, mount: MountName, keys: MountKeys) {
+        let mut all = self.mount_keys.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(mount, Arc::new(keys));
+    }
+
+    /// A version 4 UUID as text.
+    fn uuid(&self) -> Result<String, IdentityError> {
+        let mut bytes = [0; 16];
+        self.random.fill(&mut bytes).map_err(|_| IdentityError::Internal)?;
+        Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+    }
+
+    /// Enters what the store knows to have ended, sessions as far `back`.
+    async fn load_revocations(&self, now: Timestamp, back: Duration) -> Result<(), IdentityError> {
+        for token in self.store.live_revocations(now).await? {
+            self.feed.end_token(token.id, token.expires_at);
+        }
+        let remember = self.state().remember();
+        for session in self.store.sessions_ended_since(now - back).await? {
+            self.feed.end_sessions([session.id], session.ended_at + remember);
+        }
+        Ok(())
+    }
+}
+
+/// The key from which refresh tokens are derived: made on first start, kept sealed in the store.
+async fn refresh_key(
+    store: &Store,
+    keyring: &Keyring,
+    random: &dyn Random,
+    now: Timestamp,
+) -> Result<RefreshKey, IdentityError> {
+    let mut fresh = [0; 32];
+    random.fill(&mut fresh).map_err(|_| IdentityError::Internal)?;
+    let sealed = Ciphertext(keyring.seal(REFRESH_SECRET, &fresh, random)?);
+    let kept = store.ensure_secret(REFRESH_SECRET, &sealed, now).await?;
+    Ok(RefreshKey::new(&keyring.open(REFRESH_SECRET, &kept.0)?))
 }

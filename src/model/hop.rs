@@ -62,3 +62,28 @@ pub fn encode<T: Serialize>(value: &T) -> String {
 pub fn decode<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_encoded_is_read_back_and_fits_a_header() {
+        let client = ClientFacts {
+            address: "2001:db8::1".parse().unwrap(),
+            request_id: "req_1".into(),
+            user_agent: Some("a\u{e4}\"\\".into()),
+        };
+        let context = HopContext { mount: "api".into(), client, principal: None };
+        let text = encode(&context);
+        assert!(text.bytes().all(|byte| byte.is_ascii_graphic()));
+        assert_eq!(decode::<HopContext>(&text), Some(context));
+    }
+
+    #[test]
+    fn anything_else_is_not_read() {
+        for text in ["", "e30", "e30=", "{}", "\u{e4}", "bnVsbA"] {
+            assert_eq!(decode::<HopContext>(text), None, "{text}");
+        }
+    }
+}

@@ -25,7 +25,7 @@ impl ScopeSet {
     }
 
     /// The names in order.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
+    pub fn iter(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.iter().map(|name| &**name)
     }
 

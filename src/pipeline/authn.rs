@@ -2,7 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{carrier::Credential, deny::Deny, mount::Mount, view::RequestView};
+use http::header;
+
+use super::{
+    carrier::{self, Credential},
+    deny::{Deny, KeyFault, TokenFault},
+    mount::Mount,
+    view::{API_KEY, RequestView},
+};
 use crate::model::{Digest, Principal, SessionId, Timestamp, TokenId};
 
 /// A kind of credential, as routes list them in `authn = [...]`.
@@ -25,13 +32,27 @@ pub enum Authn {
 
 impl Authn {
     /// Takes the deciding credential out of the request. `Ok(None)`: public route.
+    ///
+    /// The first kind present decides; a kind the route does not list is not looked at.
     pub fn extract<'a>(
         &self,
         view: &RequestView<'a>,
         mount: &Mount,
     ) -> Result<Option<Credential<'a>>, Deny> {
-        let _ = (view, mount);
-        unimplemented!()
+        let Authn::Required(kinds) = self else { return Ok(None) };
+        for kind in kinds {
+            let found = match kind {
+                CredentialKind::Jwt => view.headers.get(header::AUTHORIZATION).map(carrier::bearer),
+                CredentialKind::ApiKey => view
+                    .headers
+                    .get(API_KEY)
+                    .map(|value| carrier::api_key(value, mount.api_key_prefix.as_deref())),
+            };
+            if let Some(found) = found {
+                return found.map(Some);
+            }
+        }
+        Err(Deny::MissingCredential)
     }
 }
 
@@ -62,8 +83,24 @@ pub fn establish_key(
     client: std::net::IpAddr,
     now: Timestamp,
 ) -> Result<Arc<Principal>, Deny> {
-    let _ = (presented, evidence, mount, client, now);
-    unimplemented!()
+    let stored = evidence.map_or_else(|| Digest::of(b""), |evidence| evidence.digest);
+    let same = *presented == stored;
+    let Some(evidence) = evidence.filter(|evidence| same && evidence.principal.mount == mount.name)
+    else {
+        return Err(Deny::Key(KeyFault::Unknown));
+    };
+    if evidence.revoked {
+        return Err(Deny::Key(KeyFault::Revoked));
+    }
+    if evidence.expires_at.is_some_and(|end| now >= end) {
+        return Err(Deny::Key(KeyFault::Expired));
+    }
+    let allowed = &evidence.principal.allowed_ips;
+    let client = client.to_canonical();
+    if !allowed.is_empty() && !allowed.iter().any(|net| net.contains(&client)) {
+        return Err(Deny::AddressNotAllowed);
+    }
+    Ok(evidence.principal.clone())
 }
 
 /// Holds an already verified token against time and revocations. Done on every request, also on a cache hit.
@@ -73,6 +110,15 @@ pub fn establish_token(
     leeway: std::time::Duration,
     now: Timestamp,
 ) -> Result<Arc<Principal>, Deny> {
-    let _ = (principal, revocations, leeway, now);
-    unimplemented!()
+    // RFC 7519 section 4.1.4: not accepted *on* or after `exp`. A token without an end is none of ours.
+    if principal.expires_at.is_none_or(|end| now >= end + leeway) {
+        return Err(Deny::Token(TokenFault::Expired));
+    }
+    if revocations.is_revoked(principal.token.as_ref(), principal.session.as_ref()) {
+        return Err(Deny::Token(TokenFault::Revoked));
+    }
+    Ok(principal.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{deny::Deny, route::Route, view::RequestView};
+use http::Method;
+
+use super::{
+    Authn, Policy,
+    deny::Deny,
+    policy::decide::{as_get, forbidden},
+    route::Route,
+    view::RequestView,
+};
 use crate::model::Principal;
 
 /// What a route asks of the caller.
@@ -53,6 +61,66 @@ pub fn authorize(
     view: &RequestView<'_>,
     path: &str,
 ) -> Result<Permit, Deny> {
-    let _ = (route, &who, view, path);
-    unimplemented!()
+    if route.authn == Authn::Public {
+        // A public route reads no credential, so it can ask for nothing.
+        return match route.authz {
+            Authz::Authenticated => Ok(Permit { principal: None, route: route.clone() }),
+            Authz::Policy | Authz::Rule(_) => Err(Deny::MissingCredential),
+        };
+    }
+    let Some(who) = who else { return Err(Deny::MissingCredential) };
+    if who.mount != route.mount.name {
+        // No credential is valid on two mounts; the authentication stage has made sure, and this holds if it did not.
+        return Err(forbidden("access"));
+    }
+    let policy = &*route.mount.policy;
+    match &route.authz {
+        Authz::Authenticated => {}
+        Authz::Policy => policy.authorize(&who, view.method, path)?,
+        Authz::Rule(rule) => {
+            if !rule.admits(policy, &who, view.method) {
+                let action = policy.action(view.method, path).map_or("access", |action| action);
+                return Err(forbidden(action));
+            }
+        }
+    }
+    Ok(Permit { principal: Some(who), route: route.clone() })
 }
+
+impl RouteRule {
+    fn admits(&self, policy: &Policy, who: &Principal, method: &Method) -> bool {
+        let scopes = || self.scope_for(method).is_some_and(|scope| holds(policy, who, scope));
+        let roles = || self.roles.iter().any(|role| who.roles.contains(role));
+        match (self.scopes.is_empty(), self.roles.is_empty()) {
+            // A rule that asks for nothing is a mistake, not a permission.
+            (true, true) => false,
+            (false, true) => scopes(),
+            (true, false) => roles(),
+            (false, false) if self.all => scopes() && roles(),
+            (false, false) => scopes() || roles(),
+        }
+    }
+
+    /// The scope this method needs: its own entry before `*`.
+    fn scope_for(&self, method: &Method) -> Option<&str> {
+        let method = as_get(method);
+        let named = self.scopes.iter().find(|(own, _)| own.as_ref() == Some(method));
+        let any = || self.scopes.iter().find(|(own, _)| own.is_none());
+        named.or_else(any).map(|(_, scope)| &**scope)
+    }
+}
+
+/// Whether the caller holds a scope: by its credential where that carries scopes, else by its roles. A credential
+/// never reaches further than its owner's roles, where the table says what those hold.
+fn holds(policy: &Policy, who: &Principal, scope: &str) -> bool {
+    match &who.scopes {
+        None => policy.roles_hold(&who.roles, scope),
+        Some(own) => {
+            policy.covers(own.iter(), scope)
+                && (policy.role_scopes.is_empty() || policy.roles_hold(&who.roles, scope))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

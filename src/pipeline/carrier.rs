@@ -1,12 +1,55 @@
 //! Where a credential may sit, and taking it out unproven.
 
-use crate::model::api_key::PresentedKey;
+use http::HeaderValue;
+
+use super::deny::{Deny, KeyFault, TokenFault};
+use crate::model::api_key::{self, PresentedKey};
+
+/// Longest bearer token looked at (security requirements, section 3).
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// A credential as found: syntactically one of ours, proven in nothing.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Credential<'a> {
     /// The text behind `Authorization: Bearer`.
     Jwt(&'a str),
     /// A well-formed `X-API-Key` whose checksum fits.
     ApiKey(PresentedKey),
+}
+
+impl std::fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Credential::Jwt(_) => f.write_str("Jwt(…)"),
+            Credential::ApiKey(key) => f.debug_tuple("ApiKey").field(&key.id).finish(),
+        }
+    }
+}
+
+/// Reads `Authorization: Bearer <token>` (RFC 6750 section 2.1). The scheme's case does not matter (RFC 9110, 11.1).
+pub fn bearer(value: &HeaderValue) -> Result<Credential<'_>, Deny> {
+    const INVALID: Deny = Deny::Token(TokenFault::Invalid);
+    let text = value.to_str().map_err(|_| INVALID)?;
+    let (scheme, token) = text.split_once(' ').ok_or(INVALID)?;
+    let token = token.trim_matches(' ');
+    let fits = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
+    };
+    let wrong = !scheme.eq_ignore_ascii_case("bearer")
+        || token.is_empty()
+        || token.len() > MAX_TOKEN_BYTES
+        || !token.bytes().all(fits);
+    if wrong { Err(INVALID) } else { Ok(Credential::Jwt(token)) }
+}
+
+/// Reads `X-API-Key`. A wrong checksum is told here, so that a made-up key costs no look-up.
+pub fn api_key(value: &HeaderValue, prefix: Option<&str>) -> Result<Credential<'static>, Deny> {
+    value
+        .to_str()
+        .ok()
+        .zip(prefix)
+        .and_then(|(text, prefix)| api_key::parse(prefix, text))
+        .map(Credential::ApiKey)
+        .ok_or(Deny::Key(KeyFault::Malformed))
 }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::quota::Toll;
 
@@ -41,7 +41,7 @@ pub enum Malformed {
     PathDoubleEncoding,
     /// Encoded slash, `;` or an empty inner segment on a route that does not opt in.
     PathNotAllowedHere,
-    /// The request target is not a path (`*`, authority form).
+    /// The request target is not a path (`*`, authority form), or its query has bytes that may not stand in one.
     Target,
     /// No host, more than one, or one that is not a host.
     Host,
@@ -204,6 +204,33 @@ impl Deny {
             _ => None,
         }
     }
+
+    /// The header fields every contract sends with a refusal: `Content-Type`, `Cache-Control`, and by its kind
+    /// `Retry-After`, `WWW-Authenticate` and `Allow`. For faces; a face whose contract differs edits the list.
+    pub fn headers(&self, content_type: &'static str) -> Vec<(HeaderName, HeaderValue)> {
+        let mut out = vec![
+            (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ];
+        if let Some(secs) = self.retry_after_secs() {
+            out.push((header::RETRY_AFTER, secs.into()));
+        }
+        if let Some(challenge) = self.challenge() {
+            out.push((header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
+        }
+        if let Deny::MethodNotAllowed { allow } = self
+            && let Ok(allow) = HeaderValue::from_str(allow)
+        {
+            out.push((header::ALLOW, allow));
+        }
+        out
+    }
+
+    /// [`Self::retry_after`] in whole seconds, rounded up, at least 1: the number for headers and bodies.
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        let wait = self.retry_after()?;
+        Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
+    }
 }
 
 /// What a face may tell the client beside the refusal itself.
@@ -223,7 +250,7 @@ pub struct Reply {
     /// Status code.
     pub status: StatusCode,
     /// Header fields beside `Content-Length`, `Date` and those the edge owns (request id, rate limits).
-    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body; always a JSON object with its `Content-Type` in `headers`.
     pub body: bytes::Bytes,
 }

@@ -15,10 +15,13 @@ pub mod authz;
 pub mod carrier;
 pub mod cors;
 pub mod deny;
+#[cfg(test)]
+mod fixture;
 pub mod jwt;
 pub mod mount;
 pub mod mutate;
 pub mod path;
+mod pattern;
 pub mod policy;
 pub mod quota;
 pub mod route;

@@ -2,7 +2,11 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::{authz::Permit, view::RequestView};
+use super::{Target, authz::Permit, route::TrailingSlash, view::RequestView};
+
+mod forward;
+mod identity;
+mod strip;
 
 /// Names of the headers that carry identity to the upstream. Settable; the family is stripped in every spelling.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +74,45 @@ pub fn patch(
     names: &IdentityHeaders,
     hop: &HopFacts<'_>,
 ) -> HeaderPatch {
-    let _ = (permit, view, prefix_len, names, hop);
-    unimplemented!()
+    let route = permit.route();
+    let rule = strip::Rule { names, headers: &route.headers, keep: route.forward_credential };
+    let remove = view.headers.keys().filter(|name| rule.strips(name)).cloned().collect();
+    let mut set = Vec::with_capacity(route.headers.request_set.len() + 14);
+    set.extend(route.headers.request_set.iter().cloned());
+    if let (Target::Upstream(_), Some(who)) = (&route.target, permit.principal()) {
+        identity::set(&mut set, names, who);
+    }
+    forward::set(&mut set, view.client, hop);
+    HeaderPatch {
+        remove,
+        set,
+        path_and_query: path_and_query(route.trailing_slash, view, prefix_len),
+    }
 }
+
+/// The path behind the prefix in the form the upstream wants, with the query as sent.
+fn path_and_query(form: TrailingSlash, view: &RequestView<'_>, prefix_len: usize) -> String {
+    let path = view.path.behind(prefix_len);
+    // What an opted-in `//` leaves in front would read as another host (RFC 3986 section 4.2).
+    let inner = path.trim_start_matches('/');
+    let mut out = String::with_capacity(path.len() + view.query.map_or(0, str::len) + 2);
+    out.push('/');
+    match form {
+        TrailingSlash::Keep => out.push_str(inner),
+        TrailingSlash::Strip => out.push_str(inner.trim_end_matches('/')),
+        TrailingSlash::Add => {
+            out.push_str(inner);
+            if !out.ends_with('/') {
+                out.push('/');
+            }
+        }
+    }
+    if let Some(query) = view.query {
+        out.push('?');
+        out.push_str(query);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use http::Method;
 
-/// A path pattern of a rule: `/a/b`, `/a/{id}`, `/a/**`, `**/search`. Compared with the path behind the mount's prefix.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathPattern(pub Arc<str>);
+pub(super) mod decide;
+mod path_pattern;
+
+pub use path_pattern::PathPattern;
 
 /// Method and path give the action of a request; the first rule that fits counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,3 +61,6 @@ pub struct Policy {
     /// Scope names and what they include: `("FULL", ["READ", "WRITE"])`, for routes that ask for scopes by name.
     pub includes: Vec<(Arc<str>, Vec<Arc<str>>)>,
 }
+
+#[cfg(test)]
+pub(super) mod tests;

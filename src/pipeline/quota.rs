@@ -2,6 +2,12 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use super::{Permit, RequestView, Route};
+use crate::model::Principal;
+
+/// Name under which the hourly limit of an API key is counted and shown.
+pub const KEY_HOUR: &str = "key-hour";
+
 /// N requests per span: GCRA with burst N and refill N/W.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
@@ -121,3 +127,65 @@ pub fn counted_address(address: IpAddr) -> IpAddr {
         v4 => v4,
     }
 }
+
+/// The limits of a route that are checked before a credential is looked at.
+pub fn early_charges<'a>(route: &'a Route, view: &RequestView<'_>) -> Vec<Charge<'a>> {
+    charges(&route.early_limits, route, None, view.client.address)
+}
+
+/// The limits of a permitted request that need its caller, and the caller's own limit. `own` is [`own_window`]'s value;
+/// the caller of this function holds it, because a charge only borrows its windows.
+pub fn late_charges<'a>(
+    permit: &'a Permit,
+    view: &RequestView<'_>,
+    own: Option<&'a Window>,
+) -> Vec<Charge<'a>> {
+    let who = permit.principal().map(|who| &**who);
+    let route = permit.route();
+    let mut out = charges(&route.late_limits, route, who, view.client.address);
+    let key = who.and_then(|who| who.key.as_ref());
+    if let (Some(window), Some(key)) = (own, key) {
+        let parts = vec![KeyPart::Key(key.as_str())];
+        let key = LimitKey { limit: KEY_HOUR, parts };
+        out.push(Charge { key, windows: std::slice::from_ref(window) });
+    }
+    out
+}
+
+/// The hourly limit an API key brings with it (`rate_limit_per_hour`).
+pub fn own_window(who: Option<&Principal>) -> Option<Window> {
+    let limit = who?.rate_limit_per_hour.filter(|limit| *limit > 0)?;
+    Some(Window { limit, per: Duration::from_secs(3600) })
+}
+
+/// Whom each of these limits counts for one request.
+pub fn charges<'a>(
+    limits: &'a [Arc<Limit>],
+    route: &'a Route,
+    who: Option<&'a Principal>,
+    client: IpAddr,
+) -> Vec<Charge<'a>> {
+    let charge = |limit: &'a Arc<Limit>| {
+        let parts = limit.per.iter().map(|per| part(*per, route, who, client)).collect();
+        Charge { key: LimitKey { limit: &limit.name, parts }, windows: &limit.windows }
+    };
+    limits.iter().map(charge).collect()
+}
+
+fn part<'a>(per: Per, route: &'a Route, who: Option<&'a Principal>, client: IpAddr) -> KeyPart<'a> {
+    let address = || KeyPart::Client(counted_address(client));
+    let key = || who.and_then(|who| who.key.as_ref()).map(|key| KeyPart::Key(key.as_str()));
+    let user = || who.map(|who| KeyPart::User(who.realm.as_str(), who.subject.as_str()));
+    let tenant = || who.and_then(|who| who.tenant.as_deref()).map(KeyPart::Tenant);
+    match per {
+        Per::Client => address(),
+        Per::Route => KeyPart::Route(&route.name),
+        Per::Key => key().unwrap_or(KeyPart::Absent(per)),
+        Per::User => user().unwrap_or(KeyPart::Absent(per)),
+        Per::Tenant => tenant().unwrap_or(KeyPart::Absent(per)),
+        Per::Credential => key().or_else(user).unwrap_or_else(address),
+    }
+}
+
+#[cfg(test)]
+mod tests;

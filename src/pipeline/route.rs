@@ -4,7 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method};
 
-use super::{Authn, Authz, Limit, Mount, RequestView, deny::Deny};
+use super::{Authn, Authz, Limit, Mount, deny::Deny};
+
+mod build;
+mod table;
+mod tree;
+
+pub use build::{RouteConflict, RouteError, RouteTableBuilder};
+pub use table::RouteTable;
 
 /// Where a permitted request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,14 +139,15 @@ pub struct Place {
 pub struct Found<'t> {
     /// The route.
     pub route: &'t Arc<Route>,
-    /// Length in bytes of the mount's prefix on the canonical path; what follows is the route's path.
+    /// Length in bytes of the mount's prefix on the canonical path. [`super::CanonicalPath::behind`] gives what follows:
+    /// the route's path.
     pub prefix_len: usize,
 }
 
 /// No route: why, and whose error shape tells it. `mount` is `None` only where nothing listens for this host.
 #[derive(Debug)]
 pub struct Missed<'t> {
-    /// `NoRoute` or `MethodNotAllowed`.
+    /// `NoRoute`, `MethodNotAllowed`, or `Malformed` for a path form that the matched route does not take.
     pub deny: Deny,
     /// The default mount of the place.
     pub mount: Option<&'t Arc<Mount>>,
@@ -147,72 +155,5 @@ pub struct Missed<'t> {
     pub allow: Option<String>,
 }
 
-/// All routes by listener, host, prefix, method and path. Most specific match wins: a literal segment before a
-/// parameter before `**`; on one path a route that names the method before one that takes any.
-#[derive(Debug, Default)]
-pub struct RouteTable {
-    // filled in by the builder
-}
-
-/// Two routes that match the same requests with equal specificity.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RouteConflict {
-    /// First route's name.
-    pub first: Arc<str>,
-    /// Second route's name.
-    pub second: Arc<str>,
-    /// What both match, in words: `GET /api/v1/tasks on listener "public"`.
-    pub what: String,
-}
-
-/// Collects routes and checks them against each other.
-#[derive(Debug, Default)]
-pub struct RouteTableBuilder {
-    entries: Vec<(Place, RouteMatch, Arc<Route>)>,
-    defaults: Vec<(Place, Arc<Mount>)>,
-}
-
-impl RouteTableBuilder {
-    /// Adds one route at one place.
-    pub fn route(&mut self, place: Place, matches: RouteMatch, route: Arc<Route>) {
-        self.entries.push((place, matches, route));
-    }
-
-    /// Names the mount that renders what no mount claims at this place. The first one given for a place wins.
-    pub fn default_mount(&mut self, place: Place, mount: Arc<Mount>) {
-        self.defaults.push((place, mount));
-    }
-
-    /// Builds the table, or tells every conflict and every path pattern that cannot be read.
-    pub fn build(self) -> Result<RouteTable, Vec<RouteError>> {
-        unimplemented!()
-    }
-}
-
-/// Why a table cannot be built.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RouteError {
-    /// Equal specificity.
-    Conflict(RouteConflict),
-    /// A pattern that cannot be read; the route's name and why.
-    Pattern {
-        /// Route name.
-        route: Arc<str>,
-        /// What is wrong with its path.
-        why: String,
-    },
-}
-
-impl RouteTable {
-    /// Finds the route of a request. Pure, no allocation on the way of a hit.
-    pub fn find(&self, listener: &str, view: &RequestView<'_>) -> Result<Found<'_>, Missed<'_>> {
-        let _ = (listener, view);
-        unimplemented!()
-    }
-
-    /// The methods that exist on this request's path, for `Allow` and preflights; empty when none does.
-    pub fn methods_of(&self, listener: &str, view: &RequestView<'_>) -> Vec<Method> {
-        let _ = (listener, view);
-        unimplemented!()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -30,3 +30,32 @@ impl Snapshot {
         self.trusted_proxies.iter().any(|net| net.contains(&peer))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::fixture;
+
+    #[test]
+    fn only_listed_peers_are_trusted_in_either_spelling() {
+        let snapshot = |nets: &[&str]| Snapshot {
+            hash: "h".into(),
+            routes: RouteTable::default(),
+            mounts: Vec::new(),
+            identity_headers: IdentityHeaders::default(),
+            trusted_proxies: nets.iter().map(|net| net.parse().unwrap()).collect(),
+            stranger: Arc::new(fixture::mount("stranger")),
+        };
+        let trusting = snapshot(&["10.0.0.0/8", "2001:db8::/32"]);
+        for (peer, trusted) in [
+            ("10.1.2.3", true),
+            ("::ffff:10.1.2.3", true),
+            ("2001:db8::1", true),
+            ("11.1.2.3", false),
+            ("::1", false),
+        ] {
+            assert_eq!(trusting.trusts(peer.parse().unwrap()), trusted, "{peer}");
+        }
+        assert!(!snapshot(&[]).trusts("127.0.0.1".parse().unwrap()));
+    }
+}

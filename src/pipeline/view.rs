@@ -1,9 +1,17 @@
 //! The borrowed view of a request that every decision works on.
 
-use http::{HeaderMap, Method, Uri};
+use std::borrow::Cow;
+
+use http::{HeaderMap, Method, Uri, header};
 
 use super::{deny::Malformed, path::CanonicalPath};
 use crate::model::ClientFacts;
+
+mod framing;
+mod host;
+
+/// `X-API-Key` in the form header maps use.
+pub const API_KEY: http::HeaderName = http::HeaderName::from_static("x-api-key");
 
 /// Method, host, canonical path, query, headers and client of one request. Making one is the first check.
 #[derive(Debug)]
@@ -11,7 +19,7 @@ pub struct RequestView<'a> {
     /// Method as sent. `TRACE` and `CONNECT` never get this far.
     pub method: &'a Method,
     /// Host in lower case without port and trailing dot.
-    pub host: std::borrow::Cow<'a, str>,
+    pub host: Cow<'a, str>,
     /// The canonical path, mount prefix included.
     pub path: CanonicalPath<'a>,
     /// Query as sent, without `?`.
@@ -24,13 +32,47 @@ pub struct RequestView<'a> {
 
 impl<'a> RequestView<'a> {
     /// Reads a request head. Refuses what could be read in two ways: see [`Malformed`].
+    ///
+    /// [`Uri`] drops a fragment without a word: an edge that has the raw target must call [`check_target`] as well.
     pub fn new(
         method: &'a Method,
         uri: &'a Uri,
         headers: &'a HeaderMap,
         client: &'a ClientFacts,
     ) -> Result<Self, Malformed> {
-        let _ = (method, uri, headers, client);
-        unimplemented!()
+        let path = CanonicalPath::parse(uri.path())?;
+        let query = uri.query();
+        if query.is_some_and(|query| query.bytes().any(|byte| !is_query_byte(byte))) {
+            return Err(Malformed::Target);
+        }
+        let host = host::read(uri, headers)?;
+        for name in [header::AUTHORIZATION, API_KEY, header::CONTENT_TYPE] {
+            at_most_once(headers, &name)?;
+        }
+        framing::check_length(headers)?;
+        framing::check_connection(headers)?;
+        Ok(Self { method, host, path, query, headers, client })
     }
 }
+
+/// Checks the bytes of a request target before a parser cleans them up: no control bytes, blanks, non-ASCII or `#`.
+pub fn check_target(raw: &[u8]) -> Result<(), Malformed> {
+    if raw.iter().all(|byte| is_query_byte(*byte)) { Ok(()) } else { Err(Malformed::Target) }
+}
+
+fn is_query_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'#'
+}
+
+/// RFC 9110 section 5.3: a field that is no list may stand once, and we only read text.
+fn at_most_once(headers: &HeaderMap, name: &header::HeaderName) -> Result<(), Malformed> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(()) };
+    if values.next().is_some() || value.to_str().is_err() {
+        return Err(Malformed::Header);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,128 @@
 //! Storage: every SQL statement of the product, and nothing else. Acknowledged means durable.
+//!
+//! The verbs are methods of [`Store`], grouped by file. A mutating verb takes the [`AuditRecord`]s that tell of it and
+//! writes them in the same transaction. There is no rule here that a contract could change: the store compares, counts
+//! and keeps; identity decides. It never sees a plain password, token or key.
+//!
+//! One process owns a store: a lock file next to it says so. Writes go through one connection, one after another
+//! (`BEGIN IMMEDIATE`, synced to disk before they are acknowledged); reads use a small pool beside it.
+
+mod account_changes;
+mod accounts;
+mod audit;
+mod backup;
+mod chain;
+mod codes;
+mod error;
+mod failures;
+mod keyring;
+mod keys;
+mod lock;
+mod meta;
+mod open;
+mod records;
+mod refresh;
+mod revocations;
+mod rows;
+mod sessions;
+mod sweep;
+
+use std::{
+    fmt,
+    future::Future,
+    path::PathBuf,
+    sync::{Arc, Mutex, atomic::AtomicU32},
+    time::{Duration, Instant},
+};
+
+pub use accounts::fold_name;
+pub use error::StoreError;
+pub use open::Options;
+pub use records::*;
+pub use sweep::Swept;
+
+use lock::StoreLock;
+
+/// The database engine; the SQL keeps to what SQLite and PostgreSQL share, save in `open`, `backup` and here.
+type Db = sqlx::Sqlite;
+type Pool = sqlx::Pool<Db>;
+type Connection = <Db as sqlx::Database>::Connection;
+type Transaction = sqlx::Transaction<'static, Db>;
+type Row = <Db as sqlx::Database>::Row;
+
+/// Takes the write lock at once, so that a transaction never fails half-way because another one was faster.
+const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+/// Bound of the few calls that work through many rows.
+const LONG_CALL: Duration = Duration::from_secs(60);
+
+/// Told of every call: operation, whether the store did its work, and how long it took.
+pub type CallHook = Arc<dyn Fn(&'static str, bool, Duration) + Send + Sync>;
 
 /// The open store; cheap to clone.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    node: String,
+    writer: Pool,
+    readers: Pool,
+    call_timeout: Duration,
+    on_call: Option<CallHook>,
+    /// New names among failed logins since the last look at that table's size.
+    new_failures: AtomicU32,
+    lock: Mutex<Option<StoreLock>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("node", &self.inner.node).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Runs one verb: bounded in time, and told to the hook.
+    async fn bounded<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.bounded_by(self.inner.call_timeout, operation, work).await
+    }
+
+    /// As [`Store::bounded`], for verbs that work through many rows.
+    async fn bounded_by<T>(
+        &self,
+        limit: Duration,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let started = Instant::now();
+        let result =
+            tokio::time::timeout(limit, work).await.unwrap_or(Err(StoreError::Unavailable));
+        if let Some(hook) = &self.inner.on_call {
+            let ok = !result.as_ref().is_err_and(|error| error.is_trouble());
+            hook(operation, ok, started.elapsed());
+        }
+        result
+    }
+
+    /// Starts a write. Dropped without a commit it is rolled back.
+    async fn begin(&self) -> Result<Transaction, StoreError> {
+        Ok(self.inner.writer.begin_with(BEGIN_WRITE).await?)
+    }
+
+    fn readers(&self) -> &Pool {
+        &self.inner.readers
+    }
+
+    /// Writes audit events into a running transaction.
+    async fn record(&self, tx: &mut Connection, audit: &[AuditRecord]) -> Result<(), StoreError> {
+        chain::append(tx, &self.inner.node, audit).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

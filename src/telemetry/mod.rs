@@ -1,6 +1,8 @@
 //! Logs and metrics: typed, with closed label sets. No secret may reach this room.
 
+pub mod access;
 pub mod logging;
 pub mod metrics;
 
-pub use metrics::Metrics;
+pub use access::{AccessLine, access};
+pub use metrics::{CacheKind, Metrics, RouteMetrics};

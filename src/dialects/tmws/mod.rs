@@ -1,10 +1,13 @@
-//! tmws: JWT and `X-API-Key` under `/api/v1`. Constants and the pure face; bodies in `wire`, handlers in `routes`.
+//! tmws: JWT and `X-API-Key` under `/api/v1`. The endpoint list and the pure face; what the contract fixes is in
+//! `defaults` and `policy`, bodies in `wire`, handlers in `routes`. No rule of its own.
 
+mod defaults;
+mod policy;
 pub mod routes;
 pub mod wire;
 
-use super::{Defaults, Dialect, Endpoint};
-use crate::pipeline::{Deny, Face, Reply, ReplyFacts};
+use super::{Defaults, Dialect, Endpoint, Exposure};
+use crate::pipeline::{CredentialKind, Deny, Face, Reply, ReplyFacts};
 
 /// The contract.
 #[derive(Debug)]
@@ -12,8 +15,7 @@ pub struct Tmws;
 
 impl Face for Tmws {
     fn render(&self, deny: &Deny, facts: &ReplyFacts<'_>) -> Reply {
-        let _ = (deny, facts);
-        unimplemented!()
+        wire::Refusal::from(deny).render(facts)
     }
 }
 
@@ -23,10 +25,73 @@ impl Dialect for Tmws {
     }
 
     fn endpoints(&self) -> &'static [Endpoint] {
-        &[]
+        ENDPOINTS
     }
 
     fn defaults(&self) -> Defaults {
-        unimplemented!()
+        defaults::defaults()
+    }
+}
+
+/// A login token only; a key manages no keys, users or sessions.
+const TOKEN: &[CredentialKind] = &[CredentialKind::Jwt];
+/// A key only: its own facts.
+const KEY: &[CredentialKind] = &[CredentialKind::ApiKey];
+/// Both; `Authorization` is judged first (contract, "Both headers sent").
+const EITHER: &[CredentialKind] = &[CredentialKind::Jwt, CredentialKind::ApiKey];
+
+/// Every endpoint of the contract. `routes::router` serves exactly these; a test holds the two together.
+static ENDPOINTS: &[Endpoint] = &[
+    public("POST", "/api/v1/auth/login"),
+    public("POST", "/api/v1/auth/refresh"),
+    protected("POST", "/api/v1/auth/logout", TOKEN, false),
+    protected("POST", "/api/v1/auth/api-keys", TOKEN, true),
+    protected("GET", "/api/v1/auth/api-keys", TOKEN, true),
+    // The key's own facts: its scopes may be anything, so the table is not asked.
+    protected("GET", "/api/v1/auth/api-keys/current", KEY, false),
+    protected("POST", "/api/v1/auth/api-keys/{key_id}/rotate", TOKEN, true),
+    protected("DELETE", "/api/v1/auth/api-keys/{key_id}", TOKEN, true),
+    protected("POST", "/api/v1/users", TOKEN, true),
+    // Everyone may change the own password; the handler refuses anybody else's.
+    protected("PUT", "/api/v1/users/me/password", TOKEN, false),
+    protected("PUT", "/api/v1/users/{id}/password", TOKEN, false),
+    protected("GET", "/api/v1/auth/me", EITHER, false),
+    protected("GET", "/api/v1/users/me", EITHER, false),
+    public("GET", "/health"),
+];
+
+const fn public(method: &'static str, path: &'static str) -> Endpoint {
+    Endpoint { method, path, exposure: Exposure::Public }
+}
+
+const fn protected(
+    method: &'static str,
+    path: &'static str,
+    authn: &'static [CredentialKind],
+    policy: bool,
+) -> Endpoint {
+    Endpoint { method, path, exposure: Exposure::Protected { authn, policy } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_endpoint_is_declared_twice() {
+        let mut seen: Vec<_> = ENDPOINTS.iter().map(|e| (e.method, e.path)).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), ENDPOINTS.len());
+    }
+
+    #[test]
+    fn only_login_refresh_and_health_are_public() {
+        let public: Vec<_> = ENDPOINTS
+            .iter()
+            .filter(|e| matches!(e.exposure, Exposure::Public))
+            .map(|e| e.path)
+            .collect();
+        assert_eq!(public, ["/api/v1/auth/login", "/api/v1/auth/refresh", "/health"]);
     }
 }

@@ -1,0 +1,70 @@
+//! The private socket's service: reads what the edge says about a request and hands it to the mount's router.
+//!
+//! The context header is believed because only our own edge can open the socket. A request without one is our fault,
+//! never a client's, so it is 500.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use http_body_util::Limited;
+use serde_json::json;
+use tower::ServiceExt;
+
+use super::shared::Shared;
+use crate::model::hop::{self, CONTEXT_HEADER, HopContext};
+
+/// Upper bound for any contract; each holds its own, smaller one.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// Serves the contract endpoints of every mount.
+pub fn contract_router(shared: Arc<Shared>) -> Router {
+    Router::new().fallback(forward).with_state(shared)
+}
+
+async fn forward(State(shared): State<Arc<Shared>>, mut request: Request) -> Response {
+    let context: Option<HopContext> = request
+        .headers_mut()
+        .remove(CONTEXT_HEADER)
+        .and_then(|value| value.to_str().ok().and_then(hop::decode));
+    let Some(context) = context else {
+        tracing::error!(event = "hop_context_bad", path = request.uri().path());
+        return failed(StatusCode::INTERNAL_SERVER_ERROR, None);
+    };
+    let id = context.client.request_id.clone();
+    let Some(router) = shared.router(&context.mount) else {
+        // A reload took the mount away between the edge's decision and now.
+        tracing::warn!(event = "mount_gone", mount = %context.mount, request_id = id);
+        return failed(StatusCode::SERVICE_UNAVAILABLE, Some(&id));
+    };
+    request.extensions_mut().insert(context);
+    let request = request.map(|body| Body::new(Limited::new(body, BODY_LIMIT)));
+    // A task of its own: a panic ends this request only, and what was begun is finished when the client goes away.
+    match tokio::spawn(router.oneshot(request)).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(error) => {
+            tracing::error!(event = "handler_failed", request_id = id, panicked = error.is_panic());
+            failed(StatusCode::INTERNAL_SERVER_ERROR, Some(&id))
+        }
+    }
+}
+
+/// The fixed object of what belongs to no contract.
+fn failed(status: StatusCode, request_id: Option<&str>) -> Response {
+    let text = status.canonical_reason().unwrap_or("Error");
+    let body = json!({
+        "error": text, "detail": text, "status_code": status.as_u16(), "request_id": request_id,
+    });
+    let mut response = (status, Json(body)).into_response();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let value = axum::http::HeaderValue::from_static("1");
+        response.headers_mut().insert(axum::http::header::RETRY_AFTER, value);
+    }
+    response
+}

@@ -1,0 +1,166 @@
+//! Reading what the operator asks: bodies, queries, and names that may be left out when there is only one choice.
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Json, Query, Request, rejection::JsonRejection},
+    http::{StatusCode, request::Parts},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{super::problem::Problem, App};
+use crate::model::{KeyId, MountName, RealmName};
+
+/// Most entries of one list.
+const MAX_LIMIT: u32 = 1000;
+const DEFAULT_LIMIT: u32 = 100;
+
+/// A JSON body. An absent one counts as `{}`.
+pub(super) struct Sent<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Sent<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = bytes::Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| Problem::new(rejection.status(), "body", rejection.body_text()))?;
+        let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
+        match Json::<T>::from_bytes(text) {
+            Ok(Json(value)) => Ok(Self(value)),
+            Err(JsonRejection::JsonSyntaxError(error)) => {
+                Err(Problem::new(StatusCode::BAD_REQUEST, "json", error.body_text()))
+            }
+            Err(error) => Err(Problem::invalid(error.body_text(), Vec::new())),
+        }
+    }
+}
+
+/// A query string.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Query::<T>::try_from_uri(&parts.uri)
+            .map(|query| Self(query.0))
+            .map_err(|rejection| Problem::invalid(rejection.body_text(), Vec::new()))
+    }
+}
+
+/// `?realm=`; may be left out when there is exactly one.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct InRealm {
+    /// Realm; may be left out when there is exactly one.
+    pub(super) realm: Option<String>,
+}
+
+/// `?mount=`; may be left out.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AtMount {
+    /// Mount; may be left out: the key is looked for at every mount.
+    pub(super) mount: Option<String>,
+}
+
+/// One part of a list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Page {
+    /// Only of this realm.
+    pub(super) realm: Option<String>,
+    /// Only of this mount.
+    pub(super) mount: Option<String>,
+    /// Only of this user (id, login name or e-mail).
+    pub(super) user: Option<String>,
+    /// Id after which to go on: `next` of the part before.
+    pub(super) after: Option<String>,
+    /// Most entries, 1 to 1000; 100 when left out.
+    pub(super) limit: Option<u32>,
+}
+
+impl Page {
+    pub(super) fn limit(&self) -> Result<u32, Problem> {
+        match self.limit {
+            None => Ok(DEFAULT_LIMIT),
+            Some(limit @ 1..=MAX_LIMIT) => Ok(limit),
+            Some(_) => Err(Problem::field(
+                "limit",
+                "out_of_range",
+                format!("limit must be 1 to {MAX_LIMIT}"),
+            )),
+        }
+    }
+}
+
+/// Answer of a command that has nothing else to say.
+#[derive(serde::Serialize, ToSchema)]
+pub(super) struct Done {
+    /// What was done.
+    pub(super) message: String,
+}
+
+impl App {
+    /// The named realm, or the only one.
+    pub(super) fn realm(&self, name: Option<&str>) -> Result<RealmName, Problem> {
+        let all = self.parts.shared.realms();
+        choose("realm", name, all, RealmName::as_str)
+    }
+
+    /// A named realm, or none for "all".
+    pub(super) fn realm_filter(&self, name: Option<&str>) -> Result<Option<RealmName>, Problem> {
+        name.map(|name| self.realm(Some(name))).transpose()
+    }
+
+    /// The named mount with its realm, or the only one.
+    pub(super) fn mount(&self, name: Option<&str>) -> Result<(MountName, RealmName), Problem> {
+        choose("mount", name, self.parts.shared.mounts(), |(mount, _)| mount.as_str())
+    }
+
+    /// A named mount, or none for "all".
+    pub(super) fn mount_filter(&self, name: Option<&str>) -> Result<Option<MountName>, Problem> {
+        name.map(|name| Ok(self.mount(Some(name))?.0)).transpose()
+    }
+
+    /// The mount a key belongs to: the named one, or the one that knows the key.
+    pub(super) async fn mount_of_key(
+        &self,
+        mount: Option<&str>,
+        id: &KeyId,
+    ) -> Result<MountName, Problem> {
+        if mount.is_some() {
+            return Ok(self.mount(mount)?.0);
+        }
+        for (mount, _) in self.parts.shared.mounts() {
+            match self.parts.identity.key(&mount, id).await {
+                Ok(_) => return Ok(mount),
+                Err(crate::identity::IdentityError::NotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Problem::new(StatusCode::NOT_FOUND, "not_found", format!("no mount has a key {id}")))
+    }
+}
+
+fn choose<T>(
+    what: &'static str,
+    name: Option<&str>,
+    all: Vec<T>,
+    text: impl Fn(&T) -> &str,
+) -> Result<T, Problem> {
+    let names = all.iter().map(&text).collect::<Vec<_>>().join(", ");
+    let Some(name) = name else {
+        let mut all = all.into_iter();
+        return match (all.next(), all.next()) {
+            (Some(only), None) => Ok(only),
+            _ => Err(Problem::field(what, "missing", format!("say which {what}: {names}"))),
+        };
+    };
+    all.into_iter().find(|one| text(one) == name).ok_or_else(|| {
+        Problem::field(what, "unknown", format!("unknown {what} {name:?}; there are: {names}"))
+    })
+}

@@ -1,0 +1,69 @@
+//! Live sessions, and the record of what happened.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    App,
+    ask::{Asked, Done, Page},
+    views::{EventView, SessionView},
+};
+use crate::{admin::problem::Problem, identity::Actor, model::SessionId};
+
+/// Live sessions.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Sessions {
+    sessions: Vec<SessionView>,
+}
+
+/// Newest events first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Events {
+    events: Vec<EventView>,
+}
+
+/// Lists live sessions, of one user if asked.
+#[utoipa::path(get, path = "/v1/sessions", tag = "sessions", params(Page),
+    responses((status = 200, body = Sessions), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn list(
+    State(app): State<App>,
+    Asked(page): Asked<Page>,
+) -> Result<Json<Sessions>, Problem> {
+    let limit = page.limit()?;
+    let (realm, account) = match &page.user {
+        None => (app.realm_filter(page.realm.as_deref())?, None),
+        Some(user) => {
+            let realm = app.realm(page.realm.as_deref())?;
+            let account = app.parts.identity.find_account(&realm, user).await?;
+            (Some(realm), Some(account.id))
+        }
+    };
+    let found = app.parts.identity.sessions(realm.as_ref(), account.as_ref(), limit).await?;
+    Ok(Json(Sessions { sessions: found.into_iter().map(SessionView::from).collect() }))
+}
+
+/// Ends a session and everything issued in it.
+#[utoipa::path(post, path = "/v1/sessions/{id}/end", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 200, body = Done), (status = 404, body = Problem)))]
+pub(super) async fn end(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<Done>, Problem> {
+    app.parts.identity.end_session(&SessionId::new(id.as_str()), &Actor::operator()).await?;
+    Ok(Json(Done { message: format!("session {id} ended") }))
+}
+
+/// The newest audit events.
+#[utoipa::path(get, path = "/v1/audit", tag = "audit", params(Page),
+    responses((status = 200, body = Events), (status = 422, body = Problem)))]
+pub(super) async fn audit(
+    State(app): State<App>,
+    Asked(page): Asked<Page>,
+) -> Result<Json<Events>, Problem> {
+    let events = app.parts.identity.audit(page.limit()?).await?;
+    Ok(Json(Events { events: events.into_iter().map(EventView::from).collect() }))
+}

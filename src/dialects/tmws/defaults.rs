@@ -1,0 +1,97 @@
+//! What the tmws contract fixes, as data the configuration starts from. Decides nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use jsonwebtoken::Algorithm;
+
+use super::policy;
+use crate::{
+    dialects::Defaults,
+    identity::settings::{Lockout, LoginThrottle, PasswordRule, RealmRules, TokenSettings},
+    pipeline::{Limit, Per, RateHeaders, Window},
+};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Roles of the contract, the mightiest first. A creator gives no role that stands before its own.
+pub(super) const ROLES: [&str; 5] = ["SUPER_ADMIN", "ADMIN", "USER", "READONLY", "SERVICE"];
+
+/// The defaults of a tmws mount.
+pub(super) fn defaults() -> Defaults {
+    Defaults {
+        tokens: tokens(),
+        api_key_prefix: Some("tmws_key_"),
+        realm: realm(),
+        policy: policy::policy(),
+        limits: vec![Limit {
+            name: "tmws-general".into(),
+            per: vec![Per::Credential],
+            windows: vec![Window { limit: 100, per: MINUTE }],
+        }],
+        rate_headers: RateHeaders { legacy_always: true, ietf: false },
+        body_limit: 64 * 1024,
+        // A login must be answered well inside 5 s (README of the contracts, rule 15); this is the last resort.
+        timeout: Duration::from_secs(10),
+    }
+}
+
+/// Contract section "Tokens and keys".
+fn tokens() -> TokenSettings {
+    TokenSettings {
+        issuer: "tmws-auth-service".into(),
+        audience: Some("tmws-api".into()),
+        algorithm: Algorithm::HS256,
+        key_id_in_header: false,
+        secret: None,
+        access_lifetime: Duration::from_secs(3600),
+        refresh_lifetime: DAY * 30,
+        refresh_rotates: true,
+        refresh_grace: Duration::from_secs(10),
+    }
+}
+
+/// Contract section "Passwords and lockout".
+fn realm() -> RealmRules {
+    RealmRules {
+        password: PasswordRule {
+            min_length: 12,
+            max_length: 256,
+            upper: true,
+            lower: true,
+            digit: true,
+            symbols: "!@#$%^&*()_+-=[]{}|;:,.<>?".into(),
+            forbidden: texts(&["password", "123456", "qwerty", "admin", "user"]),
+        },
+        lockout: Some(Lockout { failures: 5, duration: MINUTE * 30 }),
+        throttle: LoginThrottle {
+            per_address_and_name: vec![Window { limit: 10, per: MINUTE }],
+            per_address: vec![Window { limit: 100, per: MINUTE }],
+        },
+        roles: texts(&ROLES),
+        default_role: "USER".into(),
+    }
+}
+
+fn texts(names: &[&str]) -> Vec<Arc<str>> {
+    names.iter().map(|name| Arc::from(*name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_tokens_outlive_the_clients_refresh_margin() {
+        let tokens = tokens();
+        assert_eq!(tokens.access_lifetime.as_secs(), 3600);
+        assert!(tokens.access_lifetime > Duration::from_secs(300), "trap 3 of the contract");
+        assert!(tokens.refresh_rotates && tokens.refresh_grace == Duration::from_secs(10));
+    }
+
+    #[test]
+    fn the_default_role_is_one_of_the_roles() {
+        let rules = realm();
+        assert!(rules.roles.contains(&rules.default_role));
+    }
+}

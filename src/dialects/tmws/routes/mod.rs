@@ -1,0 +1,55 @@
+//! Handlers of tmws: wire to identity and back. No rule lives here except the contract's own about whose object it is.
+
+mod exchange;
+mod health;
+mod keys;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod users;
+
+use axum::{
+    Router, middleware,
+    routing::{get, post, put},
+};
+
+use crate::{
+    identity::Identity,
+    model::{Clock, MountName, SystemClock, Timestamp},
+};
+
+/// What every handler holds.
+#[derive(Clone)]
+struct App {
+    identity: Identity,
+    mount: MountName,
+}
+
+impl App {
+    /// Now, for the two replies that name a moment identity does not give.
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+}
+
+/// The router of one mount.
+pub fn router(identity: Identity, mount: MountName) -> Router {
+    Router::new()
+        .route("/api/v1/auth/login", post(sessions::login))
+        .route("/api/v1/auth/refresh", post(sessions::refresh))
+        .route("/api/v1/auth/logout", post(sessions::logout))
+        .route("/api/v1/auth/api-keys", post(keys::create).get(keys::list))
+        .route("/api/v1/auth/api-keys/current", get(keys::current))
+        .route("/api/v1/auth/api-keys/{key_id}/rotate", post(keys::rotate))
+        .route("/api/v1/auth/api-keys/{key_id}", axum::routing::delete(keys::revoke))
+        .route("/api/v1/users", post(users::create))
+        .route("/api/v1/users/me/password", put(users::change_own_password))
+        .route("/api/v1/users/{id}/password", put(users::change_password))
+        .route("/api/v1/auth/me", get(users::me))
+        .route("/api/v1/users/me", get(users::me))
+        .route("/health", get(health::health))
+        .fallback(exchange::no_route)
+        .method_not_allowed_fallback(exchange::wrong_method)
+        .layer(middleware::from_fn(exchange::write))
+        .with_state(App { identity, mount })
+}

@@ -1,0 +1,37 @@
+//! Login, refresh, logout.
+
+use axum::extract::State;
+
+use super::{
+    App,
+    exchange::{Answer, Hop, Sent},
+};
+use crate::dialects::tmws::wire::{self, LogIn, LogOut, Message, Refusal};
+
+pub(super) async fn login(
+    State(app): State<App>,
+    hop: Hop,
+    Sent(LogIn(login)): Sent<LogIn>,
+) -> Result<Answer, Refusal> {
+    let granted = app.identity.login(&app.mount, login, &hop.actor()).await?;
+    Ok(Answer::ok(&wire::tokens(&granted, true)).about(&granted.account.id))
+}
+
+pub(super) async fn refresh(
+    State(app): State<App>,
+    hop: Hop,
+    Sent(sent): Sent<wire::Refresh>,
+) -> Result<Answer, Refusal> {
+    let granted = app.identity.refresh(&app.mount, &sent.refresh_token, &hop.actor()).await?;
+    Ok(Answer::ok(&wire::tokens(&granted, false)).about(&granted.account.id))
+}
+
+pub(super) async fn logout(
+    State(app): State<App>,
+    hop: Hop,
+    Sent(sent): Sent<LogOut>,
+) -> Result<Answer, Refusal> {
+    let caller = hop.caller()?;
+    app.identity.logout(caller, sent.refresh_token.as_ref(), &hop.actor()).await?;
+    Ok(Answer::ok(&Message { message: "Logged out" }))
+}

@@ -1,1 +1,0 @@
-//! Request and response bodies of tmws, and refusals as bodies. Pure.

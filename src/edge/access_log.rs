@@ -1,0 +1,85 @@
+//! The end of a request: its access line, its figures, and its place among the refusals.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use pingora::proxy::Session;
+
+use super::{Shared, ctx::Ctx};
+use crate::{
+    model::Timestamp,
+    pipeline::{Deny, Outcome, Target},
+    telemetry::{AccessLine, access},
+};
+
+/// Shown for a client that left before it could be answered; never sent.
+const CLIENT_CLOSED: u16 = 499;
+
+/// Writes down how a request ended. Nothing here waits.
+pub(super) fn finish(shared: &Shared, session: &Session, ctx: &Ctx, now: Timestamp) {
+    let total = ctx.ended.map_or_else(|| ctx.started.elapsed(), |at| at - ctx.started);
+    let end = End::of(session, ctx);
+    let upstream = ctx.upstream.took();
+    let metrics = match &ctx.trail.route {
+        Some(route) => Some(&route.metrics),
+        None => ctx.live.unrouted(ctx.mount()),
+    };
+    if let Some(metrics) = metrics {
+        metrics.finished(end.outcome, end.reason, end.status, total, upstream);
+    }
+    shared.refusals.note(ctx, now);
+    if shared.parts.access_log.load(Ordering::Relaxed) {
+        line(session, ctx, &end, total, upstream);
+    }
+}
+
+struct End {
+    status: u16,
+    outcome: Outcome,
+    reason: &'static str,
+}
+
+impl End {
+    fn of(session: &Session, ctx: &Ctx) -> Self {
+        let sent = session.as_downstream().response_written().map(|reply| reply.status.as_u16());
+        let outcome = ctx.outcome();
+        let (status, reason) = match (&ctx.deny, sent) {
+            _ if ctx.client_gone => (sent.unwrap_or(CLIENT_CLOSED), "client_closed"),
+            (Some(deny), sent) => (sent.unwrap_or(0), deny.reason()),
+            (None, Some(sent)) => (sent, ctx.trail.reason.unwrap_or("ok")),
+            (None, None) => (0, Deny::Internal.reason()),
+        };
+        Self { status, outcome, reason }
+    }
+}
+
+fn line(session: &Session, ctx: &Ctx, end: &End, total: Duration, upstream: Option<Duration>) {
+    let Some(caller) = &ctx.caller else { return };
+    let trail = &ctx.trail;
+    let who = trail.principal.as_deref();
+    let route = trail.route.as_ref().map(|route| &*route.route);
+    access(&AccessLine {
+        request_id: &caller.facts.request_id,
+        method: session.req_header().method.as_str(),
+        host: &trail.host,
+        path: &trail.path,
+        status: end.status,
+        outcome: end.outcome,
+        reason: end.reason,
+        mount: trail.mount.as_ref().map_or("", |mount| mount.name.as_str()),
+        route: route.map_or("", |route| &route.name),
+        subject: who.map(|who| who.subject.as_str()).or(trail.subject.as_deref()),
+        auth: who.map(|who| who.method.as_str()),
+        key_id: who.and_then(|who| who.key.as_ref()).map(|key| key.as_str()),
+        client: caller.facts.address,
+        upstream: ctx.admitted.as_ref().and(route).map(|route| match &route.target {
+            Target::Upstream(name) => &**name,
+            Target::Identity => "identity",
+        }),
+        backend: ctx.upstream.node.as_ref().map(|node| &**node.label()),
+        duration: total,
+        upstream_duration: upstream,
+        bytes_in: ctx.body_in,
+        bytes_out: session.as_downstream().body_bytes_sent() as u64,
+        user_agent: caller.facts.user_agent.as_deref(),
+    });
+}

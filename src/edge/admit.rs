@@ -1,0 +1,198 @@
+//! The whole way of a request, from its head to a permit or a refusal.
+//!
+//! Each value is the only way to the next: no route without a view, no principal without a credential, no permit without a
+//! principal, no patch without a permit. The limiter, the key look-up and nothing else may wait. Every yes or no is a pure
+//! function of `pipeline`; here is only their order, which is the product.
+
+use std::sync::Arc;
+
+use http::Method;
+use pingora::http::RequestHeader;
+
+use super::{
+    Live, Shared,
+    client::Caller,
+    ctx::{Admitted, Trail},
+    head,
+    options::{self, LocalAnswer},
+};
+use crate::{
+    limit::LimitError,
+    model::{Principal, Timestamp},
+    pipeline::{
+        Charge, Credential, Deny, RequestView, Route, authn, authz,
+        deny::{Malformed, TokenFault},
+        mutate::{self, HopFacts},
+        quota,
+        view::check_target,
+    },
+};
+
+/// A request as it came.
+pub(super) struct Asked<'a> {
+    pub(super) raw_head: &'a [u8],
+    pub(super) head: &'a RequestHeader,
+    pub(super) caller: &'a Caller,
+    pub(super) listener: &'a str,
+}
+
+/// What becomes of a request that is not refused.
+pub(super) enum Admission {
+    /// It goes upstream.
+    Pass(Admitted),
+    /// It is answered here.
+    Answer(LocalAnswer),
+}
+
+/// Walks a request through all stages. What is found out on the way stays in `trail`, whatever the end.
+pub(super) async fn admit(
+    edge: &Shared,
+    live: &Live,
+    asked: &Asked<'_>,
+    trail: &mut Trail,
+) -> Result<Admission, Deny> {
+    // 1 view: one way to read it, or none.
+    let view = read(asked).map_err(|fault| {
+        trail.mount = options::mount_of_host(live, asked);
+        Deny::Malformed(fault)
+    })?;
+    trail.host = view.host.clone().into_owned();
+    trail.path = view.path.as_str().to_owned();
+
+    // 2 route: the most specific one, or nothing is forwarded.
+    let routes = &live.snapshot.routes;
+    if let Some(answer) = options::refuse_or_answer(routes, asked, &view, trail)? {
+        return Ok(Admission::Answer(answer));
+    }
+    let found = routes.find(asked.listener, &view).map_err(|missed| {
+        trail.mount = missed.mount.cloned();
+        missed.deny
+    })?;
+    let route = found.route;
+    let place = live.route(route).ok_or(Deny::Internal)?;
+    trail.mount = Some(Arc::clone(&route.mount));
+    trail.route = Some(Arc::clone(place));
+
+    // 3 limits that need no caller, before anything costs more than counting.
+    charge(edge, trail, &quota::early_charges(route, &view)).await?;
+
+    // 4 to 6: who is it? A wrong guess is charged to the address it came from.
+    let now = edge.parts.clock.now();
+    let who = match prove(edge, live, route, &view, now).await {
+        Ok(who) => who,
+        Err(deny) => {
+            if deny.status() == http::StatusCode::UNAUTHORIZED || deny == Deny::AddressNotAllowed {
+                let limits = &place.anonymous_limits;
+                charge(edge, trail, &quota::charges(limits, route, None, view.client.address))
+                    .await?;
+            }
+            return Err(deny);
+        }
+    };
+    trail.principal.clone_from(&who);
+
+    // 7 may it? A proven caller who may not is charged all the same.
+    let own = quota::own_window(who.as_deref());
+    let path = view.path.behind(found.prefix_len);
+    let permit = match authz::authorize(route, who.clone(), &view, path) {
+        Ok(permit) => permit,
+        Err(deny) => {
+            let limits = &route.late_limits;
+            let charges = quota::charges(limits, route, who.as_deref(), view.client.address);
+            charge(edge, trail, &charges).await?;
+            return Err(deny);
+        }
+    };
+
+    // 8 limits of the caller, its key's own hour included.
+    charge(edge, trail, &quota::late_charges(&permit, &view, own.as_ref())).await?;
+    if announced_length(asked.head) > route.body_limit {
+        return Err(Deny::BodyTooLarge);
+    }
+    if let Some(key) = permit.principal().and_then(|who| who.key.as_ref()) {
+        edge.parts.lookup.used(key);
+    }
+
+    // 9 what goes upstream.
+    let hop = HopFacts { scheme: asked.caller.scheme, host: outer_host(asked), forwarded_for: &[] };
+    let names = &live.snapshot.identity_headers;
+    let patch = mutate::patch(&permit, &view, found.prefix_len, names, &hop);
+    let cors = route.mount.cors.reply_headers(view.headers.get(http::header::ORIGIN));
+    let (route, prefix_len) = (Arc::clone(place), found.prefix_len);
+    Ok(Admission::Pass(Admitted { permit, patch, route, prefix_len, cors }))
+}
+
+/// The view, after the bytes it was parsed from were judged themselves.
+fn read<'a>(asked: &Asked<'a>) -> Result<RequestView<'a>, Malformed> {
+    head::judge(asked.raw_head)?;
+    check_target(asked.head.raw_path())?;
+    let head = asked.head;
+    RequestView::new(&head.method, &head.uri, &head.headers, &asked.caller.facts)
+}
+
+/// Credential, evidence, principal. `Ok(None)`: a public route, which reads no credential, good or bad.
+async fn prove(
+    edge: &Shared,
+    live: &Live,
+    route: &Route,
+    view: &RequestView<'_>,
+    now: Timestamp,
+) -> Result<Option<Arc<Principal>>, Deny> {
+    let mount = &route.mount;
+    let who = match route.authn.extract(view, mount)? {
+        None => return Ok(None),
+        Some(Credential::Jwt(text)) => {
+            let profile = mount.tokens.as_ref().ok_or(Deny::Token(TokenFault::Invalid))?;
+            let claims = live.tokens.verify(profile, text, now, &edge.parts.metrics)?;
+            authn::establish_token(&claims, &*edge.parts.revocations, profile.leeway, now)?
+        }
+        Some(Credential::ApiKey(presented)) => {
+            let evidence = edge
+                .keys
+                .evidence(&*edge.parts.lookup, &edge.parts.metrics, &mount.name, &presented.id)
+                .await?;
+            let address = view.client.address;
+            authn::establish_key(&presented.digest, evidence.as_deref(), mount, address, now)?
+        }
+    };
+    Ok(Some(who))
+}
+
+/// Charges all or none of `charges`; what is shown later is the tightest of all.
+async fn charge(edge: &Shared, trail: &mut Trail, charges: &[Charge<'_>]) -> Result<(), Deny> {
+    if charges.is_empty() {
+        return Ok(());
+    }
+    match edge.parts.limiter.check(charges).await {
+        Ok(toll) => {
+            trail.pay(toll);
+            Ok(())
+        }
+        Err(LimitError::Limited(toll)) => {
+            trail.toll = Some(toll.clone());
+            Err(Deny::RateLimited(toll))
+        }
+        Err(LimitError::Unavailable(error)) => {
+            tracing::warn!(event = "limiter_unavailable", %error);
+            Err(Deny::Unavailable { dependency: "limiter" })
+        }
+    }
+}
+
+/// What `Content-Length` announces; the view made sure that there is at most one, and a number.
+fn announced_length(head: &RequestHeader) -> u64 {
+    let length = head.headers.get(http::header::CONTENT_LENGTH);
+    length.and_then(|value| value.to_str().ok()?.trim().parse().ok()).unwrap_or(0)
+}
+
+/// `Host` as the client used it, port included.
+fn outer_host<'a>(asked: &Asked<'a>) -> &'a str {
+    let caller = asked.caller;
+    let sent = || asked.head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+    caller.forwarded_host.as_deref().or_else(sent).unwrap_or_default()
+}
+
+/// Whether this method is never proxied, whatever the routes say.
+pub(super) fn is_forbidden(method: &Method) -> bool {
+    matches!(*method, Method::TRACE | Method::CONNECT)
+}

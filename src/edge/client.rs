@@ -1,0 +1,161 @@
+//! Who is asking: address, request id and program, believing forwarding headers only from listed proxies.
+
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use http::{HeaderMap, HeaderName, header};
+
+use crate::{
+    model::{ClientFacts, Random},
+    pipeline::Snapshot,
+};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest request id kept from a trusted peer.
+const MAX_REQUEST_ID: usize = 128;
+/// Longest part of a `User-Agent` kept, in bytes.
+const MAX_USER_AGENT: usize = 256;
+/// More hops than any honest chain has.
+const MAX_HOPS: usize = 32;
+
+/// The client side of a request, and what the outer hop said about itself.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) facts: ClientFacts,
+    /// `https` only where a trusted peer says so.
+    pub(super) scheme: &'static str,
+    /// `X-Forwarded-Host` of a trusted peer.
+    pub(super) forwarded_host: Option<String>,
+}
+
+impl Caller {
+    /// Reads the facts of one request.
+    pub(super) fn read(
+        snapshot: &Snapshot,
+        peer: IpAddr,
+        headers: &HeaderMap,
+        ids: &RequestIds,
+    ) -> Self {
+        let peer = peer.to_canonical();
+        let trusted = !snapshot.trusted_proxies.is_empty() && snapshot.trusts(peer);
+        let behind = trusted.then(|| walk(snapshot, &addresses(headers))).flatten();
+        let kept_id = trusted.then(|| kept_request_id(headers)).flatten();
+        let facts = ClientFacts {
+            address: behind.unwrap_or(peer),
+            request_id: kept_id.map_or_else(|| ids.next(), str::to_owned),
+            user_agent: user_agent(headers),
+        };
+        Self {
+            facts,
+            scheme: if trusted && says_https(headers) { "https" } else { "http" },
+            forwarded_host: trusted.then(|| text(headers, &FORWARDED_HOST)).flatten(),
+        }
+    }
+}
+
+/// Walks the chain from the right past trusted hops; the first untrusted one is the client.
+fn walk(snapshot: &Snapshot, chain: &[Option<IpAddr>]) -> Option<IpAddr> {
+    let mut client = None;
+    for hop in chain.iter().rev().take(MAX_HOPS) {
+        // What cannot be read cannot be believed, and neither can anything further left.
+        let Some(address) = *hop else { break };
+        client = Some(address);
+        if !snapshot.trusts(address) {
+            break;
+        }
+    }
+    client
+}
+
+fn addresses(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    headers
+        .get_all(&FORWARDED_FOR)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(|hop| {
+            let hop = std::str::from_utf8(hop).ok()?.trim();
+            hop.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+        })
+        .collect()
+}
+
+fn says_https(headers: &HeaderMap) -> bool {
+    text(headers, &FORWARDED_PROTO).is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
+}
+
+/// The value of a header that stands exactly once and is text.
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let mut all = headers.get_all(name).iter();
+    let (Some(only), None) = (all.next(), all.next()) else { return None };
+    only.to_str().ok().map(str::to_owned)
+}
+
+fn kept_request_id(headers: &HeaderMap) -> Option<&str> {
+    let id = headers.get(&REQUEST_ID)?.to_str().ok()?;
+    let sane = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    ((1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(sane)).then_some(id)
+}
+
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let raw = headers.get(header::USER_AGENT)?.as_bytes();
+    let text = String::from_utf8_lossy(raw);
+    let mut kept = String::with_capacity(text.len().min(MAX_USER_AGENT));
+    for letter in text.chars().filter(|letter| !letter.is_control()) {
+        if kept.len() + letter.len_utf8() > MAX_USER_AGENT {
+            break;
+        }
+        kept.push(letter);
+    }
+    Some(kept)
+}
+
+/// Makes request ids: `req_` and 32 hexadecimal digits. Unique, not secret: a random half drawn once, and a counter
+/// stirred so that neighbours do not look alike. No call to the generator on the request path.
+pub(super) struct RequestIds {
+    node: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    /// A series of its own.
+    pub(super) fn new(random: &dyn Random) -> Self {
+        let mut seed = [0; 16];
+        // Ids are no secret: without the generator they are still unique within this process.
+        let _ = random.fill(&mut seed);
+        let [node, start] = [0, 8].map(|at| {
+            let half = seed.get(at..at + 8).and_then(|half| half.try_into().ok());
+            u64::from_le_bytes(half.unwrap_or_default())
+        });
+        Self { node, next: AtomicU64::new(start) }
+    }
+
+    fn next(&self) -> String {
+        let count = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut id = String::with_capacity(36);
+        id.push_str("req_");
+        for half in [self.node ^ stir(!count), stir(count)] {
+            for shift in (0..16).rev() {
+                let digit = (half >> (shift * 4)) & 0xf;
+                id.push(char::from_digit(digit as u32, 16).unwrap_or('0'));
+            }
+        }
+        id
+    }
+}
+
+/// The finaliser of SplitMix64: one to one, so that different counts stay different.
+fn stir(count: u64) -> u64 {
+    let mut word = count.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
+#[cfg(test)]
+mod tests;

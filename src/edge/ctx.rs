@@ -1,0 +1,148 @@
+//! What one request carries from hook to hook, filled stage by stage.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use http::{HeaderName, HeaderValue};
+
+use super::{Live, Shared, client::Caller, guard::Conn, live::RouteLive, upstream::Node};
+use crate::{
+    model::Principal,
+    pipeline::{Deny, HeaderPatch, Mount, Outcome, Permit, Toll},
+};
+
+/// One request.
+pub(super) struct Ctx {
+    /// The configuration this request sees, first hook to last.
+    pub(super) live: Arc<Live>,
+    pub(super) started: Instant,
+    pub(super) conn: Option<Arc<Conn>>,
+    pub(super) caller: Option<Caller>,
+    pub(super) trail: Trail,
+    pub(super) admitted: Option<Admitted>,
+    /// Why it was refused, once it was.
+    pub(super) deny: Option<Deny>,
+    /// The client left before it was answered.
+    pub(super) client_gone: bool,
+    /// When the answer was out, where that is earlier than the last hook.
+    pub(super) ended: Option<Instant>,
+    pub(super) upstream: Progress,
+    /// Body bytes that came from the client.
+    pub(super) body_in: u64,
+    _in_flight: InFlight,
+}
+
+impl Ctx {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            live: shared.live(),
+            started: Instant::now(),
+            conn: None,
+            caller: None,
+            trail: Trail::default(),
+            admitted: None,
+            deny: None,
+            client_gone: false,
+            ended: None,
+            upstream: Progress::default(),
+            body_in: 0,
+            _in_flight: InFlight::new(shared),
+        }
+    }
+
+    /// How it ended, as far as the gateway decided it.
+    pub(super) fn outcome(&self) -> Outcome {
+        self.deny.as_ref().map_or(Outcome::Permitted, Deny::outcome)
+    }
+
+    /// The mount whose shape answers; the stranger where no place was found.
+    pub(super) fn mount(&self) -> &Arc<Mount> {
+        self.trail.mount.as_ref().unwrap_or(&self.live.snapshot.stranger)
+    }
+
+    pub(super) fn request_id(&self) -> &str {
+        self.caller.as_ref().map_or("", |caller| &caller.facts.request_id)
+    }
+}
+
+/// What admission found out on its way, kept also when it ends in a refusal.
+#[derive(Default)]
+pub(super) struct Trail {
+    pub(super) mount: Option<Arc<Mount>>,
+    pub(super) route: Option<Arc<RouteLive>>,
+    pub(super) principal: Option<Arc<Principal>>,
+    /// The tightest limit so far.
+    pub(super) toll: Option<Toll>,
+    /// Host and path for the log; empty where they could not be read.
+    pub(super) host: String,
+    pub(super) path: String,
+    /// What identity says about a request it answered.
+    pub(super) reason: Option<&'static str>,
+    pub(super) subject: Option<String>,
+}
+
+impl Trail {
+    /// Keeps the toll that is to be shown.
+    pub(super) fn pay(&mut self, toll: Option<Toll>) {
+        self.toll = match (self.toll.take(), toll) {
+            (Some(own), Some(other)) => Some(own.tighter(other)),
+            (own, other) => own.or(other),
+        };
+    }
+}
+
+/// A request that may pass, and everything that follows from it.
+pub(super) struct Admitted {
+    pub(super) permit: Permit,
+    pub(super) patch: HeaderPatch,
+    pub(super) route: Arc<RouteLive>,
+    /// Length of the mount's prefix on the path.
+    pub(super) prefix_len: usize,
+    /// Cross-origin headers of the reply.
+    pub(super) cors: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// The way to the upstream so far.
+#[derive(Default)]
+pub(super) struct Progress {
+    pub(super) node: Option<Arc<Node>>,
+    /// Backends that took no connection.
+    pub(super) tried: Vec<Arc<Node>>,
+    pub(super) began: Option<Instant>,
+    pub(super) ended: Option<Instant>,
+    /// Whether this try has brought a response header.
+    pub(super) answered: bool,
+    /// The other spelling of the path, once the upstream asked for it; at most once per request.
+    pub(super) respelled: Option<String>,
+    /// An error was made up to send the request again.
+    pub(super) replay: bool,
+    pub(super) body_seen: u64,
+}
+
+impl Progress {
+    /// Time spent with the upstream.
+    pub(super) fn took(&self) -> Option<Duration> {
+        let began = self.began?;
+        Some(self.ended.map_or_else(|| began.elapsed(), |ended| ended.duration_since(began)))
+    }
+}
+
+/// Counts a request as running for as long as it lives, also if it panics.
+struct InFlight(Arc<Shared>);
+
+impl InFlight {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        shared.parts.metrics.request_began();
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.parts.metrics.request_ended();
+    }
+}

@@ -1,0 +1,289 @@
+//! The upstream half of a permitted request: which node, what is sent, and what comes back.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{StatusCode, header};
+use pingora::{
+    Error, ErrorSource, ErrorType, Result,
+    http::{RequestHeader, ResponseHeader},
+    proxy::Session,
+    upstreams::peer::HttpPeer,
+};
+
+use super::{
+    Shared,
+    ctx::{Admitted, Ctx, Progress},
+    guard::Expired,
+    settings::HostHeader,
+    slash,
+    upstream::Pool,
+    verdict,
+};
+use crate::{
+    model::hop::{CONTEXT_HEADER, HopContext, encode},
+    pipeline::{
+        Deny, Target,
+        deny::{Malformed, UpstreamFault},
+    },
+};
+
+/// How long a stream may be silent: server-sent events, upgraded connections, routes marked as streaming.
+const STREAM_GAP: Duration = Duration::from_secs(3600);
+
+const SLASH_REDIRECT: ErrorType = ErrorType::Custom("slash redirect, sent again");
+const NO_PEER: ErrorType = ErrorType::Custom("no backend");
+const TOO_LARGE: ErrorType = ErrorType::Custom("body too large");
+
+/// pingora's name for a chunk that cannot be read; its own constant is private.
+const INVALID_CHUNK: ErrorType = ErrorType::new("InvalidChunk");
+
+/// The pool behind a route.
+fn pool<'a>(shared: &'a Shared, admitted: &'a Admitted) -> Option<&'a Arc<Pool>> {
+    match admitted.route.route.target {
+        Target::Identity => Some(&shared.identity),
+        Target::Upstream(_) => admitted.route.pool.as_ref(),
+    }
+}
+
+/// Chooses the node of the next try.
+pub(super) async fn peer(shared: &Shared, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    let progress = &mut ctx.upstream;
+    progress.began.get_or_insert_with(std::time::Instant::now);
+    (progress.body_seen, progress.answered) = (0, false);
+    let admitted = ctx.admitted.as_ref();
+    let (Some(admitted), Some(pool)) = (admitted, admitted.and_then(|a| pool(shared, a))) else {
+        ctx.deny = Some(Deny::Internal);
+        return Err(Error::new_in(NO_PEER));
+    };
+    let timeouts = &admitted.route.route.timeouts;
+    pool.ready(timeouts.connect).await;
+    // The other spelling goes to the node that asked for it.
+    let again = progress.node.take().filter(|_| std::mem::take(&mut progress.replay));
+    let Some(node) = again.or_else(|| pool.pick(&progress.tried)) else {
+        ctx.deny = Some(Deny::Upstream(UpstreamFault::Unreachable));
+        return Err(Error::new_up(NO_PEER));
+    };
+    let peer = node.peer(timeouts);
+    progress.node = Some(node);
+    Ok(peer)
+}
+
+/// Applies the patch. Runs after hop-by-hop fields were removed, so that a client cannot have ours removed.
+pub(super) fn request(shared: &Shared, ctx: &Ctx, out: &mut RequestHeader) -> Result<()> {
+    let Some(admitted) = &ctx.admitted else { return Err(Error::new_in(NO_PEER)) };
+    for name in &admitted.patch.remove {
+        out.remove_header(name);
+    }
+    for (name, value) in &admitted.patch.set {
+        out.insert_header(name, value.clone())?;
+    }
+    out.set_raw_path(sent_path(admitted, &ctx.upstream).as_bytes())?;
+    if let Some(HostHeader::Fixed(host)) = pool(shared, admitted).map(|pool| &pool.settings().host)
+    {
+        out.insert_header(header::HOST, host.as_str())?;
+    }
+    if let (Target::Identity, Some(caller)) = (&admitted.route.route.target, &ctx.caller) {
+        let context = HopContext {
+            mount: admitted.route.route.mount.name.clone(),
+            client: caller.facts.clone(),
+            principal: admitted.permit.principal().map(|who| (**who).clone()),
+        };
+        out.insert_header(CONTEXT_HEADER, encode(&context))?;
+    }
+    Ok(())
+}
+
+/// The path of this try: as the patch says, unless the upstream asked, now or before, for the other spelling.
+fn sent_path<'a>(admitted: &'a Admitted, progress: &'a Progress) -> Cow<'a, str> {
+    let path = &admitted.patch.path_and_query;
+    if let Some(asked) = &progress.respelled {
+        return Cow::Borrowed(asked);
+    }
+    admitted.route.spellings.known(path).map_or(Cow::Borrowed(path), Cow::Owned)
+}
+
+/// Counts a piece of the request's body; the end of it starts the wait for the upstream's answer.
+pub(super) fn body(ctx: &mut Ctx, piece: Option<&Bytes>, end: bool) -> Result<()> {
+    let Some(admitted) = &ctx.admitted else { return Ok(()) };
+    let route = &admitted.route.route;
+    let seen = &mut ctx.upstream.body_seen;
+    *seen += piece.map_or(0, |piece| piece.len() as u64);
+    ctx.body_in = ctx.body_in.max(*seen);
+    if *seen > route.body_limit {
+        ctx.deny = Some(Deny::BodyTooLarge);
+        return Err(Error::new_down(TOO_LARGE));
+    }
+    if let (true, Some(conn)) = (end, &ctx.conn) {
+        conn.body_done();
+        if !ctx.upstream.answered {
+            conn.expect(route.timeouts.first_byte);
+        }
+    }
+    Ok(())
+}
+
+/// The upstream's response header: the node is well, the gap may change, and a slash redirect goes no further.
+pub(super) fn response(
+    shared: &Shared,
+    session: &mut Session,
+    ctx: &mut Ctx,
+    reply: &mut ResponseHeader,
+) -> Result<()> {
+    let Some(admitted) = &ctx.admitted else { return Ok(()) };
+    if reply.status.is_informational() && reply.status != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(());
+    }
+    let route = &admitted.route.route;
+    if let (Some(pool), Some(node)) = (pool(shared, admitted), &ctx.upstream.node) {
+        pool.succeeded(node);
+    }
+    ctx.upstream.answered = true;
+    if let Some(conn) = &ctx.conn {
+        let stream = route.streaming || is_stream(reply);
+        conn.expect(if stream { STREAM_GAP } else { route.timeouts.between_bytes });
+    }
+    if route.target == Target::Identity {
+        verdict::take(reply, &mut ctx.trail);
+        reply.insert_header(header::CACHE_CONTROL, "no-store")?;
+        return Ok(());
+    }
+    if reply.status.is_redirection() {
+        return redirect(session, ctx, reply);
+    }
+    Ok(())
+}
+
+/// Sends the request again in the other spelling, once, if its body is still at hand; such a redirect means that the
+/// request did not run. Else the client is at least told a path of ours instead of the upstream's address.
+fn redirect(session: &mut Session, ctx: &mut Ctx, reply: &mut ResponseHeader) -> Result<()> {
+    let Some(admitted) = &ctx.admitted else { return Ok(()) };
+    let sent = sent_path(admitted, &ctx.upstream).into_owned();
+    let location = reply.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let outer = session.req_header().headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let node = ctx.upstream.node.as_ref().map_or("", |node| node.label());
+    let fixed = match admitted.route.pool.as_ref().map(|pool| &pool.settings().host) {
+        Some(HostHeader::Fixed(host)) => host,
+        _ => "",
+    };
+    let hosts = [outer.unwrap_or_default(), node, fixed];
+    let Some(other) = slash::asked_for(reply.status, location, &sent, &hosts) else {
+        return Ok(());
+    };
+    if ctx.upstream.respelled.is_none() && !session.as_downstream().retry_buffer_truncated() {
+        admitted.route.spellings.learn(&sent);
+        (ctx.upstream.respelled, ctx.upstream.replay) = (Some(other), true);
+        let mut error = Error::new_up(SLASH_REDIRECT);
+        error.set_retry(true);
+        return Err(error);
+    }
+    let prefix = ctx.trail.path.get(..admitted.prefix_len).unwrap_or_default();
+    reply.insert_header(header::LOCATION, format!("{prefix}{other}"))
+}
+
+fn is_stream(reply: &ResponseHeader) -> bool {
+    let kind = reply.headers.get(header::CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
+    let is = |wanted: &[u8]| {
+        kind.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
+    };
+    reply.status == StatusCode::SWITCHING_PROTOCOLS
+        || is(b"text/event-stream")
+        || is(b"application/grpc")
+}
+
+/// A piece of the upstream's answer came.
+pub(super) fn response_body(ctx: &mut Ctx, end: bool) {
+    let Some(conn) = &ctx.conn else { return };
+    if end {
+        conn.settled();
+        ctx.upstream.ended = Some(std::time::Instant::now());
+    } else {
+        conn.touch();
+    }
+}
+
+/// No connection could be made: surely nothing ran, so another node may be tried.
+pub(super) fn connect_failed(shared: &Shared, ctx: &mut Ctx, mut error: Box<Error>) -> Box<Error> {
+    error.set_retry(false);
+    let Some(pool) = ctx.admitted.as_ref().and_then(|admitted| pool(shared, admitted)) else {
+        return error;
+    };
+    if let Some(node) = ctx.upstream.node.take() {
+        pool.failed(&node);
+        ctx.upstream.tried.push(node);
+    }
+    let tried = &ctx.upstream.tried;
+    if tried.len() <= pool.settings().retries && pool.has_untried(tried) {
+        shared.parts.metrics.upstream_retried(&pool.settings().name);
+        error.set_retry(true);
+    }
+    error
+}
+
+/// A connection broke on the way. Sent again only where the request surely did not run: the connection was an old one that
+/// the upstream had closed, nothing came back, and the method and the missing body make a repetition harmless.
+pub(super) fn broke(
+    shared: &Shared,
+    session: &mut Session,
+    ctx: &mut Ctx,
+    mut error: Box<Error>,
+    reused: bool,
+) -> Box<Error> {
+    if ctx.upstream.replay {
+        error.set_retry(true);
+        return error;
+    }
+    let expired = ctx.conn.as_ref().is_some_and(|conn| conn.expired().is_some());
+    let upstream = *error.esource() == ErrorSource::Upstream;
+    let harmless =
+        session.req_header().method.is_idempotent() && session.as_downstream_mut().is_body_empty();
+    if harmless && upstream && !expired && !ctx.upstream.answered {
+        error.retry.decide_reuse(reused);
+    } else {
+        error.set_retry(false);
+    }
+    if upstream && !reused && !expired && !ctx.upstream.answered && !is_timeout(&error) {
+        let pool = ctx.admitted.as_ref().and_then(|admitted| pool(shared, admitted));
+        if let (Some(pool), Some(node)) = (pool, &ctx.upstream.node) {
+            pool.failed(node);
+        }
+    }
+    error
+}
+
+/// What a failure means for the client; `None`: it has gone, and there is nobody to tell.
+pub(super) fn deny_of(ctx: &Ctx, error: &Error) -> Option<Deny> {
+    if let Some(deny) = &ctx.deny {
+        return Some(deny.clone());
+    }
+    match ctx.conn.as_ref().and_then(|conn| conn.expired()) {
+        Some(Expired::Upstream) => return Some(Deny::Upstream(UpstreamFault::Timeout)),
+        Some(Expired::Client) => return None,
+        None => {}
+    }
+    match error.esource() {
+        ErrorSource::Upstream => Some(Deny::Upstream(upstream_fault(error))),
+        ErrorSource::Downstream => match error.etype() {
+            ErrorType::InvalidHTTPHeader => Some(Deny::Malformed(Malformed::Connection)),
+            kind if *kind == INVALID_CHUNK => Some(Deny::Malformed(Malformed::Framing)),
+            _ => None,
+        },
+        ErrorSource::Internal | ErrorSource::Unset => Some(Deny::Internal),
+    }
+}
+
+fn upstream_fault(error: &Error) -> UpstreamFault {
+    use ErrorType::{BindError, ConnectError, ConnectNoRoute, ConnectRefused, SocketError};
+    match error.etype() {
+        _ if is_timeout(error) => UpstreamFault::Timeout,
+        ConnectRefused | ConnectNoRoute | ConnectError | BindError | SocketError => {
+            UpstreamFault::Unreachable
+        }
+        _ => UpstreamFault::Broken,
+    }
+}
+
+fn is_timeout(error: &Error) -> bool {
+    use ErrorType::{ConnectTimedout, ReadTimedout, WriteTimedout};
+    matches!(error.etype(), ConnectTimedout | ReadTimedout | WriteTimedout)
+}

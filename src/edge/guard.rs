@@ -1,0 +1,419 @@
+//! A client connection as pingora sees it: the socket, with deadlines the library does not have.
+//!
+//! Everything about time on a connection is here: the head of a request must be complete within a total, a body must
+//! keep a minimum rate, a reader may not stall, an idle connection ends, and an upstream that is waited for has a
+//! deadline. The last one sits on the client's side because pingora polls it while it waits for the upstream, and because
+//! only so can the deadline change when the response header arrives. Nothing here looks at the bytes.
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    os::fd::AsRawFd,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use pingora::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType, raw_connect::ProxyDigest,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf},
+    net::TcpStream,
+    time::{Instant, Sleep},
+};
+
+/// From the first byte of a request to the end of its head; also what a new connection may stay silent.
+const HEAD_TOTAL: Duration = Duration::from_secs(10);
+/// Between two requests.
+const IDLE: Duration = Duration::from_secs(60);
+/// A body may take this long for free, then [`BODY_RATE`] counts.
+const BODY_FREE: Duration = Duration::from_secs(10);
+/// Bytes per second a body must bring on average.
+const BODY_RATE: u64 = 240;
+/// How long a client may take nothing while we have something to send.
+const WRITE_STALL: Duration = Duration::from_secs(10);
+/// How long leftover request bytes are read and thrown away, so that the answer is not lost in a reset.
+const LINGER: Duration = Duration::from_secs(2);
+/// And how many of them.
+const LINGER_BYTES: usize = 16 << 20;
+/// Joins a header and a small body into one packet; small, because every idle connection holds one.
+const WRITE_BUFFER: usize = 2048;
+
+/// What a connection is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Phase {
+    /// The next request.
+    Idle,
+    /// The rest of a request's head.
+    Head,
+    /// Request body.
+    Body,
+    /// The upstream.
+    Upstream,
+}
+
+/// Which deadline ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expired {
+    /// The client was too slow.
+    Client,
+    /// The upstream was.
+    Upstream,
+}
+
+/// The handle that hooks use; one per connection, shared with its [`Guard`].
+pub(super) struct Conn {
+    /// Who connected.
+    pub(super) peer: SocketAddr,
+    /// Name of the listener.
+    pub(super) listener: Arc<str>,
+    born: Instant,
+    phase: AtomicU8,
+    /// Milliseconds since `born`; zero is none.
+    deadline: AtomicU64,
+    /// Milliseconds the upstream may be silent; zero is no limit.
+    gap: AtomicU64,
+    expired: AtomicU8,
+    linger: AtomicBool,
+    abort: AtomicBool,
+}
+
+impl Conn {
+    pub(super) fn new(peer: SocketAddr, listener: Arc<str>) -> Arc<Self> {
+        let conn = Self {
+            peer,
+            listener,
+            born: Instant::now(),
+            phase: AtomicU8::new(Phase::Idle as u8),
+            deadline: AtomicU64::new(0),
+            gap: AtomicU64::new(0),
+            expired: AtomicU8::new(0),
+            linger: AtomicBool::new(false),
+            abort: AtomicBool::new(false),
+        };
+        conn.set_deadline(HEAD_TOTAL);
+        Arc::new(conn)
+    }
+
+    /// A request's head was read.
+    pub(super) fn begin(&self, has_body: bool) {
+        self.gap.store(0, Relaxed);
+        self.deadline.store(0, Relaxed);
+        self.enter(if has_body { Phase::Body } else { Phase::Upstream });
+    }
+
+    /// The request's body is complete.
+    pub(super) fn body_done(&self) {
+        self.enter(Phase::Upstream);
+    }
+
+    /// The upstream must do its next step within this time; each byte to the client starts it anew.
+    pub(super) fn expect(&self, gap: Duration) {
+        self.gap.store(u64::try_from(gap.as_millis()).unwrap_or(u64::MAX).max(1), Relaxed);
+        self.touch();
+    }
+
+    /// The upstream did something.
+    pub(super) fn touch(&self) {
+        let gap = self.gap.load(Relaxed);
+        if gap != 0 {
+            self.set_deadline(Duration::from_millis(gap));
+        }
+    }
+
+    /// Nothing is waited for from the upstream any more.
+    pub(super) fn settled(&self) {
+        self.gap.store(0, Relaxed);
+        self.deadline.store(0, Relaxed);
+    }
+
+    /// The answer is out; the next request may come.
+    pub(super) fn idle(&self) {
+        self.enter(Phase::Idle);
+        self.set_deadline(IDLE);
+    }
+
+    /// The client may still be sending: read a little longer before closing.
+    pub(super) fn linger(&self) {
+        self.linger.store(true, Relaxed);
+    }
+
+    /// End the connection so that no truncated answer looks complete.
+    pub(super) fn abort(&self) {
+        self.abort.store(true, Relaxed);
+    }
+
+    /// Whether a deadline ended this connection, and whose.
+    pub(super) fn expired(&self) -> Option<Expired> {
+        match self.expired.load(Relaxed) {
+            0 => None,
+            1 => Some(Expired::Client),
+            _ => Some(Expired::Upstream),
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+    }
+
+    fn phase(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            0 => Phase::Idle,
+            1 => Phase::Head,
+            2 => Phase::Body,
+            _ => Phase::Upstream,
+        }
+    }
+
+    fn set_deadline(&self, span: Duration) {
+        let at = self.born.elapsed() + span;
+        self.deadline.store(u64::try_from(at.as_millis()).unwrap_or(u64::MAX).max(1), Relaxed);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self.deadline.load(Relaxed) {
+            0 => None,
+            millis => self.born.checked_add(Duration::from_millis(millis)),
+        }
+    }
+
+    fn expire(&self) -> io::Error {
+        let whose = if self.phase() == Phase::Upstream { 2 } else { 1 };
+        self.expired.store(whose, Relaxed);
+        io::ErrorKind::TimedOut.into()
+    }
+}
+
+/// The stream handed to pingora.
+pub(super) struct Guard<P> {
+    io: BufWriter<TcpStream>,
+    conn: Arc<Conn>,
+    digest: Arc<ProxyDigest>,
+    body: BodyRate,
+    read_timer: Option<Pin<Box<Sleep>>>,
+    write_timer: Option<Pin<Box<Sleep>>>,
+    write_since: Option<Instant>,
+    /// Held as long as the connection lives: its place in the table of connections.
+    _permit: P,
+}
+
+/// Time a body was really waited for, and what it brought. Time in which we did not ask does not count.
+#[derive(Default)]
+struct BodyRate {
+    bytes: u64,
+    waited: Duration,
+    since: Option<Instant>,
+}
+
+impl BodyRate {
+    fn brought(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        if let Some(since) = self.since.take() {
+            self.waited += since.elapsed();
+        }
+    }
+
+    fn deadline(&mut self) -> Instant {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let earned = Duration::from_secs(self.bytes / BODY_RATE);
+        since + (BODY_FREE + earned).saturating_sub(self.waited)
+    }
+}
+
+impl<P> Guard<P> {
+    pub(super) fn new(
+        tcp: TcpStream,
+        conn: Arc<Conn>,
+        digest: Arc<ProxyDigest>,
+        permit: P,
+    ) -> Self {
+        Self {
+            io: BufWriter::with_capacity(WRITE_BUFFER, tcp),
+            conn,
+            digest,
+            body: BodyRate::default(),
+            read_timer: None,
+            write_timer: None,
+            write_since: None,
+            _permit: permit,
+        }
+    }
+
+    fn on_read(&mut self, bytes: usize) {
+        match self.conn.phase() {
+            Phase::Idle if bytes > 0 => {
+                self.conn.enter(Phase::Head);
+                self.conn.set_deadline(HEAD_TOTAL);
+                self.body = BodyRate::default();
+            }
+            Phase::Body => self.body.brought(bytes),
+            // An upgraded connection: traffic of either side keeps it open.
+            Phase::Upstream => self.conn.touch(),
+            Phase::Idle | Phase::Head => {}
+        }
+    }
+
+    fn on_write(&mut self) {
+        self.write_since = None;
+        // While the client takes what we have, the upstream is not late.
+        self.conn.touch();
+    }
+
+    fn read_deadline(&mut self) -> Option<Instant> {
+        match self.conn.phase() {
+            Phase::Body => Some(self.body.deadline()),
+            _ => self.conn.deadline(),
+        }
+    }
+}
+
+/// Waits for `at`. A timer that was set for an earlier moment is left alone until it fires: most deadlines are moved
+/// long before they pass, and moving a timer costs more than looking at it once too often.
+fn wait(timer: &mut Option<Pin<Box<Sleep>>>, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    loop {
+        if Instant::now() >= at {
+            return Poll::Ready(());
+        }
+        let sleep = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if sleep.deadline() > at || sleep.is_elapsed() {
+            sleep.as_mut().reset(at);
+        }
+        ready!(sleep.as_mut().poll(cx));
+    }
+}
+
+impl<P: Unpin> AsyncRead for Guard<P> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        if let Poll::Ready(result) = Pin::new(this.io.get_mut()).poll_read(cx, buf) {
+            this.on_read(buf.filled().len() - before);
+            return Poll::Ready(result);
+        }
+        let Some(at) = this.read_deadline() else { return Poll::Pending };
+        ready!(wait(&mut this.read_timer, at, cx));
+        Poll::Ready(Err(this.conn.expire()))
+    }
+}
+
+impl<P: Unpin> Guard<P> {
+    fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let since = *self.write_since.get_or_insert_with(Instant::now);
+        ready!(wait(&mut self.write_timer, since + WRITE_STALL, cx));
+        self.conn.expired.store(1, Relaxed);
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<P: Unpin> AsyncWrite for Guard<P> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.io).poll_write(cx, buf) {
+            Poll::Pending => this.poll_stalled(cx),
+            done => {
+                this.on_write();
+                done
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.io).poll_flush(cx) {
+            Poll::Pending => this.poll_stalled(cx),
+            done => {
+                this.on_write();
+                done
+            }
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.io).poll_shutdown(cx) {
+            Poll::Pending => this.poll_stalled(cx),
+            done => done,
+        }
+    }
+}
+
+#[async_trait]
+impl<P: Unpin + Send> Shutdown for Guard<P> {
+    async fn shutdown(&mut self) {
+        if AsyncWriteExt::shutdown(self).await.is_err() || !self.conn.linger.load(Relaxed) {
+            return;
+        }
+        let tcp = self.io.get_mut();
+        let drain = async {
+            let mut scrap = [0; 4096];
+            let mut left = LINGER_BYTES;
+            while let Ok(read @ 1..) = tcp.read(&mut scrap).await {
+                left = left.saturating_sub(read);
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        // Whether all came or the time is up, the connection ends here.
+        let _ = tokio::time::timeout(LINGER, drain).await;
+    }
+}
+
+impl<P> Drop for Guard<P> {
+    fn drop(&mut self) {
+        if self.conn.abort.load(Relaxed) {
+            // A reset instead of an orderly end; if it cannot be had, the missing bytes still tell.
+            let _ = self.io.get_ref().set_zero_linger();
+        }
+    }
+}
+
+impl<P> UniqueID for Guard<P> {
+    fn id(&self) -> UniqueIDType {
+        self.io.get_ref().as_raw_fd()
+    }
+}
+
+impl<P> Ssl for Guard<P> {}
+
+impl<P> Peek for Guard<P> {}
+
+impl<P> GetTimingDigest for Guard<P> {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl<P> GetSocketDigest for Guard<P> {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        None
+    }
+}
+
+impl<P> GetProxyDigest for Guard<P> {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        Some(Arc::clone(&self.digest))
+    }
+}
+
+impl<P> fmt::Debug for Guard<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("peer", &self.conn.peer).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,196 @@
+//! A strict look at the raw bytes of a request head.
+//!
+//! pingora's parser repairs some of what two parsers could read differently: it takes bare line feeds, drops a
+//! `Content-Length` beside `Transfer-Encoding`, and cuts fragments off. So the bytes themselves are judged here, once,
+//! before anything is believed (requirements, lines 15 and 18; RFC 9112 sections 2.2, 3, 5 and 6).
+
+use crate::pipeline::deny::Malformed;
+
+/// Longest request line.
+const MAX_LINE: usize = 8 << 10;
+/// Longest header field.
+const MAX_FIELD: usize = 8 << 10;
+/// All fields together.
+const MAX_HEAD: usize = 32 << 10;
+/// Number of fields.
+const MAX_FIELDS: usize = 100;
+
+/// Judges a raw head: request line and fields, up to and including the empty line.
+pub(super) fn judge(raw: &[u8]) -> Result<(), Malformed> {
+    // RFC 9112 section 2.2: empty lines before a request line are skipped, and the parser did.
+    let raw = skip_empty_lines(raw);
+    let (line, mut rest) = split_line(raw)?;
+    if line.len() > MAX_LINE {
+        return Err(Malformed::Target);
+    }
+    request_line(line)?;
+    if rest.len() > MAX_HEAD {
+        return Err(Malformed::Header);
+    }
+    let mut framing = Framing::default();
+    for _ in 0..=MAX_FIELDS {
+        let (field, next) = split_line(rest)?;
+        if field.is_empty() {
+            return framing.verdict();
+        }
+        if field.len() > MAX_FIELD {
+            return Err(Malformed::Header);
+        }
+        framing.field(field)?;
+        rest = next;
+    }
+    Err(Malformed::Header)
+}
+
+fn skip_empty_lines(mut raw: &[u8]) -> &[u8] {
+    while let [b'\r', b'\n', rest @ ..] = raw {
+        raw = rest;
+    }
+    raw
+}
+
+/// Splits at CR LF. A bare CR, a bare LF or a NUL anywhere before it is refused.
+fn split_line(raw: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
+    let end = raw.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0));
+    match end.map(|at| raw.split_at(at)) {
+        Some((line, [b'\r', b'\n', rest @ ..])) => Ok((line, rest)),
+        _ => Err(Malformed::Framing),
+    }
+}
+
+/// One method, one target, one version, one blank between each; no fragment.
+fn request_line(line: &[u8]) -> Result<(), Malformed> {
+    let mut words = line.split(|byte| *byte == b' ');
+    let (Some(_), Some(target), Some(version), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(Malformed::Framing);
+    };
+    if !matches!(version, b"HTTP/1.1" | b"HTTP/1.0") {
+        return Err(Malformed::Framing);
+    }
+    if target.contains(&b'#') {
+        return Err(Malformed::PathByte);
+    }
+    Ok(())
+}
+
+/// What the head says about the length of the body.
+#[derive(Default)]
+struct Framing {
+    lengths: usize,
+    encodings: usize,
+    faulty: bool,
+}
+
+impl Framing {
+    fn field(&mut self, field: &[u8]) -> Result<(), Malformed> {
+        // A line that begins with a blank continues the one before (obs-fold).
+        if matches!(field.first(), Some(b' ' | b'\t')) {
+            return Err(Malformed::Framing);
+        }
+        let Some(colon) = field.iter().position(|byte| *byte == b':') else {
+            return Err(Malformed::Framing);
+        };
+        let (name, value) = field.split_at(colon);
+        if name.is_empty() || name.last().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
+            return Err(Malformed::Framing);
+        }
+        // Control bytes other than the tab never stand in a value.
+        if value.iter().any(|byte| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f) {
+            return Err(Malformed::Header);
+        }
+        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        // Underscores fold to dashes in some upstreams: such a spelling of a framing header is no accident.
+        if same(name, b"content-length") {
+            self.lengths += 1;
+            self.faulty |= value.is_empty() || !value.iter().all(u8::is_ascii_digit);
+        } else if same(name, b"transfer-encoding") {
+            self.encodings += 1;
+            self.faulty |= !value.eq_ignore_ascii_case(b"chunked");
+        }
+        Ok(())
+    }
+
+    fn verdict(&self) -> Result<(), Malformed> {
+        if self.faulty || self.lengths + self.encodings > 1 {
+            return Err(Malformed::Framing);
+        }
+        Ok(())
+    }
+}
+
+fn same(name: &[u8], wanted: &[u8]) -> bool {
+    name.len() == wanted.len()
+        && name.iter().zip(wanted).all(|(own, wanted)| {
+            own.eq_ignore_ascii_case(wanted) || (*own == b'_' && *wanted == b'-')
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(fields: &str) -> Result<(), Malformed> {
+        judge(format!("POST /x HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes())
+    }
+
+    #[test]
+    fn ordinary_heads_pass() {
+        assert_eq!(of(""), Ok(()));
+        assert_eq!(of("Content-Length: 5\r\nX-Y:\r\nX-Z: a\tb\r\n"), Ok(()));
+        assert_eq!(of("transfer-encoding: Chunked\r\n"), Ok(()));
+        assert_eq!(judge(b"\r\nGET / HTTP/1.0\r\n\r\n"), Ok(()));
+    }
+
+    #[test]
+    fn a_body_length_that_can_be_read_in_two_ways_is_refused() {
+        for fields in [
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "Content-Length: 5\r\nContent-Length: 5\r\n",
+            "Content-Length: 5, 5\r\n",
+            "Content-Length: +5\r\n",
+            "Content-Length: 0x5\r\n",
+            "Content-Length:\r\n",
+            "Content_Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: gzip, chunked\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: xchunked\r\n",
+            "Transfer-Encoding : chunked\r\n",
+            "X: a\r\n b\r\n",
+            "X: a\n",
+            "X: a\rb\r\n",
+            "X: a\0b\r\n",
+            "no colon\r\n",
+            ": empty name\r\n",
+        ] {
+            assert_eq!(of(fields), Err(Malformed::Framing), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn odd_request_lines_are_refused() {
+        for line in
+            ["GET  / HTTP/1.1", "GET /", "GET / HTTP/1.1 ", "GET / HTTP/2.0", "GET /a b HTTP/1.1"]
+        {
+            let head = format!("{line}\r\nHost: a\r\n\r\n");
+            assert_eq!(judge(head.as_bytes()), Err(Malformed::Framing), "{line:?}");
+        }
+        assert_eq!(judge(b"GET /a#b HTTP/1.1\r\n\r\n"), Err(Malformed::PathByte));
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        assert_eq!(of(&format!("X: {}\r\n", "a".repeat(9000))), Err(Malformed::Header));
+        assert_eq!(of(&"X: a\r\n".repeat(101)), Err(Malformed::Header));
+        assert_eq!(of(&format!("X: {}\r\n", "a".repeat(7000)).repeat(6)), Err(Malformed::Header));
+        let line = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(9000));
+        assert_eq!(judge(line.as_bytes()), Err(Malformed::Target));
+    }
+
+    #[test]
+    fn control_bytes_in_values_are_refused() {
+        assert_eq!(of("X: a\x01b\r\n"), Err(Malformed::Header));
+        assert_eq!(of("X: a\x7fb\r\n"), Err(Malformed::Header));
+    }
+}

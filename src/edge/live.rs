@@ -1,0 +1,134 @@
+//! The compiled configuration together with what was built from it, swapped as one.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
+
+use super::{UpstreamSettings, resolve::TokenCache, slash::Spellings, upstream::Pool};
+use crate::{
+    pipeline::{Limit, Mount, Per, Route, Snapshot, Target},
+    telemetry::{Metrics, metrics::RouteMetrics},
+};
+
+/// One configuration in force: a request sees one from its first hook to its last.
+pub struct Live {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) tokens: TokenCache,
+    /// By the address of the route, which the snapshot above keeps in place.
+    routes: HashMap<usize, Arc<RouteLive>, BuildHasherDefault<AddressHasher>>,
+    pools: Vec<Arc<Pool>>,
+    unrouted: Vec<(Arc<Mount>, RouteMetrics)>,
+}
+
+/// What belongs to one route beside its rule: looked up once per request, by address.
+pub(super) struct RouteLive {
+    pub(super) route: Arc<Route>,
+    /// `None` for the identity plane, whose pool does not depend on the configuration.
+    pub(super) pool: Option<Arc<Pool>>,
+    pub(super) metrics: RouteMetrics,
+    /// Late limits that also count a caller whose credential was refused: those that fall back to the address.
+    pub(super) anonymous_limits: Vec<Arc<Limit>>,
+    pub(super) spellings: Spellings,
+}
+
+impl Live {
+    /// Builds pools, caches and metric handles for a snapshot. Pools of `previous` whose settings did not change are
+    /// taken over with their state.
+    pub fn build(
+        snapshot: Arc<Snapshot>,
+        upstreams: &[UpstreamSettings],
+        previous: Option<&Live>,
+        metrics: &Metrics,
+    ) -> Self {
+        let old: &[Arc<Pool>] = previous.map_or(&[], |live| &live.pools);
+        let kept = |settings: &UpstreamSettings| {
+            old.iter().find(|pool| *pool.settings() == *settings).cloned()
+        };
+        let pools: Vec<_> = upstreams
+            .iter()
+            .map(|settings| {
+                kept(settings).unwrap_or_else(|| Pool::new(settings.clone(), metrics.clone()))
+            })
+            .collect();
+        for gone in old.iter().filter(|old| !pools.iter().any(|pool| Arc::ptr_eq(pool, old))) {
+            gone.forget();
+        }
+        pools.iter().for_each(|pool| pool.publish());
+
+        let routes = snapshot
+            .routes
+            .routes()
+            .into_iter()
+            .map(|route| (address(route), Arc::new(RouteLive::new(route, &pools, metrics))))
+            .collect();
+        let mounts = snapshot.mounts.iter().chain([&snapshot.stranger]);
+        let unrouted = mounts
+            .map(|mount| (Arc::clone(mount), metrics.unrouted(mount.name.as_str())))
+            .collect();
+        Self { snapshot, tokens: TokenCache::new(), routes, pools, unrouted }
+    }
+
+    /// The configuration that decides.
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    pub(super) fn pools(&self) -> &[Arc<Pool>] {
+        &self.pools
+    }
+
+    /// The companion of a route of this snapshot.
+    pub(super) fn route(&self, route: &Arc<Route>) -> Option<&Arc<RouteLive>> {
+        self.routes.get(&address(route))
+    }
+
+    /// Where requests of a mount are counted that found no route.
+    pub(super) fn unrouted(&self, mount: &Arc<Mount>) -> Option<&RouteMetrics> {
+        let found = self.unrouted.iter().find(|(own, _)| Arc::ptr_eq(own, mount));
+        found.map(|(_, metrics)| metrics)
+    }
+}
+
+impl RouteLive {
+    fn new(route: &Arc<Route>, pools: &[Arc<Pool>], metrics: &Metrics) -> Self {
+        let pool = match &route.target {
+            Target::Upstream(name) => pools.iter().find(|pool| pool.settings().name == *name),
+            Target::Identity => None,
+        };
+        let counts_anybody = |limit: &&Arc<Limit>| {
+            let anybody = |per: &Per| matches!(per, Per::Client | Per::Route | Per::Credential);
+            limit.per.iter().all(anybody)
+        };
+        Self {
+            route: Arc::clone(route),
+            pool: pool.cloned(),
+            metrics: metrics.route(route.mount.name.as_str(), &route.name),
+            anonymous_limits: route.late_limits.iter().filter(counts_anybody).cloned().collect(),
+            spellings: Spellings::default(),
+        }
+    }
+}
+
+fn address(route: &Arc<Route>) -> usize {
+    Arc::as_ptr(route).addr()
+}
+
+/// Spreads addresses over a table. They are ours, not a client's: no flooding to defend against.
+#[derive(Default)]
+struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_usize(usize::from(*byte)));
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.0 = (self.0 ^ word as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+    }
+}

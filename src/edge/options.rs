@@ -1,0 +1,83 @@
+//! Methods that are not the upstream's business: `OPTIONS` is answered here, `TRACE` nowhere.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+
+use super::{
+    Live,
+    admit::{Asked, is_forbidden},
+    ctx::Trail,
+};
+use crate::pipeline::{Deny, Mount, RequestView, RouteTable};
+
+/// An answer to `OPTIONS`: 200 with an empty object, because published clients parse every body.
+#[derive(Debug)]
+pub(super) struct LocalAnswer {
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Refuses methods that no route may take, and answers `OPTIONS` unless a route names it. Preflights carry no credential
+/// and are always ours (Fetch standard, "CORS-preflight request").
+pub(super) fn refuse_or_answer(
+    routes: &RouteTable,
+    asked: &Asked<'_>,
+    view: &RequestView<'_>,
+    trail: &mut Trail,
+) -> Result<Option<LocalAnswer>, Deny> {
+    if is_forbidden(view.method) {
+        trail.mount = routes.mount_of(asked.listener, view).cloned();
+        return Err(Deny::MethodNotAllowed { allow: allowed(routes, asked, view) });
+    }
+    if *view.method != Method::OPTIONS {
+        return Ok(None);
+    }
+    let origin = view.headers.get(header::ORIGIN);
+    let preflight =
+        origin.is_some() && view.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if !preflight && routes.names(asked.listener, view, &Method::OPTIONS) {
+        return Ok(None);
+    }
+    let found = match routes.find(asked.listener, view) {
+        Ok(found) => Some(&found.route.mount),
+        Err(missed) if matches!(missed.deny, Deny::Malformed(_)) => return Err(missed.deny),
+        Err(missed) => missed.mount,
+    };
+    trail.mount = found.cloned();
+    let allow = allowed(routes, asked, view);
+    if allow.is_empty() {
+        return Err(Deny::NoRoute);
+    }
+    let cors = found.map(|mount| &mount.cors);
+    let mut headers = if preflight {
+        cors.map(|cors| cors.preflight_headers(origin, &allow)).unwrap_or_default()
+    } else {
+        cors.map(|cors| cors.reply_headers(origin)).unwrap_or_default()
+    };
+    if let Ok(allow) = HeaderValue::from_str(&allow) {
+        headers.push((header::ALLOW, allow));
+    }
+    Ok(Some(LocalAnswer { headers }))
+}
+
+/// Methods of this path, `OPTIONS` included because it is answered for every path there is.
+fn allowed(routes: &RouteTable, asked: &Asked<'_>, view: &RequestView<'_>) -> String {
+    let mut methods = routes.methods_of(asked.listener, view);
+    if !methods.is_empty() && !methods.contains(&Method::OPTIONS) {
+        methods.push(Method::OPTIONS);
+    }
+    let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    names.join(", ")
+}
+
+/// Whose shape answers a request that cannot be read: the mount at the root of its host, if its host can be read.
+pub(super) fn mount_of_host(live: &Live, asked: &Asked<'_>) -> Option<Arc<Mount>> {
+    let mut hosts = asked.head.headers.get_all(header::HOST).iter();
+    let mut headers = HeaderMap::new();
+    if let (Some(host), None) = (hosts.next(), hosts.next()) {
+        headers.insert(header::HOST, host.clone());
+    }
+    let root = Uri::from_static("/");
+    let view = RequestView::new(&Method::GET, &root, &headers, &asked.caller.facts).ok()?;
+    live.snapshot.routes.mount_of(asked.listener, &view).cloned()
+}

@@ -1,0 +1,162 @@
+//! Refusals counted per caller, reason and minute, so that a flood is no flood of audit events.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+};
+
+use super::ctx::Ctx;
+use crate::{
+    model::{AccountId, MountName, RealmName, Timestamp},
+    pipeline::{Outcome, quota::counted_address},
+    telemetry::Metrics,
+};
+
+/// Different lines held between two drains; what comes beyond them is only counted as dropped.
+const MAX_LINES: usize = 10_000;
+const MINUTE: i64 = 60_000;
+
+/// Whom a refusal is counted for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RefusalSubject {
+    /// A proven caller.
+    Account {
+        /// Its realm.
+        realm: RealmName,
+        /// Its id.
+        id: AccountId,
+    },
+    /// Nobody proven: the client address (IPv6 by /64).
+    Address(IpAddr),
+}
+
+/// One line of the audit log to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusalCount {
+    /// The minute, as the time it began.
+    pub minute: Timestamp,
+    /// Whom.
+    pub subject: RefusalSubject,
+    /// Mount, if one was found.
+    pub mount: Option<MountName>,
+    /// Stable reason code of the refusal.
+    pub reason: &'static str,
+    /// Status sent.
+    pub status: u16,
+    /// How many in that minute.
+    pub count: u64,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct Line {
+    minute: i64,
+    subject: RefusalSubject,
+    mount: Option<MountName>,
+    reason: &'static str,
+    status: u16,
+}
+
+/// The counters.
+#[derive(Default)]
+pub(super) struct Refusals {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    lines: HashMap<Line, u64>,
+    dropped: u64,
+}
+
+impl Refusals {
+    /// Counts a request that was refused at the edge; others pass by.
+    pub(super) fn note(&self, ctx: &Ctx, now: Timestamp) {
+        let Some(deny) = ctx.deny.as_ref().filter(|deny| deny.outcome() == Outcome::Refused) else {
+            return;
+        };
+        let subject = match (&ctx.trail.principal, &ctx.caller) {
+            (Some(who), _) => {
+                RefusalSubject::Account { realm: who.realm.clone(), id: who.subject.clone() }
+            }
+            (None, Some(caller)) => RefusalSubject::Address(counted_address(caller.facts.address)),
+            (None, None) => return,
+        };
+        self.count(Line {
+            minute: now.millis().div_euclid(MINUTE),
+            subject,
+            mount: ctx.trail.mount.as_ref().map(|mount| mount.name.clone()),
+            reason: deny.reason(),
+            status: deny.status().as_u16(),
+        });
+    }
+
+    fn count(&self, line: Line) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = state.lines.get_mut(&line) {
+            *count += 1;
+        } else if state.lines.len() < MAX_LINES {
+            state.lines.insert(line, 1);
+        } else {
+            state.dropped += 1;
+        }
+    }
+
+    /// Takes all lines out, oldest first; drops become a metric.
+    pub(super) fn drain(&self, metrics: &Metrics) -> Vec<RefusalCount> {
+        let state = std::mem::take(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        if state.dropped > 0 {
+            metrics.audit_events_dropped(state.dropped);
+        }
+        let mut lines: Vec<_> = state
+            .lines
+            .into_iter()
+            .map(|(line, count)| RefusalCount {
+                minute: Timestamp(line.minute.saturating_mul(MINUTE)),
+                subject: line.subject,
+                mount: line.mount,
+                reason: line.reason,
+                status: line.status,
+                count,
+            })
+            .collect();
+        lines.sort_by_key(|line| line.minute);
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(minute: i64, last: u8, reason: &'static str) -> Line {
+        let subject = RefusalSubject::Address([192, 0, 2, last].into());
+        Line { minute, subject, mount: None, reason, status: 401 }
+    }
+
+    #[test]
+    fn equal_refusals_of_a_minute_are_one_line() {
+        let (refusals, metrics) = (Refusals::default(), Metrics::new().unwrap());
+        for _ in 0..3 {
+            refusals.count(line(7, 1, "token_invalid"));
+        }
+        refusals.count(line(8, 1, "token_invalid"));
+        refusals.count(line(7, 2, "token_invalid"));
+        let drained = refusals.drain(&metrics);
+        let counts: Vec<_> = drained.iter().map(|line| (line.minute.0, line.count)).collect();
+        assert_eq!(counts.len(), 3);
+        assert!(counts.contains(&(420_000, 3)));
+        assert_eq!(counts.last(), Some(&(480_000, 1)));
+        assert_eq!(refusals.drain(&metrics), []);
+    }
+
+    #[test]
+    fn a_flood_of_callers_is_bounded_and_its_rest_is_a_metric() {
+        let (refusals, metrics) = (Refusals::default(), Metrics::new().unwrap());
+        for minute in 0..=MAX_LINES as i64 {
+            refusals.count(line(minute, 1, "token_invalid"));
+        }
+        assert_eq!(refusals.drain(&metrics).len(), MAX_LINES);
+        assert!(metrics.render().contains("portcullis_audit_events_dropped_total 1"));
+    }
+}

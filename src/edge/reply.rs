@@ -1,0 +1,88 @@
+//! Writes an answer that the gateway gives itself.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use pingora::{Result, http::ResponseHeader, proxy::Session};
+
+use super::{ctx::Ctx, headers, options::LocalAnswer};
+use crate::{
+    model::Timestamp,
+    pipeline::{Deny, ReplyFacts},
+};
+
+/// Answers with the refusal that `ctx` carries, in the shape of its mount.
+pub(super) async fn refuse(
+    session: &mut Session,
+    ctx: &Ctx,
+    deny: &Deny,
+    now: Timestamp,
+) -> Result<()> {
+    let head = session.req_header();
+    let path = if ctx.trail.path.is_empty() { head.uri.path() } else { &ctx.trail.path };
+    let facts = ReplyFacts { request_id: ctx.request_id(), path, method: head.method.as_str() };
+    let reply = ctx.mount().face.render(deny, &facts);
+    let mut out = build(reply.status, &reply.headers, &reply.body)?;
+    if let Some(after) = deny.retry_after()
+        && !out.headers.contains_key(header::RETRY_AFTER)
+    {
+        out.insert_header(header::RETRY_AFTER, headers::whole_seconds(after).max(1))?;
+    }
+    let origin = session.req_header().headers.get(header::ORIGIN);
+    headers::cross_origin(&mut out, &ctx.mount().cors.reply_headers(origin))?;
+    if matches!(deny, Deny::Malformed(_)) {
+        // What this parser refused, another may read differently: nothing more from this connection.
+        session.set_keepalive(None);
+    }
+    write(session, ctx, out, reply.body, now).await
+}
+
+/// Answers `OPTIONS`.
+pub(super) async fn answer(
+    session: &mut Session,
+    ctx: &Ctx,
+    answer: &LocalAnswer,
+    now: Timestamp,
+) -> Result<()> {
+    let body = Bytes::from_static(b"{}");
+    let mut out = build(StatusCode::OK, &[], &body)?;
+    out.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
+    headers::cross_origin(&mut out, &answer.headers)?;
+    write(session, ctx, out, body, now).await
+}
+
+fn build(
+    status: StatusCode,
+    fields: &[(HeaderName, HeaderValue)],
+    body: &Bytes,
+) -> Result<ResponseHeader> {
+    let mut out = ResponseHeader::build(status, Some(fields.len() + 12))?;
+    for (name, value) in fields {
+        out.append_header(name, value.clone())?;
+    }
+    out.insert_header(header::CONTENT_LENGTH, body.len())?;
+    out.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+    Ok(out)
+}
+
+async fn write(
+    session: &mut Session,
+    ctx: &Ctx,
+    mut out: ResponseHeader,
+    body: Bytes,
+    now: Timestamp,
+) -> Result<()> {
+    headers::stamp(&mut out, ctx, now)?;
+    if !session.as_downstream_mut().is_body_done() {
+        // Leftover bytes must never be read as a request; they are drained for a moment so that the answer arrives.
+        session.set_keepalive(None);
+        if let Some(conn) = &ctx.conn {
+            conn.linger();
+        }
+    }
+    let no_body = session.req_header().method == Method::HEAD || body.is_empty();
+    session.write_response_header(Box::new(out), no_body).await?;
+    if no_body {
+        return Ok(());
+    }
+    session.write_response_body(Some(body), true).await
+}

@@ -1,0 +1,191 @@
+//! Proven credentials kept at hand: verified tokens, and what the store knows of API keys.
+//!
+//! A hit is never a pass by itself. A cached token is held against time and revocations on every request, a cached key
+//! against its evidence; what is saved is the signature and the query. Nothing undetermined is ever kept.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use quick_cache::sync::Cache;
+
+use crate::{
+    identity::Lookup,
+    model::{Digest, KeyId, MountName, Principal, Timestamp},
+    pipeline::{Deny, KeyEvidence, jwt::TokenProfile},
+    telemetry::{Metrics, metrics::CacheKind},
+};
+
+/// Verified tokens held at most.
+const MAX_TOKENS: usize = 20_000;
+/// Keys held at most, known and unknown.
+const MAX_KEYS: usize = 20_000;
+/// Evidence is fetched again after this time, so that another node's changes arrive.
+const FRESH: Duration = Duration::from_secs(10);
+/// An unknown key is asked for again after this time.
+const FRESH_UNKNOWN: Duration = Duration::from_secs(5);
+/// How old evidence may be while the store cannot be asked.
+const STALE: Duration = Duration::from_secs(60);
+/// Pause between two questions about one key while the store cannot be asked.
+const BREATH: Duration = Duration::from_secs(1);
+/// Deadline of one question.
+const LOOKUP: Duration = Duration::from_secs(1);
+/// Questions for one request; more than one only when records change meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// Tokens whose signature and claims were verified under the configuration in force; a reload begins with none.
+pub(super) struct TokenCache {
+    entries: Cache<Digest, Arc<Verified>>,
+}
+
+struct Verified {
+    mount: MountName,
+    principal: Arc<Principal>,
+}
+
+impl TokenCache {
+    pub(super) fn new() -> Self {
+        Self { entries: Cache::new(MAX_TOKENS) }
+    }
+
+    /// The claims of a token, verified now or before. Says nothing about time or revocation: the caller asks on.
+    pub(super) fn verify(
+        &self,
+        profile: &TokenProfile,
+        token: &str,
+        now: Timestamp,
+        metrics: &Metrics,
+    ) -> Result<Arc<Principal>, Deny> {
+        // The hash stands for the token: a token itself is never kept.
+        let digest = Digest::of(token.as_bytes());
+        if let Some(hit) = self.entries.get(&digest)
+            && hit.mount == profile.mount
+        {
+            metrics.cache(CacheKind::Token, true);
+            return Ok(Arc::clone(&hit.principal));
+        }
+        metrics.cache(CacheKind::Token, false);
+        let principal = Arc::new(profile.verify(token, now).map_err(Deny::Token)?);
+        let mount = profile.mount.clone();
+        let entry = Verified { mount, principal: Arc::clone(&principal) };
+        self.entries.insert(digest, Arc::new(entry));
+        Ok(principal)
+    }
+}
+
+/// Evidence of API keys: one query per key at a time, unknown ids remembered for a moment.
+pub(super) struct KeyCache {
+    entries: Cache<(MountName, KeyId), Arc<Entry>>,
+}
+
+struct Entry {
+    /// `None`: the store knows no such key.
+    evidence: Option<Arc<KeyEvidence>>,
+    fetched: Instant,
+    /// Until then the store is not asked again.
+    ask_again: Instant,
+    /// Of the key records, taken before they were asked.
+    epoch: u64,
+}
+
+impl Entry {
+    fn fetched(evidence: Option<Arc<KeyEvidence>>, epoch: u64, now: Instant) -> Self {
+        let span = if evidence.is_some() { FRESH } else { FRESH_UNKNOWN };
+        Self { evidence, fetched: now, ask_again: now + span, epoch }
+    }
+
+    /// The same evidence, after the store could not be asked.
+    fn kept(&self, now: Instant) -> Self {
+        let (evidence, epoch) = (self.evidence.clone(), self.epoch);
+        Self { evidence, fetched: self.fetched, ask_again: now + BREATH, epoch }
+    }
+
+    /// Whether it may be used without asking: nothing changed since, and it is young.
+    fn is_fresh(&self, epoch: u64, now: Instant) -> bool {
+        self.is_usable(epoch, now) && now < self.ask_again
+    }
+
+    /// Whether it may be used because the store cannot be asked. A change since then may have been a revocation, which
+    /// must hold at the next request: so never across an epoch.
+    fn is_usable(&self, epoch: u64, now: Instant) -> bool {
+        self.epoch == epoch && now.saturating_duration_since(self.fetched) < STALE
+    }
+}
+
+impl KeyCache {
+    pub(super) fn new() -> Self {
+        Self { entries: Cache::new(MAX_KEYS) }
+    }
+
+    /// What is known of this key at this mount; `Ok(None)` if there is no such key.
+    pub(super) async fn evidence(
+        &self,
+        lookup: &dyn Lookup,
+        metrics: &Metrics,
+        mount: &MountName,
+        id: &KeyId,
+    ) -> Result<Option<Arc<KeyEvidence>>, Deny> {
+        self.evidence_at(lookup, metrics, mount, id, Instant::now()).await
+    }
+
+    async fn evidence_at(
+        &self,
+        lookup: &dyn Lookup,
+        metrics: &Metrics,
+        mount: &MountName,
+        id: &KeyId,
+        now: Instant,
+    ) -> Result<Option<Arc<KeyEvidence>>, Deny> {
+        let key = (mount.clone(), id.clone());
+        // Read before the store: a change in between makes the entry old at once, never too new.
+        let epoch = lookup.epoch();
+        if let Some(entry) = self.entries.get(&key)
+            && entry.is_fresh(epoch, now)
+        {
+            metrics.cache(CacheKind::Key, true);
+            return Ok(entry.evidence.clone());
+        }
+        metrics.cache(CacheKind::Key, false);
+        self.fetch(lookup, key, epoch, now).await
+    }
+
+    async fn fetch(
+        &self,
+        lookup: &dyn Lookup,
+        key: (MountName, KeyId),
+        epoch: u64,
+        now: Instant,
+    ) -> Result<Option<Arc<KeyEvidence>>, Deny> {
+        const UNDETERMINED: Deny = Deny::Unavailable { dependency: "identity" };
+        let (mount, id) = &key;
+        for _ in 0..ATTEMPTS {
+            let old = self.entries.remove_if(&key, |entry| !entry.is_fresh(epoch, now));
+            let old = old.map(|(_, entry)| entry);
+            let entry = self.entries.get_or_insert_async(&key, async {
+                match tokio::time::timeout(LOOKUP, lookup.key(mount, id)).await {
+                    Ok(Ok(evidence)) => Ok(Arc::new(Entry::fetched(evidence, epoch, now))),
+                    failed => {
+                        let reason = failed.map_or("timeout", |found| match found {
+                            Err(error) => error.reason(),
+                            Ok(_) => "",
+                        });
+                        tracing::warn!(event = "key_lookup_failed", %mount, reason);
+                        old.filter(|old| old.is_usable(epoch, now))
+                            .map(|old| Arc::new(old.kept(now)))
+                            .ok_or(UNDETERMINED)
+                    }
+                }
+            });
+            let entry = entry.await?;
+            // Another request may have asked before the change that this one must see.
+            if entry.is_usable(epoch, now) {
+                return Ok(entry.evidence.clone());
+            }
+        }
+        Err(UNDETERMINED)
+    }
+}
+
+#[cfg(test)]
+mod tests;

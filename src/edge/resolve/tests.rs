@@ -1,0 +1,156 @@
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::{
+    identity::IdentityError,
+    model::{AuthMethod, RealmName},
+};
+
+/// A store that counts questions and can fail.
+struct Store {
+    asked: AtomicUsize,
+    epoch: AtomicU64,
+    answer: std::sync::Mutex<Result<bool, IdentityError>>,
+}
+
+impl Store {
+    fn new(knows: bool) -> Self {
+        Self { asked: AtomicUsize::new(0), epoch: AtomicU64::new(1), answer: Ok(knows).into() }
+    }
+
+    fn answer(&self, answer: Result<bool, IdentityError>) {
+        *self.answer.lock().unwrap() = answer;
+    }
+}
+
+#[async_trait]
+impl Lookup for Store {
+    async fn key(
+        &self,
+        _: &MountName,
+        _: &KeyId,
+    ) -> Result<Option<Arc<KeyEvidence>>, IdentityError> {
+        self.asked.fetch_add(1, SeqCst);
+        tokio::task::yield_now().await;
+        let knows = self.answer.lock().unwrap().clone()?;
+        Ok(knows.then(|| Arc::new(evidence())))
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch.load(SeqCst)
+    }
+
+    fn used(&self, _: &KeyId) {}
+}
+
+fn evidence() -> KeyEvidence {
+    let principal = Principal {
+        subject: "someone".into(),
+        username: None,
+        email: None,
+        realm: RealmName::from("main"),
+        mount: "api".into(),
+        tenant: None,
+        method: AuthMethod::ApiKey,
+        roles: Vec::new(),
+        scopes: None,
+        session: None,
+        token: None,
+        key: Some("k".into()),
+        allowed_ips: Vec::new(),
+        rate_limit_per_hour: None,
+        expires_at: None,
+    };
+    let digest = Digest::of(b"secret");
+    KeyEvidence { digest, principal: Arc::new(principal), expires_at: None, revoked: false }
+}
+
+struct Asking {
+    cache: KeyCache,
+    metrics: Metrics,
+    start: Instant,
+}
+
+impl Asking {
+    fn new() -> Self {
+        Self { cache: KeyCache::new(), metrics: Metrics::new().unwrap(), start: Instant::now() }
+    }
+
+    async fn at(&self, store: &Store, secs: u64) -> Result<bool, Deny> {
+        let now = self.start + Duration::from_secs(secs);
+        let found =
+            self.cache.evidence_at(store, &self.metrics, &"api".into(), &"k".into(), now).await;
+        found.map(|evidence| evidence.is_some())
+    }
+}
+
+const UNDETERMINED: Result<bool, Deny> = Err(Deny::Unavailable { dependency: "identity" });
+
+#[tokio::test]
+async fn a_known_key_is_asked_for_once_while_it_is_fresh() {
+    let (asking, store) = (Asking::new(), Store::new(true));
+    for secs in [0, 1, 9] {
+        assert_eq!(asking.at(&store, secs).await, Ok(true));
+    }
+    assert_eq!(store.asked.load(SeqCst), 1);
+    assert_eq!(asking.at(&store, 11).await, Ok(true));
+    assert_eq!(store.asked.load(SeqCst), 2);
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_remembered_for_a_moment_only() {
+    let (asking, store) = (Asking::new(), Store::new(false));
+    assert_eq!(asking.at(&store, 0).await, Ok(false));
+    assert_eq!(asking.at(&store, 4).await, Ok(false));
+    assert_eq!(store.asked.load(SeqCst), 1);
+    store.answer(Ok(true));
+    assert_eq!(asking.at(&store, 6).await, Ok(true));
+}
+
+#[tokio::test]
+async fn a_change_of_any_key_is_seen_by_the_next_request() {
+    let (asking, store) = (Asking::new(), Store::new(true));
+    assert_eq!(asking.at(&store, 0).await, Ok(true));
+    store.answer(Ok(false));
+    store.epoch.store(2, SeqCst);
+    assert_eq!(asking.at(&store, 0).await, Ok(false));
+}
+
+#[tokio::test]
+async fn without_the_store_known_keys_go_on_for_a_minute_and_then_nothing_is_decided() {
+    let (asking, store) = (Asking::new(), Store::new(true));
+    assert_eq!(asking.at(&store, 0).await, Ok(true));
+    store.answer(Err(IdentityError::Unavailable));
+    assert_eq!(asking.at(&store, 11).await, Ok(true));
+    assert_eq!(asking.at(&store, 11).await, Ok(true));
+    assert_eq!(store.asked.load(SeqCst), 2, "a failing store is given a breath");
+    assert_eq!(asking.at(&store, 59).await, Ok(true));
+    assert_eq!(asking.at(&store, 61).await, UNDETERMINED);
+    store.answer(Ok(true));
+    assert_eq!(asking.at(&store, 61).await, Ok(true));
+}
+
+#[tokio::test]
+async fn without_the_store_a_changed_epoch_is_never_bridged() {
+    let (asking, store) = (Asking::new(), Store::new(true));
+    assert_eq!(asking.at(&store, 0).await, Ok(true));
+    store.answer(Err(IdentityError::Unavailable));
+    store.epoch.store(2, SeqCst);
+    assert_eq!(asking.at(&store, 1).await, UNDETERMINED);
+}
+
+#[tokio::test]
+async fn many_requests_for_one_key_are_one_question() {
+    let (asking, store) = (Arc::new(Asking::new()), Arc::new(Store::new(true)));
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let (asking, store) = (Arc::clone(&asking), Arc::clone(&store));
+        tasks.spawn(async move { asking.at(&store, 0).await });
+    }
+    while let Some(result) = tasks.join_next().await {
+        assert_eq!(result.unwrap(), Ok(true));
+    }
+    assert_eq!(store.asked.load(SeqCst), 1);
+}

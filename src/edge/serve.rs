@@ -1,0 +1,146 @@
+//! Opens the listeners and runs the data plane until it is told to stop.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use pingora::{
+    apps::{HttpServerApp, HttpServerOptions},
+    proxy::{HttpProxy, http_proxy},
+    server::configuration::ServerConf,
+};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    runtime,
+    sync::watch,
+    task::JoinSet,
+    time::Instant,
+};
+
+use super::{Gateway, Shared, accept::Acceptor, background, shared::Bound};
+
+/// Requests one connection may bring before it is closed.
+const REQUESTS_PER_CONNECTION: u32 = 10_000;
+/// Connections the kernel completes for us ahead of time.
+const BACKLOG: u32 = 4096;
+/// A request that was on its way when we were told to stop may still be read.
+const LAST_CALL: Duration = Duration::from_millis(100);
+/// How often the drain looks whether all have gone.
+const DRAIN_STEP: Duration = Duration::from_millis(10);
+/// What is left after the drain is cut.
+const RUNTIME_END: Duration = Duration::from_millis(500);
+
+/// Why the data plane cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeError {
+    /// A listener's address cannot be bound.
+    #[error("listener {name:?}: cannot listen on {address}: {source}")]
+    Bind {
+        /// Name of the listener.
+        name: Arc<str>,
+        /// Its address.
+        address: SocketAddr,
+        /// What the system says (`address in use`).
+        source: io::Error,
+    },
+    /// The runtime cannot be started.
+    #[error("cannot start the proxy's threads: {0}")]
+    Runtime(io::Error),
+}
+
+/// Serves until `stop` becomes true, then closes the listeners, lets running requests finish within the grace period and
+/// returns. Blocking: it owns its threads and must not be called on an async runtime.
+pub fn serve(shared: Arc<Shared>, stop: watch::Receiver<bool>) -> Result<(), EdgeError> {
+    let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(shared.settings.threads.max(1))
+        .thread_name("edge")
+        .enable_all()
+        .build()
+        .map_err(EdgeError::Runtime)?;
+    let result = runtime.block_on(run(shared, stop));
+    runtime.shutdown_timeout(RUNTIME_END);
+    result
+}
+
+async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) -> Result<(), EdgeError> {
+    let listeners = bind_all(&shared)?;
+    background::first_discovery(&shared).await;
+    let background = tokio::spawn(background::run(Arc::clone(&shared)));
+
+    let (closing, closing_seen) = watch::channel(false);
+    let proxy = Arc::new(proxy(&shared));
+    let mut acceptors = JoinSet::new();
+    for (name, listener) in listeners {
+        let acceptor = Acceptor {
+            shared: Arc::clone(&shared),
+            proxy: Arc::clone(&proxy),
+            listener,
+            name,
+            closing: closing_seen.clone(),
+        };
+        // On a worker thread, where connections run as well; `block_on` drives this future elsewhere.
+        acceptors.spawn(acceptor.run(stop.clone()));
+    }
+
+    // A sender that is gone will never let us go on: stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+    while acceptors.join_next().await.is_some() {}
+    drain(&shared, &proxy, &closing).await;
+    background.abort();
+    Ok(())
+}
+
+/// Listeners are closed; lets running requests end. Idle connections go at once.
+async fn drain(shared: &Shared, proxy: &HttpProxy<Gateway>, closing: &watch::Sender<bool>) {
+    let end = Instant::now() + shared.settings.grace_period;
+    closing.send_replace(true);
+    tokio::time::sleep(LAST_CALL.min(shared.settings.grace_period)).await;
+    proxy.http_cleanup().await;
+    while shared.connections.total() > 0 && Instant::now() < end {
+        tokio::time::sleep(DRAIN_STEP).await;
+    }
+    let (cut, requests) = (shared.connections.total(), shared.in_flight());
+    if cut > 0 {
+        tracing::warn!(event = "drain_cut", connections = cut, requests);
+    }
+}
+
+fn proxy(shared: &Arc<Shared>) -> HttpProxy<Gateway> {
+    let conf = ServerConf {
+        threads: shared.settings.threads.max(1),
+        upstream_keepalive_pool_size: shared.settings.upstream_keepalive_pool,
+        ..ServerConf::default()
+    };
+    let mut proxy = http_proxy(&Arc::new(conf), Gateway::new(Arc::clone(shared)));
+    let mut options = HttpServerOptions::default();
+    options.keepalive_request_limit = Some(REQUESTS_PER_CONNECTION);
+    proxy.server_options = Some(options);
+    proxy
+}
+
+/// Opens every listener or none.
+fn bind_all(shared: &Shared) -> Result<Vec<(Arc<str>, TcpListener)>, EdgeError> {
+    let mut listeners = Vec::new();
+    let mut bound = Vec::new();
+    for settings in &shared.settings.listeners {
+        let (name, address) = (Arc::clone(&settings.name), settings.address);
+        let opened = bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (real, listener) = opened.map_err(|source| EdgeError::Bind {
+            name: Arc::clone(&name),
+            address,
+            source,
+        })?;
+        tracing::info!(event = "listening", listener = %name, address = %real);
+        bound.push((Arc::clone(&name), real));
+        listeners.push((name, listener));
+    }
+    let bound: Bound = bound.into();
+    shared.bound.send_replace(Some(bound));
+    Ok(listeners)
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart must not wait for connections of the last run to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}

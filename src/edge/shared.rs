@@ -1,0 +1,111 @@
+//! What all requests of the data plane share, and what the composition root holds of it.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, watch};
+
+use super::{
+    Live, Settings,
+    accept::Connections,
+    client::RequestIds,
+    refusals::{RefusalCount, Refusals},
+    resolve::KeyCache,
+    upstream::Pool,
+};
+use crate::{
+    identity::Lookup,
+    limit::RateLimiter,
+    model::{Clock, Random},
+    pipeline::RevocationView,
+    telemetry::Metrics,
+};
+
+/// What the edge needs from its surroundings.
+pub struct Parts {
+    /// Counts requests.
+    pub limiter: Arc<dyn RateLimiter>,
+    /// The window into identity for API keys.
+    pub lookup: Arc<dyn Lookup>,
+    /// Ended tokens and sessions.
+    pub revocations: Arc<dyn RevocationView>,
+    /// Where figures go.
+    pub metrics: Metrics,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness, for request ids.
+    pub random: Arc<dyn Random>,
+    /// Whether one access line is written per request; may be flipped at any time.
+    pub access_log: Arc<AtomicBool>,
+}
+
+/// A listener's name and the address it really has.
+pub type Bound = Arc<[(Arc<str>, SocketAddr)]>;
+
+/// The data plane's state: made once, living as long as the process.
+pub struct Shared {
+    pub(super) parts: Parts,
+    pub(super) settings: Settings,
+    pub(super) refusals: Refusals,
+    pub(super) keys: KeyCache,
+    pub(super) ids: RequestIds,
+    /// The pool of the identity plane: its socket is fixed at start.
+    pub(super) identity: Arc<Pool>,
+    pub(super) connections: Arc<Connections>,
+    pub(super) in_flight: AtomicUsize,
+    /// Told after each [`Shared::swap`].
+    pub(super) swapped: Notify,
+    pub(super) bound: watch::Sender<Option<Bound>>,
+    live: ArcSwap<Live>,
+}
+
+impl Shared {
+    /// Puts the data plane together; nothing listens before [`super::serve`].
+    pub fn new(parts: Parts, settings: Settings, live: Live) -> Arc<Self> {
+        Arc::new(Self {
+            refusals: Refusals::default(),
+            keys: KeyCache::new(),
+            ids: RequestIds::new(&*parts.random),
+            identity: Pool::identity(&settings.identity_socket, parts.metrics.clone()),
+            connections: Connections::new(),
+            in_flight: AtomicUsize::new(0),
+            swapped: Notify::new(),
+            bound: watch::Sender::new(None),
+            live: ArcSwap::from_pointee(live),
+            parts,
+            settings,
+        })
+    }
+
+    /// Takes a new configuration for all requests that begin from now on; running ones keep theirs.
+    pub fn swap(&self, live: Live) {
+        self.live.store(Arc::new(live));
+        self.swapped.notify_one();
+    }
+
+    /// What decides now.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// Takes out the refusals counted so far, for the audit log: once a minute and at stop.
+    pub fn drain_refusals(&self) -> Vec<RefusalCount> {
+        self.refusals.drain(&self.parts.metrics)
+    }
+
+    /// Requests being served now.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// The addresses listened on, once all are open; `None` until then.
+    pub fn bound(&self) -> watch::Receiver<Option<Bound>> {
+        self.bound.subscribe()
+    }
+}

@@ -1,0 +1,8 @@
+//! Upstreams: pools of backends, their health, and the peers pingora connects to.
+
+mod health;
+mod node;
+mod pool;
+
+pub(super) use node::Node;
+pub(super) use pool::Pool;

@@ -1,0 +1,63 @@
+//! The edge's window: what the store knows of a key, made into evidence.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Identity, IdentityError, Lookup};
+use crate::{
+    model::{AuthMethod, KeyId, MountName, Principal},
+    pipeline::KeyEvidence,
+    store::OwnedKey,
+};
+
+#[async_trait]
+impl Lookup for Identity {
+    async fn key(
+        &self,
+        mount: &MountName,
+        id: &KeyId,
+    ) -> Result<Option<Arc<KeyEvidence>>, IdentityError> {
+        let settings = self.inner.state().mount(mount)?;
+        let found = self.inner.store.key(mount, id).await?;
+        // A mount that was moved to another realm does not take the keys of the old one along.
+        let own = found.filter(|found| found.key.realm == settings.realm);
+        Ok(own.map(|found| Arc::new(evidence(found))))
+    }
+
+    fn epoch(&self) -> u64 {
+        self.inner.feed.epoch()
+    }
+
+    fn used(&self, id: &KeyId) {
+        self.inner.usage.note(id, self.now());
+    }
+}
+
+fn evidence(found: OwnedKey) -> KeyEvidence {
+    let OwnedKey { key, owner } = found;
+    let revoked = key.revoked_at.is_some() || !owner.enabled();
+    let principal = Principal {
+        subject: owner.id,
+        username: owner.username.map(Into::into),
+        email: owner.email.map(Into::into),
+        realm: key.realm,
+        mount: key.mount,
+        tenant: owner.tenant.map(Into::into),
+        method: AuthMethod::ApiKey,
+        roles: owner.roles.into_iter().map(Into::into).collect(),
+        scopes: Some(key.scopes),
+        session: None,
+        token: None,
+        key: Some(key.id),
+        allowed_ips: key.allowed_ips,
+        rate_limit_per_hour: key.rate_limit_per_hour,
+        expires_at: key.expires_at,
+    };
+    KeyEvidence {
+        digest: key.digest,
+        principal: Arc::new(principal),
+        expires_at: key.expires_at,
+        revoked,
+    }
+}

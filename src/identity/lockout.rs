@@ -1,0 +1,155 @@
+//! Failed logins: the lock of a name after some in a row, and the throttle by address.
+//!
+//! A name that belongs to an account counts under that account, however it was typed; any other name counts for itself
+//! in the same way, so that an answer tells nothing about what exists.
+
+use std::net::IpAddr;
+
+use super::{Actor, EventKind, IdentityError, Inner, LoginThrottle, RealmRules, audit};
+use crate::{
+    limit::LimitError,
+    model::{Digest, RealmName, Timestamp},
+    pipeline::quota::{Charge, KeyPart, LimitKey, counted_address},
+    store::{AccountRecord, AuditRecord, LoginFailure, fold_name},
+};
+
+/// Whose failures are counted.
+pub(super) struct Counted {
+    realm: RealmName,
+    name: String,
+    address: Option<IpAddr>,
+}
+
+impl Counted {
+    /// For a login name as typed, and the account it turned out to mean.
+    pub(super) fn new(
+        realm: &RealmName,
+        typed: &str,
+        account: Option<&AccountRecord>,
+        by: &Actor,
+    ) -> Self {
+        let own = account.and_then(|found| found.username.as_deref().or(found.email.as_deref()));
+        let address = by.address().map(counted_address);
+        Self { realm: realm.clone(), name: fold_name(own.unwrap_or(typed)), address }
+    }
+
+    /// Under which the store counts.
+    pub(super) fn digest(&self) -> Digest {
+        Digest::of(self.name.as_bytes())
+    }
+
+    /// Charges of the throttle; none for the operator, who has no address.
+    fn charges<'a>(&'a self, throttle: &'a LoginThrottle) -> Vec<Charge<'a>> {
+        let Some(address) = self.address else { return Vec::new() };
+        let realm = KeyPart::Text(self.realm.as_str());
+        let client = KeyPart::Client(address);
+        let name = KeyPart::Text(&self.name);
+        let both = LimitKey { limit: "login-address-name", parts: vec![client, realm, name] };
+        let one = LimitKey { limit: "login-address", parts: vec![client, realm] };
+        let all = [
+            Charge { key: both, windows: &throttle.per_address_and_name },
+            Charge { key: one, windows: &throttle.per_address },
+        ];
+        all.into_iter().filter(|charge| !charge.windows.is_empty()).collect()
+    }
+}
+
+impl Inner {
+    /// Refuses while the name is locked.
+    pub(super) async fn refuse_locked(
+        &self,
+        rules: &RealmRules,
+        counted: &Counted,
+        now: Timestamp,
+    ) -> Result<(), IdentityError> {
+        if rules.lockout.is_none() {
+            return Ok(());
+        }
+        let state = self.store.login_state(&counted.realm, &counted.digest()).await?;
+        match state.locked_for(now) {
+            Some(retry_after) => Err(IdentityError::Locked { retry_after }),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses while failures of this address have used up a window. Charges nothing.
+    pub(super) async fn refuse_throttled(
+        &self,
+        rules: &RealmRules,
+        counted: &Counted,
+    ) -> Result<(), IdentityError> {
+        let charges = counted.charges(&rules.throttle);
+        if charges.is_empty() {
+            return Ok(());
+        }
+        match self.limiter.peek(&charges).await {
+            Ok(Some(toll)) if toll.retry_after.is_some() || toll.remaining == 0 => {
+                Err(IdentityError::Throttled(toll))
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(refusal(error)),
+        }
+    }
+
+    /// Charges one failure to the throttle.
+    pub(super) async fn charge_failure(
+        &self,
+        rules: &RealmRules,
+        counted: &Counted,
+    ) -> Result<(), IdentityError> {
+        let charges = counted.charges(&rules.throttle);
+        // One by one: a window already full must not keep the other from counting.
+        for charge in charges {
+            match self.limiter.check(&[charge]).await {
+                Ok(_) | Err(LimitError::Limited(_)) => {}
+                Err(error) => return Err(refusal(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a failed login, and gives the answer to it: the failure that locks is already answered as locked.
+    pub(super) async fn login_failed(
+        &self,
+        rules: &RealmRules,
+        counted: &Counted,
+        record: AuditRecord,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<IdentityError, IdentityError> {
+        self.charge_failure(rules, counted).await?;
+        let Some(lockout) = rules.lockout else {
+            self.store.audit_append(&[record]).await?;
+            return Ok(IdentityError::InvalidCredentials);
+        };
+        let on_lock = AuditRecord {
+            realm: record.realm.clone(),
+            mount: record.mount.clone(),
+            account: record.account.clone(),
+            ..audit::event(EventKind::AccountLocked, by, now)
+        };
+        let failure = LoginFailure {
+            realm: counted.realm.clone(),
+            name: counted.digest(),
+            now,
+            threshold: lockout.failures,
+            lock_for: lockout.duration,
+        };
+        let state = self.store.login_failed(&failure, &[record], &[on_lock]).await?;
+        Ok(match state.locked_for(now) {
+            Some(retry_after) => IdentityError::Locked { retry_after },
+            None => IdentityError::InvalidCredentials,
+        })
+    }
+}
+
+/// What a limiter's refusal means to the caller.
+pub(super) fn refusal(error: LimitError) -> IdentityError {
+    match error {
+        LimitError::Limited(toll) => IdentityError::Throttled(toll),
+        LimitError::Unavailable(cause) => {
+            tracing::warn!(event = "limiter_unavailable", cause);
+            IdentityError::Unavailable
+        }
+    }
+}

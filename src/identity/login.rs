@@ -1,0 +1,196 @@
+//! Login with a password: locked before throttled before hashed, then a session.
+
+use serde_json::json;
+
+use super::{
+    Actor, EventKind, Granted, Identity, IdentityError, Login, MountSettings, RealmRules, audit,
+    lockout::Counted, refresh_tokens::RefreshText,
+};
+use crate::{
+    model::{MountName, SecretString, Timestamp, secret::ExposeSecret},
+    store::{
+        AccountRecord, AccountStatus, AuditRecord, FamilyRecord, NewSession, RefreshRecord,
+        SessionRecord, StoreError,
+    },
+};
+
+/// Longest name that is looked up; an address has at most 254 bytes.
+const LONGEST_NAME: usize = 320;
+/// How often a login starts again because the account changed while it ran.
+const TRIES: usize = 3;
+
+/// What one login is judged by.
+struct Attempt<'a> {
+    mount: &'a MountSettings,
+    rules: &'a RealmRules,
+    request: &'a Login,
+    by: &'a Actor,
+    now: Timestamp,
+}
+
+impl Identity {
+    /// Logs in with a password. Locked before throttled before hashed; a dummy hash for unknown names.
+    pub async fn login(
+        &self,
+        mount: &MountName,
+        request: Login,
+        by: &Actor,
+    ) -> Result<Granted, IdentityError> {
+        let state = self.inner.state();
+        let mount = state.mount(mount)?;
+        let rules = state.rules(&mount.realm)?;
+        for _ in 0..TRIES {
+            let now = self.now();
+            let attempt = Attempt { mount: &mount, rules: &rules, request: &request, by, now };
+            if let Some(granted) = self.try_login(&attempt).await? {
+                return Ok(granted);
+            }
+        }
+        Err(IdentityError::Unavailable)
+    }
+
+    /// One try; `None`: the account changed meanwhile and must be judged anew.
+    async fn try_login(&self, attempt: &Attempt<'_>) -> Result<Option<Granted>, IdentityError> {
+        let Attempt { mount, rules, request, by, now } = *attempt;
+        let inner = &self.inner;
+        let pool = inner.state().pool.clone();
+        let account = self.account_of_name(attempt).await?;
+        let counted = Counted::new(&mount.realm, &request.name, account.as_ref(), by);
+        inner.refuse_locked(rules, &counted, now).await?;
+        inner.refuse_throttled(rules, &counted).await?;
+
+        let hash = account.as_ref().and_then(|found| found.password_hash.as_ref());
+        let right = pool.verify(&request.password, hash.map(ExposeSecret::expose_secret)).await?;
+        let (Some(account), true) = (&account, right) else {
+            let failed = failure(attempt, account.as_ref());
+            return Err(inner.login_failed(rules, &counted, failed, by, now).await?);
+        };
+        // Guesses that ran beside this one may have locked the name meanwhile: then even this one was too many.
+        inner.refuse_locked(rules, &counted, now).await?;
+        if !account.enabled() {
+            let mut refused = failure(attempt, Some(account));
+            refused.details = json!({ "reason": "account_disabled" });
+            inner.store.audit_append(&[refused]).await?;
+            return Err(IdentityError::Disabled);
+        }
+
+        let first = self.first_session(attempt, account)?;
+        let (mut new, text) = first;
+        new.clear_failures = Some(counted.digest());
+        let told = AuditRecord {
+            details: json!({ "session": new.session.id.as_str() }),
+            ..about(EventKind::LoginSuccess, attempt, Some(account))
+        };
+        match inner.store.open_session(&new, &[told]).await {
+            Err(StoreError::Changed) => return Ok(None),
+            other => other?,
+        }
+        self.improve_hash(&request.password, account).await;
+        let account = AccountRecord { last_login_at: Some(now), ..account.clone() };
+        self.granted(mount, account, &new.session.id, text.0, now).map(Some)
+    }
+
+    async fn account_of_name(
+        &self,
+        attempt: &Attempt<'_>,
+    ) -> Result<Option<AccountRecord>, IdentityError> {
+        let name = &attempt.request.name;
+        if name.len() > LONGEST_NAME {
+            return Ok(None);
+        }
+        let found = self.inner.store.account_by_login(&attempt.mount.realm, name).await?;
+        Ok(found.filter(|account| account.status != AccountStatus::Deleted))
+    }
+
+    /// Session, family and first refresh token of a login.
+    fn first_session(
+        &self,
+        attempt: &Attempt<'_>,
+        account: &AccountRecord,
+    ) -> Result<(NewSession, RefreshText), IdentityError> {
+        let Attempt { mount, request, by, now, .. } = *attempt;
+        let expires_at = now + mount.tokens.refresh_lifetime;
+        let session = SessionRecord {
+            id: self.inner.uuid()?.into(),
+            secret: None,
+            realm: mount.realm.clone(),
+            mount: mount.name.clone(),
+            account: account.id.clone(),
+            name: None,
+            created_at: now,
+            last_seen_at: now,
+            expires_at,
+            ended_at: None,
+            ip: by.address(),
+            user_agent: by.client.as_ref().and_then(|facts| facts.user_agent.clone()),
+            device: request.device.clone(),
+        };
+        let family = FamilyRecord {
+            id: self.inner.uuid()?,
+            session: session.id.clone(),
+            reusable: !mount.tokens.refresh_rotates,
+            generation: 0,
+            created_at: now,
+            expires_at,
+            ended_at: None,
+        };
+        let text = self.inner.refresh_key.derive(&family.id, 0);
+        let token = RefreshRecord {
+            id: text.id().to_owned(),
+            family: family.id.clone(),
+            generation: 0,
+            digest: text.digest(),
+            issued_at: now,
+            expires_at,
+            spent_at: None,
+        };
+        let new = NewSession {
+            session,
+            family: Some((family, token)),
+            account_version: account.version,
+            clear_failures: None,
+        };
+        Ok((new, text))
+    }
+
+    /// Replaces an imported or old hash now that the password is known. A failure costs nothing: the next login tries.
+    async fn improve_hash(&self, password: &SecretString, account: &AccountRecord) {
+        let pool = self.inner.state().pool.clone();
+        let Some(old) = &account.password_hash else { return };
+        if !pool.is_outdated(password, old.expose_secret()) {
+            return;
+        }
+        let done = match pool.hash(password).await {
+            Ok(new) => self.inner.store.rehash(&account.id, old, &new.into()).await,
+            Err(error) => {
+                tracing::info!(event = "rehash_postponed", reason = error.reason());
+                return;
+            }
+        };
+        if let Err(error) = done {
+            tracing::info!(event = "rehash_postponed", reason = %error);
+        }
+    }
+}
+
+fn failure(attempt: &Attempt<'_>, account: Option<&AccountRecord>) -> AuditRecord {
+    let reason = match account {
+        // The typed name stays out: it may be a password in the wrong field.
+        None => "unknown_account",
+        Some(found) if found.password_hash.is_none() => "no_password",
+        Some(_) => "wrong_password",
+    };
+    AuditRecord {
+        details: json!({ "reason": reason }),
+        ..about(EventKind::LoginFailed, attempt, account)
+    }
+}
+
+fn about(kind: EventKind, attempt: &Attempt<'_>, account: Option<&AccountRecord>) -> AuditRecord {
+    AuditRecord {
+        realm: Some(attempt.mount.realm.clone()),
+        mount: Some(attempt.mount.name.clone()),
+        account: account.map(|found| found.id.clone()),
+        ..audit::event(kind, attempt.by, attempt.now)
+    }
+}

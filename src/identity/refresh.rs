@@ -1,0 +1,184 @@
+//! Refresh: what a presented token is worth, and the trade for a new one (contract rows "Rotation", "Replay").
+
+use serde_json::json;
+
+use super::{
+    Actor, EventKind, Granted, Identity, IdentityError, MountSettings, audit,
+    refresh_tokens::RefreshText,
+};
+use crate::{
+    model::{MountName, SecretString, Timestamp},
+    store::{AccountStatus, AuditRecord, RefreshRecord, RefreshState, Rotate, Rotation},
+};
+
+/// How often a lost race is judged anew. Once is enough: a spent token stays spent.
+const TRIES: usize = 3;
+
+/// What a genuine token of this mount is worth now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worth {
+    /// It is the family's unspent one: trade it.
+    Trade,
+    /// Spent a moment ago, successor unspent: the same successor again.
+    Repeat,
+    /// Reusable by the mount's settings: it stays as it is.
+    Reuse,
+    /// Expired, ended, or spent with its successor spent too. Nothing happens to the family.
+    Nothing,
+    /// Spent long ago: somebody has a copy. The family ends.
+    Theft,
+    /// Its account is disabled.
+    Disabled,
+}
+
+impl Identity {
+    /// Trades a refresh token for new tokens (rotation and grace as the mount's settings say).
+    pub async fn refresh(
+        &self,
+        mount: &MountName,
+        token: &SecretString,
+        by: &Actor,
+    ) -> Result<Granted, IdentityError> {
+        let mount = self.inner.state().mount(mount)?;
+        let text = RefreshText::parse(token).ok_or(IdentityError::InvalidRefreshToken)?;
+        let found = self.inner.store.refresh_lookup(text.id()).await?;
+        let mut state = found.ok_or(IdentityError::InvalidRefreshToken)?;
+        if state.token.digest != text.digest() || state.session.mount != mount.name {
+            return Err(IdentityError::InvalidRefreshToken);
+        }
+        for _ in 0..TRIES {
+            let now = self.now();
+            let told = told(EventKind::TokenRefresh, &state, by, now);
+            match worth(&mount, &state, now) {
+                Worth::Disabled => return Err(IdentityError::Disabled),
+                Worth::Nothing => return Err(IdentityError::InvalidRefreshToken),
+                Worth::Theft => return Err(self.end_stolen(state, by, now).await?),
+                Worth::Reuse => return self.again(&mount, state, text, told, now).await,
+                Worth::Repeat => {
+                    let next = self.next_text(&state);
+                    return self.again(&mount, state, next, told, now).await;
+                }
+                Worth::Trade => {}
+            }
+            match self.trade(&mount, state, told, now).await? {
+                Traded::Won(granted) => return Ok(*granted),
+                Traded::Lost(now_so) => state = *now_so,
+            }
+        }
+        Err(IdentityError::InvalidRefreshToken)
+    }
+
+    async fn trade(
+        &self,
+        mount: &MountSettings,
+        state: RefreshState,
+        told: AuditRecord,
+        now: Timestamp,
+    ) -> Result<Traded, IdentityError> {
+        let text = self.next_text(&state);
+        let generation = state.token.generation;
+        let rotate = Rotate {
+            token: state.token.id.clone(),
+            family: state.family.id.clone(),
+            generation,
+            successor: RefreshRecord {
+                id: text.id().to_owned(),
+                family: state.family.id.clone(),
+                generation: generation.saturating_add(1),
+                digest: text.digest(),
+                issued_at: now,
+                expires_at: state.family.expires_at,
+                spent_at: None,
+            },
+            // The end of a session is absolute: no chain of refreshes moves it (requirement 31).
+            expires_at: state.family.expires_at,
+            now,
+        };
+        match self.inner.store.rotate(&rotate, &[told]).await? {
+            Rotation::Won => {
+                let session = state.session.id;
+                let granted = self.granted(mount, state.account, &session, text.0, now)?;
+                Ok(Traded::Won(Box::new(granted)))
+            }
+            Rotation::Lost(now_so) => {
+                Ok(Traded::Lost(now_so.ok_or(IdentityError::InvalidRefreshToken)?))
+            }
+        }
+    }
+
+    /// A fresh access token beside a refresh token that the client has or should have.
+    async fn again(
+        &self,
+        mount: &MountSettings,
+        state: RefreshState,
+        text: RefreshText,
+        told: AuditRecord,
+        now: Timestamp,
+    ) -> Result<Granted, IdentityError> {
+        let told = AuditRecord { details: json!({ "repeated": true }), ..told };
+        if !self.inner.store.touch_session(&state.session.id, now, &[told]).await? {
+            return Err(IdentityError::InvalidRefreshToken);
+        }
+        let session = state.session.id;
+        self.granted(mount, state.account, &session, text.0, now)
+    }
+
+    async fn end_stolen(
+        &self,
+        state: RefreshState,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<IdentityError, IdentityError> {
+        let told = told(EventKind::RefreshReuse, &state, by, now);
+        tracing::warn!(event = "refresh_reuse", session = %state.session.id);
+        let (inner, session) = (self.inner.clone(), state.session.id);
+        self.to_the_end(async move { inner.end(Some(session), None, now, told).await }).await?;
+        Ok(IdentityError::InvalidRefreshToken)
+    }
+
+    fn next_text(&self, state: &RefreshState) -> RefreshText {
+        let next = state.token.generation.saturating_add(1);
+        self.inner.refresh_key.derive(&state.family.id, next)
+    }
+}
+
+enum Traded {
+    Won(Box<Granted>),
+    Lost(Box<RefreshState>),
+}
+
+fn worth(mount: &MountSettings, state: &RefreshState, now: Timestamp) -> Worth {
+    let RefreshState { token, family, session, account } = state;
+    let end = token.expires_at.min(family.expires_at).min(session.expires_at);
+    if end <= now || account.status == AccountStatus::Deleted {
+        return Worth::Nothing;
+    }
+    // Before the ended session: disabling ended it, and the client should hear which of the two it was.
+    if !account.enabled() {
+        return Worth::Disabled;
+    }
+    if family.ended_at.is_some() || session.ended_at.is_some() {
+        return Worth::Nothing;
+    }
+    if family.reusable {
+        return Worth::Reuse;
+    }
+    let Some(spent_at) = token.spent_at else {
+        return if family.generation == token.generation { Worth::Trade } else { Worth::Nothing };
+    };
+    if now.since(spent_at) >= mount.tokens.refresh_grace {
+        return Worth::Theft;
+    }
+    let successor_unspent = family.generation == token.generation.saturating_add(1);
+    if successor_unspent { Worth::Repeat } else { Worth::Nothing }
+}
+
+fn told(kind: EventKind, state: &RefreshState, by: &Actor, now: Timestamp) -> AuditRecord {
+    AuditRecord {
+        realm: Some(state.session.realm.clone()),
+        mount: Some(state.session.mount.clone()),
+        account: Some(state.account.id.clone()),
+        details: json!({ "session": state.session.id.as_str() }),
+        ..audit::event(kind, by, now)
+    }
+}

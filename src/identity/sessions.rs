@@ -1,0 +1,164 @@
+//! Sessions: what a client is given, and how everything that hangs on one ends.
+//!
+//! Always in this order: the store, then the revocation view, then the acknowledgement.
+
+use serde_json::json;
+
+use super::{
+    Actor, EventKind, Granted, Identity, IdentityError, Inner, MountSettings, Session, audit,
+    refresh_tokens::RefreshText, tokens,
+};
+use crate::{
+    model::{AccountId, Principal, RealmName, SecretString, SessionId, Timestamp},
+    store::{AccountRecord, AuditRecord, RevokedToken, SessionRecord, SessionsToEnd},
+};
+
+impl Identity {
+    /// Ends the caller's access token, and the session of `refresh` if it is the caller's, else the caller's session.
+    pub async fn logout(
+        &self,
+        caller: &Principal,
+        refresh: Option<&SecretString>,
+        by: &Actor,
+    ) -> Result<(), IdentityError> {
+        let now = self.now();
+        let named = match refresh {
+            Some(text) => self.session_of_refresh(caller, text).await?,
+            None => None,
+        };
+        let session = named.or_else(|| caller.session.clone());
+        let revoked = caller.token.clone().map(|id| RevokedToken {
+            id,
+            expires_at: self.inner.token_end(caller.expires_at, now),
+        });
+        let told = AuditRecord {
+            realm: Some(caller.realm.clone()),
+            mount: Some(caller.mount.clone()),
+            account: Some(caller.subject.clone()),
+            details: json!({ "session": session.as_ref().map(SessionId::as_str) }),
+            ..audit::event(EventKind::Logout, by, now)
+        };
+        let inner = self.inner.clone();
+        self.to_the_end(async move { inner.end(session, revoked, now, told).await }).await
+    }
+
+    /// Live sessions.
+    pub async fn sessions(
+        &self,
+        realm: Option<&RealmName>,
+        account: Option<&AccountId>,
+        limit: u32,
+    ) -> Result<Vec<Session>, IdentityError> {
+        let live = self.inner.store.live_sessions(realm, account, self.now(), limit).await?;
+        Ok(live.into_iter().map(shown).collect())
+    }
+
+    /// Ends one session and everything issued in it.
+    pub async fn end_session(&self, id: &SessionId, by: &Actor) -> Result<(), IdentityError> {
+        let now = self.now();
+        let session = self.inner.store.session(id).await?.ok_or(IdentityError::NotFound)?;
+        if session.ended_at.is_some() {
+            return Ok(());
+        }
+        let told = AuditRecord {
+            realm: Some(session.realm),
+            mount: Some(session.mount),
+            account: Some(session.account),
+            details: audit::done_by(by, [("session", id.as_str().into())]),
+            ..audit::event(EventKind::SessionEnded, by, now)
+        };
+        let (inner, id) = (self.inner.clone(), id.clone());
+        self.to_the_end(async move { inner.end(Some(id), None, now, told).await }).await
+    }
+
+    /// What a client is given in a session: a new access token beside this refresh token.
+    pub(super) fn granted(
+        &self,
+        mount: &MountSettings,
+        account: AccountRecord,
+        session: &SessionId,
+        refresh_token: SecretString,
+        now: Timestamp,
+    ) -> Result<Granted, IdentityError> {
+        let keys = self.inner.mount_keys(&mount.name).ok_or(IdentityError::Internal)?;
+        let account = super::accounts::shown(account);
+        let token = self.inner.uuid()?.into();
+        let minted = tokens::mint(&mount.tokens, &keys.current, &account, session, &token, now)?;
+        Ok(Granted {
+            access_token: minted.text,
+            expires_in: minted.expires_in,
+            refresh_token,
+            session: session.clone(),
+            account,
+        })
+    }
+
+    /// The session of a refresh token, if token and session are the caller's at this mount.
+    async fn session_of_refresh(
+        &self,
+        caller: &Principal,
+        text: &SecretString,
+    ) -> Result<Option<SessionId>, IdentityError> {
+        let Some(text) = RefreshText::parse(text) else { return Ok(None) };
+        let Some(state) = self.inner.store.refresh_lookup(text.id()).await? else {
+            return Ok(None);
+        };
+        let own = state.token.digest == text.digest()
+            && state.session.account == caller.subject
+            && state.session.mount == caller.mount;
+        Ok(own.then_some(state.session.id))
+    }
+}
+
+impl Inner {
+    /// Ends a session and a token in the store, then in the view. The view takes both also when the store had ended
+    /// them before: then the first time may have been cut off in between.
+    pub(super) async fn end(
+        &self,
+        session: Option<SessionId>,
+        token: Option<RevokedToken>,
+        now: Timestamp,
+        told: AuditRecord,
+    ) -> Result<(), IdentityError> {
+        match (&session, &token) {
+            (Some(id), _) => {
+                let which = SessionsToEnd::One(id.clone());
+                self.store.end_sessions(&which, token.as_ref(), now, &[told]).await?;
+            }
+            (None, Some(token)) => self.store.revoke_token(token, &[told]).await?,
+            (None, None) => {}
+        }
+        if let Some(token) = token {
+            self.feed.end_token(token.id, token.expires_at);
+        }
+        self.forget_sessions(session.into_iter().collect(), now);
+        Ok(())
+    }
+
+    /// Tells the revocation view of sessions that the store has ended.
+    pub(super) fn forget_sessions(&self, ended: Vec<SessionId>, now: Timestamp) {
+        self.feed.end_sessions(ended, now + self.state().remember());
+    }
+
+    /// Until when an ended access token must be known: its own end and the leeway that the edge grants.
+    fn token_end(&self, expires_at: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        let margin = std::time::Duration::from_secs(120);
+        expires_at.map_or(now + self.state().remember(), |end| end + margin)
+    }
+}
+
+fn shown(session: SessionRecord) -> Session {
+    Session {
+        id: session.id,
+        mount: session.mount,
+        realm: session.realm,
+        account: session.account,
+        name: session.name,
+        created_at: session.created_at,
+        last_seen_at: session.last_seen_at,
+        expires_at: session.expires_at,
+        address: session.ip,
+        user_agent: session.user_agent,
+        device: session.device,
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests of the facade over a real store in a temporary folder, by subject.
+
+mod account_tests;
+mod key_tests;
+mod login_tests;
+mod refresh_tests;
+mod restart_tests;
+mod session_tests;

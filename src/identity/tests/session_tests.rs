@@ -1,0 +1,106 @@
+//! Logout and the operator's hand on sessions.
+
+use crate::{
+    identity::{Actor, IdentityError, test_kit::*},
+    store::{SessionsToEnd, Spare},
+};
+
+const REFUSED: IdentityError = IdentityError::InvalidRefreshToken;
+
+#[tokio::test]
+async fn logout_kills_the_access_token_and_its_refresh_token() {
+    let kit = Kit::open(|_| ()).await;
+    kit.user("ada", &["USER"]).await;
+    for with_token in [true, false] {
+        let granted = kit.login("ada", GOOD).await.unwrap();
+        let other = kit.login("ada", GOOD).await.unwrap();
+        let caller = kit.principal(&granted);
+        let named = with_token.then_some(&granted.refresh_token);
+        kit.identity.logout(&caller, named, &from("192.0.2.1")).await.unwrap();
+        assert!(kit.is_revoked(&granted) && !kit.is_revoked(&other));
+        assert_eq!(kit.refresh(refresh_of(&granted)).await.unwrap_err(), REFUSED);
+        kit.refresh(refresh_of(&other)).await.unwrap();
+        kit.identity.logout(&caller, named, &from("192.0.2.1")).await.unwrap();
+    }
+    assert!(kit.events().await.contains(&"LOGOUT".to_owned()));
+}
+
+#[tokio::test]
+async fn an_unknown_or_foreign_refresh_token_at_logout_ends_only_the_callers_session() {
+    let kit = Kit::open(|_| ()).await;
+    kit.user("ada", &["USER"]).await;
+    kit.user("bob", &["USER"]).await;
+    let bob = kit.login("bob", GOOD).await.unwrap();
+    for named in ["x.y", "", refresh_of(&bob)] {
+        let ada = kit.login("ada", GOOD).await.unwrap();
+        let caller = kit.principal(&ada);
+        let named = named.into();
+        kit.identity.logout(&caller, Some(&named), &from("192.0.2.1")).await.unwrap();
+        assert!(kit.is_revoked(&ada));
+        assert_eq!(kit.refresh(refresh_of(&ada)).await.unwrap_err(), REFUSED);
+    }
+    assert!(!kit.is_revoked(&bob));
+    kit.refresh(refresh_of(&bob)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refresh_token_of_another_own_session_ends_that_session() {
+    let kit = Kit::open(|_| ()).await;
+    kit.user("ada", &["USER"]).await;
+    let (here, there) =
+        (kit.login("ada", GOOD).await.unwrap(), kit.login("ada", GOOD).await.unwrap());
+    let caller = kit.principal(&here);
+    kit.identity.logout(&caller, Some(&there.refresh_token), &from("192.0.2.1")).await.unwrap();
+    assert!(kit.is_revoked(&here) && kit.is_revoked(&there));
+    assert_eq!(kit.refresh(refresh_of(&there)).await.unwrap_err(), REFUSED);
+}
+
+#[tokio::test]
+async fn the_operator_lists_and_ends_sessions() {
+    let kit = Kit::open(|_| ()).await;
+    let ada = kit.user("ada", &["USER"]).await;
+    let granted = kit.login("ada", GOOD).await.unwrap();
+    let live = kit.identity.sessions(Some(&realm()), Some(&ada.id), 10).await.unwrap();
+    assert_eq!(live.len(), 1);
+    assert_eq!((&live[0].id, live[0].name.as_deref()), (&granted.session, Some("ada")));
+    assert_eq!(live[0].user_agent.as_deref(), Some("test/1"));
+    for _ in 0..2 {
+        kit.identity.end_session(&granted.session, &Actor::operator()).await.unwrap();
+    }
+    assert!(kit.is_revoked(&granted));
+    assert_eq!(kit.refresh(refresh_of(&granted)).await.unwrap_err(), REFUSED);
+    assert_eq!(kit.identity.sessions(None, None, 10).await.unwrap(), []);
+    let unknown = kit.identity.end_session(&"nope".into(), &Actor::operator()).await;
+    assert_eq!(unknown, Err(IdentityError::NotFound));
+    let events = kit.events().await;
+    assert_eq!(events.iter().filter(|event| *event == "SESSION_ENDED").count(), 1);
+}
+
+#[tokio::test]
+async fn a_sweep_forgets_what_no_token_can_need_any_more() {
+    let kit = Kit::open(|_| ()).await;
+    kit.user("ada", &["USER"]).await;
+    let granted = kit.login("ada", GOOD).await.unwrap();
+    kit.identity.logout(&kit.principal(&granted), None, &from("192.0.2.1")).await.unwrap();
+    assert_eq!(kit.identity.gauges().revocations, 2);
+    kit.advance(3600);
+    kit.identity.sweep().await.unwrap();
+    assert!(kit.is_revoked(&granted), "the edge's leeway lets it live a little longer");
+    kit.advance(2 * 24 * 3600);
+    kit.identity.sweep().await.unwrap();
+    assert_eq!(kit.identity.gauges().revocations, 0);
+    assert!(kit.identity.healthy().await);
+}
+
+#[tokio::test]
+async fn a_sweep_catches_up_with_what_the_view_has_missed() {
+    let kit = Kit::open(|_| ()).await;
+    let ada = kit.user("ada", &["USER"]).await;
+    let granted = kit.login("ada", GOOD).await.unwrap();
+    // As if the store had answered too late: it is done there, and nobody here knows.
+    let which = SessionsToEnd::Account(ada.id, Spare::Nothing);
+    kit.identity.inner.store.end_sessions(&which, None, START, &[]).await.unwrap();
+    assert!(!kit.is_revoked(&granted));
+    kit.identity.sweep().await.unwrap();
+    assert!(kit.is_revoked(&granted));
+}

@@ -1,0 +1,114 @@
+//! How often and when keys are used: counted in memory, written in batches, never one write per request.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use crate::model::{KeyId, Timestamp};
+
+/// Parts of the table, so that busy workers rarely wait for each other.
+const SHARDS: usize = 16;
+
+/// Uses of one key since the last batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Uses {
+    /// How many.
+    pub(super) count: u64,
+    /// The last one.
+    pub(super) last: Timestamp,
+}
+
+impl Uses {
+    fn add(&mut self, other: Uses) {
+        self.count = self.count.saturating_add(other.count);
+        self.last = self.last.max(other.last);
+    }
+}
+
+/// Uses not yet written.
+#[derive(Default)]
+pub(super) struct Usage {
+    shards: [Mutex<HashMap<KeyId, Uses>>; SHARDS],
+    /// Taken out for writing, still counted until the write is done.
+    writing: Mutex<HashMap<KeyId, Uses>>,
+}
+
+// A poisoned lock is entered all the same: losing a count is worse than reading one.
+impl Usage {
+    /// Counts one use.
+    pub(super) fn note(&self, id: &KeyId, now: Timestamp) {
+        let mut map = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
+        let one = Uses { count: 1, last: now };
+        match map.get_mut(id) {
+            Some(uses) => uses.add(one),
+            None => {
+                map.insert(id.clone(), one);
+            }
+        }
+    }
+
+    /// What is not yet written of one key.
+    pub(super) fn pending(&self, id: &KeyId) -> Uses {
+        // Same order of locks as in `take`, so that nothing is seen twice or missed on its way between the two.
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let counting = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut uses = writing.get(id).copied().unwrap_or_default();
+        uses.add(counting.get(id).copied().unwrap_or_default());
+        uses
+    }
+
+    /// Takes everything out for writing. What is never [`Usage::written`] comes again next time.
+    pub(super) fn take(&self) -> Vec<(KeyId, Uses)> {
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        for shard in &self.shards {
+            let mut map = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            for (id, uses) in map.drain() {
+                writing.entry(id).or_default().add(uses);
+            }
+        }
+        writing.iter().map(|(id, uses)| (id.clone(), *uses)).collect()
+    }
+
+    /// The batch is in the store.
+    pub(super) fn written(&self) {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn shard(&self, id: &KeyId) -> &Mutex<HashMap<KeyId, Uses>> {
+        // FNV-1a over the id: spreads well enough and needs no state.
+        let hash = id.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let [first, ..] = &self.shards;
+        self.shards.get((hash % SHARDS as u64) as usize).unwrap_or(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uses_are_counted_while_pending_and_while_being_written() {
+        let usage = Usage::default();
+        let id = KeyId::from("k");
+        usage.note(&id, Timestamp(1));
+        usage.note(&id, Timestamp(3));
+        assert_eq!(usage.pending(&id), Uses { count: 2, last: Timestamp(3) });
+        assert_eq!(usage.take(), [(id.clone(), Uses { count: 2, last: Timestamp(3) })]);
+        usage.note(&id, Timestamp(4));
+        assert_eq!(usage.pending(&id).count, 3);
+        usage.written();
+        assert_eq!(usage.pending(&id), Uses { count: 1, last: Timestamp(4) });
+    }
+
+    #[test]
+    fn a_failed_write_is_tried_again_with_what_came_after() {
+        let usage = Usage::default();
+        usage.note(&"k".into(), Timestamp(1));
+        usage.take();
+        usage.note(&"k".into(), Timestamp(2));
+        assert_eq!(usage.take(), [("k".into(), Uses { count: 2, last: Timestamp(2) })]);
+    }
+}

@@ -1,0 +1,129 @@
+//! From verified claims to a principal. Every claim that is used is typed exactly; a wrong type is never "absent"
+//! (CVE-2026-25537).
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::TokenProfile;
+use crate::{
+    model::{AccountId, AuthMethod, Principal, SessionId, Timestamp, TokenId},
+    pipeline::deny::TokenFault,
+};
+
+/// The last second of the year 9999; later dates are nonsense, and adding a leeway must not overflow.
+const LAST_DATE: u64 = 253_402_300_799;
+/// Shortest `jti`: fewer characters cannot be unique by chance.
+const MIN_TOKEN_ID: usize = 16;
+/// Longest id, and longest role or other text of a claim.
+const MAX_ID: usize = 128;
+const MAX_TEXT: usize = 320;
+/// Most roles.
+const MAX_ROLES: usize = 64;
+
+type Claims = Map<String, Value>;
+
+/// Reads the claims of a token whose signature was verified by `profile`'s keys.
+pub(super) fn principal(
+    claims: Claims,
+    profile: &TokenProfile,
+    now: Timestamp,
+) -> Result<Principal, TokenFault> {
+    let (caller, not_before) = read(&claims, profile).ok_or(TokenFault::Invalid)?;
+    if not_before.is_some_and(|start| now + profile.leeway < start) {
+        return Err(TokenFault::Invalid);
+    }
+    if caller.expires_at.is_none_or(|end| now >= end + profile.leeway) {
+        return Err(TokenFault::Expired);
+    }
+    Ok(caller)
+}
+
+/// All claims but their relation to the clock. `None`: refused.
+fn read(claims: &Claims, profile: &TokenProfile) -> Option<(Principal, Option<Timestamp>)> {
+    let expires_at = date(claims, "exp")??;
+    let not_before = date(claims, "nbf")?;
+    date(claims, "iat")?;
+    // A token bound to a proof of possession must not pass on its bare signature.
+    if claims.contains_key("cnf") || !is_for(claims, profile) {
+        return None;
+    }
+    let subject = id(claims, "sub")??;
+    let token = id(claims, "jti")?.filter(|token| token.len() >= MIN_TOKEN_ID)?;
+    let caller = Principal {
+        subject: AccountId::new(subject),
+        username: text(claims, "username")?,
+        email: text(claims, "email")?,
+        realm: profile.realm.clone(),
+        mount: profile.mount.clone(),
+        tenant: text(claims, "agent_namespace")?,
+        method: AuthMethod::Jwt,
+        roles: roles(claims)?,
+        scopes: None,
+        session: id(claims, "sid")?.map(SessionId::new),
+        token: Some(TokenId::new(token)),
+        key: None,
+        allowed_ips: Vec::new(),
+        rate_limit_per_hour: None,
+        expires_at: Some(expires_at),
+    };
+    Some((caller, not_before))
+}
+
+/// Issuer, audience and kind of token are those of the profile.
+fn is_for(claims: &Claims, profile: &TokenProfile) -> bool {
+    let is = |value: Option<&Value>, wanted: &str| {
+        value.and_then(Value::as_str).is_some_and(|given| given == wanted)
+    };
+    is(claims.get("iss"), &profile.issuer)
+        && profile.audience.as_deref().is_none_or(|own| names_audience(claims.get("aud"), own))
+        && profile.token_type.as_deref().is_none_or(|own| is(claims.get("type"), own))
+}
+
+/// RFC 7519 section 4.1.3: one text or a list of texts.
+fn names_audience(value: Option<&Value>, own: &str) -> bool {
+    match value {
+        Some(Value::String(one)) => one == own,
+        Some(Value::Array(many)) => {
+            many.iter().all(Value::is_string) && many.iter().any(|one| one.as_str() == Some(own))
+        }
+        _ => false,
+    }
+}
+
+// The readers below: outer `None` is a wrong type or range, inner `None` an absent claim.
+
+fn date(claims: &Claims, name: &str) -> Option<Option<Timestamp>> {
+    let Some(value) = claims.get(name) else { return Some(None) };
+    let secs = value.as_u64().filter(|secs| *secs <= LAST_DATE)?;
+    Some(Some(Timestamp::from_secs(i64::try_from(secs).ok()?)))
+}
+
+/// Ids reach headers, logs and map keys: visible ASCII only.
+fn id<'c>(claims: &'c Claims, name: &str) -> Option<Option<&'c str>> {
+    let Some(value) = claims.get(name) else { return Some(None) };
+    let text = value.as_str()?;
+    let fits = !text.is_empty()
+        && text.len() <= MAX_ID
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then_some(Some(text))
+}
+
+fn text(claims: &Claims, name: &str) -> Option<Option<Arc<str>>> {
+    match claims.get(name) {
+        None | Some(Value::Null) => Some(None),
+        Some(Value::String(text)) if text.len() <= MAX_TEXT => Some(Some(text.as_str().into())),
+        Some(_) => None,
+    }
+}
+
+fn roles(claims: &Claims) -> Option<Vec<Arc<str>>> {
+    match claims.get("roles") {
+        None => Some(Vec::new()),
+        Some(Value::Array(roles)) if roles.len() <= MAX_ROLES => roles
+            .iter()
+            .map(|role| role.as_str().filter(|role| role.len() <= MAX_ID).map(Arc::from))
+            .collect(),
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,55 @@
+//! The outer hop as header fields: request id, `X-Forwarded-*` and `Forwarded` (RFC 7239), rebuilt from scratch.
+
+use std::{fmt::Write, net::IpAddr};
+
+use http::{HeaderName, HeaderValue};
+
+use super::HopFacts;
+use crate::model::ClientFacts;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Adds the fields. A value that cannot stand in a header is left out: the client's own was stripped in any case.
+pub(super) fn set(
+    out: &mut Vec<(HeaderName, HeaderValue)>,
+    client: &ClientFacts,
+    hop: &HopFacts<'_>,
+) {
+    let chain = hop.forwarded_for.iter().chain(std::iter::once(&client.address));
+    let mut plain = String::new();
+    let mut formal = String::new();
+    for address in chain.map(IpAddr::to_canonical) {
+        let separator = if plain.is_empty() { "" } else { ", " };
+        // Writing to a String cannot fail.
+        let _ = write!(plain, "{separator}{address}");
+        let _ = match address {
+            IpAddr::V4(v4) => write!(formal, "{separator}for={v4}"),
+            IpAddr::V6(v6) => write!(formal, "{separator}for=\"[{v6}]\""),
+        };
+    }
+    let host = if is_quotable(hop.host) { hop.host } else { "" };
+    if !host.is_empty() {
+        let _ = write!(formal, ";host=\"{host}\"");
+    }
+    let _ = write!(formal, ";proto={}", hop.scheme);
+    for (name, text) in [
+        (REQUEST_ID, client.request_id.as_str()),
+        (FORWARDED_FOR, &plain),
+        (FORWARDED_PROTO, hop.scheme),
+        (FORWARDED_HOST, host),
+        (http::header::FORWARDED, &formal),
+    ] {
+        if let (false, Ok(value)) = (text.is_empty(), HeaderValue::from_str(text)) {
+            out.push((name, value));
+        }
+    }
+}
+
+/// Hosts have no quotes; anything that does is no host and is not repeated.
+fn is_quotable(host: &str) -> bool {
+    !host.is_empty()
+        && host.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+}

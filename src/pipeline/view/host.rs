@@ -1,0 +1,80 @@
+//! The one host of a request (RFC 9112 section 3.2, RFC 9113 section 8.3.1).
+
+use std::{borrow::Cow, net::Ipv6Addr};
+
+use http::{HeaderMap, Uri, header};
+
+use crate::pipeline::deny::Malformed;
+
+/// Longest DNS name.
+const MAX_HOST: usize = 253;
+
+/// Reads the host from the target's authority and from `Host`; where both stand they must agree.
+pub(super) fn read<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<Cow<'a, str>, Malformed> {
+    let mut fields = headers.get_all(header::HOST).iter();
+    let field = match (fields.next(), fields.next()) {
+        (_, Some(_)) => return Err(Malformed::Host),
+        (Some(value), None) => Some(value.to_str().map_err(|_| Malformed::Host)?),
+        (None, None) => None,
+    };
+    let field = field.map(Named::parse).transpose()?;
+    let target = uri.authority().map(|own| Named::parse(own.as_str())).transpose()?;
+    let default = match uri.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    };
+    match (target, field) {
+        (Some(target), Some(field)) => {
+            let same_port = target.port.unwrap_or(default) == field.port.unwrap_or(default);
+            if target.host != field.host || !same_port {
+                return Err(Malformed::Host);
+            }
+            Ok(field.host)
+        }
+        (Some(one), None) | (None, Some(one)) => Ok(one.host),
+        (None, None) => Err(Malformed::Host),
+    }
+}
+
+struct Named<'a> {
+    host: Cow<'a, str>,
+    port: Option<u16>,
+}
+
+impl<'a> Named<'a> {
+    fn parse(text: &'a str) -> Result<Self, Malformed> {
+        if let Some(inner) = text.strip_prefix('[') {
+            let (address, rest) = inner.split_once(']').ok_or(Malformed::Host)?;
+            let address: Ipv6Addr = address.parse().map_err(|_| Malformed::Host)?;
+            let port = match rest.strip_prefix(':') {
+                Some(port) => Some(parse_port(port)?),
+                None if rest.is_empty() => None,
+                None => return Err(Malformed::Host),
+            };
+            return Ok(Self { host: Cow::Owned(format!("[{address}]")), port });
+        }
+        let (host, port) = match text.split_once(':') {
+            Some((host, port)) => (host, Some(parse_port(port)?)),
+            None => (text, None),
+        };
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        let odd = host.is_empty() || host.len() > MAX_HOST || !host.bytes().all(fits);
+        if odd || host.split('.').any(str::is_empty) {
+            return Err(Malformed::Host);
+        }
+        let host = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Cow::Owned(host.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(host)
+        };
+        Ok(Self { host, port })
+    }
+}
+
+fn parse_port(text: &str) -> Result<u16, Malformed> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Malformed::Host);
+    }
+    text.parse().map_err(|_| Malformed::Host)
+}

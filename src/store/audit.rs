@@ -1,0 +1,141 @@
+//! The audit log: one hash chain per node.
+
+use serde_json::json;
+
+use super::{
+    AuditRecord, AuditVerdict, ChainedRecord, LONG_CALL, Row, Store, StoreError,
+    chain::{self, CHECKPOINT, Entry, Walk},
+    rows,
+};
+use crate::model::{Timestamp, api_key::hex};
+
+/// Records read at once while checking.
+const PAGE: i64 = 1000;
+/// Most records that one trim removes, so that no login waits for it.
+const TRIM: i64 = 5000;
+
+impl Store {
+    /// Appends events that belong to no other change (counted refusals).
+    pub async fn audit_append(&self, records: &[AuditRecord]) -> Result<(), StoreError> {
+        self.bounded("audit_append", async {
+            let mut tx = self.begin().await?;
+            self.record(&mut tx, records).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    /// The newest events of all nodes, newest first.
+    pub async fn audit_tail(&self, limit: u32) -> Result<Vec<ChainedRecord>, StoreError> {
+        self.bounded("audit_tail", async {
+            sqlx::query("SELECT * FROM audit ORDER BY at DESC, seq DESC LIMIT $1")
+                .bind(i64::from(limit))
+                .fetch_all(self.readers())
+                .await?
+                .iter()
+                .map(chained)
+                .collect()
+        })
+        .await
+    }
+
+    /// Checks this node's chain from its base to its head: finds any edit, gap or cut.
+    ///
+    /// Whoever can rewrite the whole table and the head can forge a whole chain; copy the head elsewhere against that.
+    pub async fn audit_verify(&self) -> Result<AuditVerdict, StoreError> {
+        self.bounded_by(LONG_CALL, "audit_verify", async {
+            // One read transaction: a snapshot, however long it takes.
+            let mut tx = self.readers().begin().await?;
+            let node = self.node();
+            let head = chain::head(&mut tx, node).await?;
+            let mut walk = Walk::new(node, &head);
+            let mut checked = 0;
+            loop {
+                let page = sqlx::query(
+                    "SELECT * FROM audit WHERE node = $1 AND seq >= $2 ORDER BY seq LIMIT $3",
+                )
+                .bind(node)
+                .bind(walk.next())
+                .bind(PAGE)
+                .fetch_all(&mut *tx)
+                .await?;
+                for row in &page {
+                    checked += 1;
+                    let prev: Vec<u8> = rows::get(row, "prev_hash")?;
+                    let hash: Vec<u8> = rows::get(row, "hash")?;
+                    if let Err(fault) = walk.step(&Entry::read(row)?, &prev, &hash) {
+                        return Ok(AuditVerdict { checked, fault: Some(fault) });
+                    }
+                }
+                if page.is_empty() {
+                    return Ok(AuditVerdict { checked, fault: walk.end().err() });
+                }
+            }
+        })
+        .await
+    }
+
+    /// Removes events older than `before`, at most some thousands at a time, and leaves a checkpoint event that tells
+    /// which; gives the number removed, zero when nothing is left to do.
+    pub async fn audit_trim(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        self.bounded("audit_trim", async {
+            let node = self.node();
+            let mut tx = self.begin().await?;
+            let head = chain::head(&mut tx, node).await?;
+            let kept: Option<i64> =
+                sqlx::query_scalar("SELECT MIN(seq) FROM audit WHERE node = $1 AND at >= $2")
+                    .bind(node)
+                    .bind(before.millis())
+                    .fetch_one(&mut *tx)
+                    .await?;
+            let through = kept.map_or(head.seq, |seq| seq - 1).min(head.base_seq + TRIM);
+            let removed = u64::try_from(through - head.base_seq).unwrap_or(0);
+            if removed == 0 {
+                return Ok(0);
+            }
+            let hash: Vec<u8> =
+                sqlx::query_scalar("SELECT hash FROM audit WHERE node = $1 AND seq = $2")
+                    .bind(node)
+                    .bind(through)
+                    .fetch_optional(&mut *tx)
+                    .await?
+                    .ok_or(StoreError::Corrupt)?;
+            sqlx::query("DELETE FROM audit WHERE node = $1 AND seq <= $2")
+                .bind(node)
+                .bind(through)
+                .execute(&mut *tx)
+                .await?;
+            sqlx::query("UPDATE audit_head SET base_seq = $2, base_hash = $3 WHERE node = $1")
+                .bind(node)
+                .bind(through)
+                .bind(&hash)
+                .execute(&mut *tx)
+                .await?;
+            let details = json!({ "removed": removed, "through": through, "hash": hex(&hash) });
+            let checkpoint = AuditRecord { details, ..AuditRecord::new(CHECKPOINT, now) };
+            self.record(&mut tx, &[checkpoint]).await?;
+            tx.commit().await?;
+            Ok(removed)
+        })
+        .await
+    }
+}
+
+fn chained(row: &Row) -> Result<ChainedRecord, StoreError> {
+    let text = |name| rows::get::<Option<String>>(row, name);
+    Ok(ChainedRecord {
+        node: rows::get(row, "node")?,
+        seq: u64::try_from(rows::get::<i64>(row, "seq")?).map_err(|_| StoreError::Corrupt)?,
+        record: AuditRecord {
+            at: rows::time(row, "at")?,
+            event: rows::get::<String>(row, "event")?.into(),
+            realm: text("realm")?.map(Into::into),
+            mount: text("mount")?.map(Into::into),
+            account: text("account_id")?.map(Into::into),
+            ip: rows::parsed(row, "ip")?,
+            user_agent: text("user_agent")?,
+            request_id: text("request_id")?,
+            details: rows::json(row, "details")?,
+        },
+    })
+}

@@ -1,0 +1,164 @@
+//! Backup while running, and restore of a file. Both leave either the old state or the new one, never a mixture.
+
+use std::{
+    fs::{self, File},
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sqlx::{ConnectOptions, Connection as _, sqlite::SqliteConnectOptions};
+
+use super::{
+    Connection, Store, StoreError,
+    lock::StoreLock,
+    open::{connect_options, folder_of, make_file, make_folder, migrate, sync_folder},
+};
+
+/// A copy of a large store takes its time.
+const COPY_LIMIT: Duration = Duration::from_secs(600);
+const CACHE_KIB: u32 = 2048;
+
+impl Store {
+    /// Copies the store, as of one moment, to a new file (0600) while it goes on working.
+    /// [`StoreError::Conflict`] with field `file` if `to` exists.
+    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        self.bounded_by(COPY_LIMIT, "backup", async {
+            if to.try_exists()? {
+                return Err(StoreError::Conflict { field: "file" });
+            }
+            let part = Partial::new(to)?;
+            // A connection of its own: the copy is one long read and must not occupy a reader.
+            let mut connection = connect_options(&self.inner.path, CACHE_KIB).connect().await?;
+            sqlx::query("VACUUM INTO $1").bind(part.text()?).execute(&mut connection).await?;
+            connection.close().await?;
+            part.publish_new(to)
+        })
+        .await
+    }
+
+    /// Puts the backup `from` in the place of the store `to`, which must be open nowhere. The old store stays untouched
+    /// unless the backup is sound and of a version that we can read.
+    pub async fn restore(from: &Path, to: &Path) -> Result<(), StoreError> {
+        if !from.try_exists()? {
+            return Err(StoreError::NotFound);
+        }
+        make_folder(&folder_of(to))?;
+        let _lock = StoreLock::take(to).await?;
+        let part = Partial::new(to)?;
+        fs::copy(from, &part.path)?;
+        check(&part.path).await?;
+        settle(to).await;
+        part.replace(to)
+    }
+}
+
+/// A file in the making, next to where it belongs; removed unless it got there.
+struct Partial {
+    path: PathBuf,
+}
+
+impl Partial {
+    fn new(target: &Path) -> Result<Self, StoreError> {
+        let name = target.file_name().ok_or(StoreError::NotFound)?.to_string_lossy();
+        let part = Self { path: target.with_file_name(format!(".{name}.part")) };
+        part.remove();
+        make_file(&part.path)?;
+        Ok(part)
+    }
+
+    fn text(&self) -> Result<&str, StoreError> {
+        self.path.to_str().ok_or(StoreError::NotFound)
+    }
+
+    /// Gives the finished file its name, if that is free.
+    fn publish_new(self, target: &Path) -> Result<(), StoreError> {
+        File::open(&self.path)?.sync_all()?;
+        // A hard link, because a rename would overwrite what came there meanwhile.
+        fs::hard_link(&self.path, target).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => StoreError::Conflict { field: "file" },
+            _ => error.into(),
+        })?;
+        self.remove();
+        sync_folder(&folder_of(target))
+    }
+
+    /// Gives the finished file its name, in the place of what is there.
+    fn replace(self, target: &Path) -> Result<(), StoreError> {
+        File::open(&self.path)?.sync_all()?;
+        // A left-over log would be played into the new file: it goes first, and durably.
+        for suffix in ["-wal", "-shm"] {
+            remove_if_there(&sibling(target, suffix))?;
+        }
+        sync_folder(&folder_of(target))?;
+        fs::rename(&self.path, target)?;
+        sync_folder(&folder_of(target))
+    }
+
+    fn remove(&self) {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            // Nothing depends on it: a part that stays is overwritten by the next one.
+            let _ = fs::remove_file(sibling(&self.path, suffix));
+        }
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// Whether a file is a sound store that we can read; migrates it, so that the restored store opens at once.
+async fn check(path: &Path) -> Result<(), StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .foreign_keys(true)
+        .disable_statement_logging();
+    let mut connection = options.connect().await?;
+    let verdict = sound(&mut connection).await;
+    // Closing writes back what the migration left in a log.
+    connection.close().await?;
+    verdict
+}
+
+async fn sound(connection: &mut Connection) -> Result<(), StoreError> {
+    let integrity: String =
+        sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(&mut *connection).await?;
+    if integrity != "ok" {
+        return Err(StoreError::Corrupt);
+    }
+    let ours: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM sqlite_master WHERE name IN ('meta', 'audit_head')",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if ours != 2 {
+        return Err(StoreError::Schema);
+    }
+    migrate(connection).await
+}
+
+/// Folds the old store's log into its file, so that it is whole without the log until the very rename.
+async fn settle(path: &Path) {
+    if path.exists()
+        && let Ok(connection) = connect_options(path, CACHE_KIB).connect().await
+    {
+        // A damaged old store is no reason against the backup that is to replace it.
+        let _ = connection.close().await;
+    }
+}
+
+fn sibling(path: &Path, suffix: &str) -> PathBuf {
+    let mut text = path.as_os_str().to_owned();
+    text.push(suffix);
+    text.into()
+}
+
+fn remove_if_there(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}

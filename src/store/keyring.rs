@@ -1,0 +1,127 @@
+//! Signing keys and named secrets, all encrypted before they come here.
+
+use super::{AuditRecord, Ciphertext, Connection, SigningKeyRecord, Store, StoreError, rows};
+use crate::model::{MountName, Timestamp};
+
+impl Store {
+    /// Keys that still verify, of one or all mounts: those that sign first, then newest first.
+    pub async fn signing_keys(
+        &self,
+        mount: Option<&MountName>,
+        now: Timestamp,
+    ) -> Result<Vec<SigningKeyRecord>, StoreError> {
+        self.bounded("signing_keys", async {
+            sqlx::query(
+                "SELECT * FROM signing_key WHERE (CAST($1 AS TEXT) IS NULL OR mount = $1) \
+                 AND (expires_at IS NULL OR expires_at > $2) \
+                 ORDER BY CASE WHEN retired_at IS NULL THEN 0 ELSE 1 END, created_at DESC, kid",
+            )
+            .bind(mount.map(MountName::as_str))
+            .bind(now.millis())
+            .fetch_all(self.readers())
+            .await?
+            .iter()
+            .map(rows::signing_key)
+            .collect()
+        })
+        .await
+    }
+
+    /// The key that signs for this mount and algorithm: `new` if there was none. Gives the winner back; `audit` is
+    /// written only when `new` is it.
+    pub async fn ensure_signing_key(
+        &self,
+        new: &SigningKeyRecord,
+        audit: &[AuditRecord],
+    ) -> Result<SigningKeyRecord, StoreError> {
+        self.bounded("ensure_signing_key", async {
+            let mut tx = self.begin().await?;
+            let active = sqlx::query(
+                "SELECT * FROM signing_key WHERE mount = $1 AND algorithm = $2 AND retired_at IS NULL",
+            )
+            .bind(new.mount.as_str())
+            .bind(&new.algorithm)
+            .fetch_optional(&mut *tx)
+            .await?;
+            if let Some(row) = active {
+                return rows::signing_key(&row);
+            }
+            insert(&mut tx, new).await?;
+            self.record(&mut tx, audit).await?;
+            tx.commit().await?;
+            Ok(new.clone())
+        })
+        .await
+    }
+
+    /// Makes `new` the signing key of its mount; all others retire now and verify until `others_until`.
+    pub async fn rotate_signing_key(
+        &self,
+        new: &SigningKeyRecord,
+        others_until: Timestamp,
+        audit: &[AuditRecord],
+    ) -> Result<(), StoreError> {
+        self.bounded("rotate_signing_key", async {
+            let mut tx = self.begin().await?;
+            sqlx::query(
+                "UPDATE signing_key SET retired_at = $2, expires_at = $3 \
+                 WHERE mount = $1 AND retired_at IS NULL",
+            )
+            .bind(new.mount.as_str())
+            .bind(new.created_at.millis())
+            .bind(others_until.millis())
+            .execute(&mut *tx)
+            .await?;
+            insert(&mut tx, new).await?;
+            self.record(&mut tx, audit).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    /// A named secret: `new` if there was none. Gives the winner back.
+    pub async fn ensure_secret(
+        &self,
+        name: &str,
+        new: &Ciphertext,
+        now: Timestamp,
+    ) -> Result<Ciphertext, StoreError> {
+        self.bounded("ensure_secret", async {
+            let mut tx = self.begin().await?;
+            sqlx::query(
+                "INSERT INTO named_secret (name, ciphertext, created_at) VALUES ($1, $2, $3) \
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(name)
+            .bind(new.0.as_slice())
+            .bind(now.millis())
+            .execute(&mut *tx)
+            .await?;
+            let winner = sqlx::query_scalar("SELECT ciphertext FROM named_secret WHERE name = $1")
+                .bind(name)
+                .fetch_one(&mut *tx)
+                .await?;
+            tx.commit().await?;
+            Ok(Ciphertext(winner))
+        })
+        .await
+    }
+}
+
+async fn insert(tx: &mut Connection, key: &SigningKeyRecord) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO signing_key (mount, kid, algorithm, private_key, public_key, created_at, \
+         retired_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(key.mount.as_str())
+    .bind(&key.kid)
+    .bind(&key.algorithm)
+    .bind(key.private.0.as_slice())
+    .bind(key.public.as_slice())
+    .bind(key.created_at.millis())
+    .bind(key.retired_at.map(Timestamp::millis))
+    .bind(key.expires_at.map(Timestamp::millis))
+    .execute(tx)
+    .await?;
+    Ok(())
+}

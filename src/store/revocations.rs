@@ -1,0 +1,53 @@
+//! Access tokens that end before their time.
+
+use super::{AuditRecord, Connection, LONG_CALL, RevokedToken, Store, StoreError, rows};
+use crate::model::Timestamp;
+
+impl Store {
+    /// Revokes an access token. A second time changes and records nothing.
+    pub async fn revoke_token(
+        &self,
+        token: &RevokedToken,
+        audit: &[AuditRecord],
+    ) -> Result<(), StoreError> {
+        self.bounded("revoke_token", async {
+            let mut tx = self.begin().await?;
+            if insert(&mut tx, token).await? {
+                self.record(&mut tx, audit).await?;
+            }
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    /// Revocations that still matter, for the view at start.
+    pub async fn live_revocations(&self, now: Timestamp) -> Result<Vec<RevokedToken>, StoreError> {
+        self.bounded_by(LONG_CALL, "live_revocations", async {
+            sqlx::query("SELECT id, expires_at FROM revoked_token WHERE expires_at > $1")
+                .bind(now.millis())
+                .fetch_all(self.readers())
+                .await?
+                .iter()
+                .map(|row| {
+                    Ok(RevokedToken {
+                        id: rows::get::<String>(row, "id")?.into(),
+                        expires_at: rows::time(row, "expires_at")?,
+                    })
+                })
+                .collect()
+        })
+        .await
+    }
+}
+
+/// Adds a revocation inside a transaction; `false` if it was there.
+pub(super) async fn insert(tx: &mut Connection, token: &RevokedToken) -> Result<bool, StoreError> {
+    let added = sqlx::query(
+        "INSERT INTO revoked_token (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+    )
+    .bind(token.id.as_str())
+    .bind(token.expires_at.millis())
+    .execute(tx)
+    .await?;
+    Ok(added.rows_affected() == 1)
+}
