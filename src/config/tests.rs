@@ -121,6 +121,12 @@ fn every_kind_of_fault_is_told_with_its_line_and_the_fix() {
              fix: write an address such as \"127.0.0.1:8000\" or \"[::1]:8000\"",
         ),
         (
+            "[[listener]]\nname = \"l\"\naddress = \"127.0.0.1:0\"\n".into(),
+            "/etc/p/p.toml:12:11: listener.l.address: port 0\n    \
+             why: clients could not know the port the system chooses\n    \
+             fix: write a port from 1 to 65535",
+        ),
+        (
             "[[limit]]\nname = \"l\"\nper = [\"client\"]\nwindows = [\"many\"]\n".into(),
             "/etc/p/p.toml:13:11: limit.l.windows: bad rate \"many\"\n    \
              why: a rate is a number, a slash and a span\n    \

@@ -35,9 +35,19 @@ async fn two_lengths_are_refused() {
 #[tokio::test]
 async fn a_length_is_digits() {
     let bench = bench();
-    for value in
-        ["+5", "-5", "0x5", "5a", "5.0", "", " ", "five", "5 5", "99999999999999999999999", "\u{665}"]
-    {
+    for value in [
+        "+5",
+        "-5",
+        "0x5",
+        "5a",
+        "5.0",
+        "",
+        " ",
+        "five",
+        "5 5",
+        "99999999999999999999999",
+        "\u{665}",
+    ] {
         let mark = mark();
         let fields = format!("Content-Length: {value}\r\n");
         let reaction = bench.provoke(smuggle(&mark, &fields, "hello")).await;

@@ -55,7 +55,12 @@ async fn the_line_has_everything_a_program_needs() {
     Client::at(&gateway.operator_url()).bearer(token).get("/metrics").await.expect(200);
 
     caller(&gateway).get("/health").await.expect(200);
-    assert_eq!(gateway.stdout.all().len(), 1, "one line, whatever happens: {:?}", gateway.stdout.all());
+    assert_eq!(
+        gateway.stdout.all().len(),
+        1,
+        "one line, whatever happens: {:?}",
+        gateway.stdout.all()
+    );
     let stderr = gateway.stderr.text().to_lowercase();
     assert!(stderr.contains("demo"), "it says loudly what it is");
     assert!(gateway.stop().success());
@@ -160,7 +165,10 @@ fn a_bad_override_is_told_before_anything_starts() {
     let output = run(&["demo", "--set", "mount.tmws.acces_token_lifetime=2s"]);
     assert_eq!(output.status.code(), Some(1));
     let said = said(&output);
-    assert!(said.contains("acces_token_lifetime") && said.contains("access_token_lifetime"), "{said}");
+    assert!(
+        said.contains("acces_token_lifetime") && said.contains("access_token_lifetime"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -51,7 +51,8 @@ async fn one_bad_line_refuses_all_and_every_bad_line_is_told() {
         json!({"username": fresh_name(), "password_hash": "plain text"}).to_string(),
         json!({"username": fresh_name(), "password_hash": "$1$abc$md5crypt"}).to_string(),
         json!({"username": fresh_name(), "password_hash": secret, "nonsense": 1}).to_string(),
-        json!({"username": fresh_name(), "password_hash": secret, "roles": ["EMPEROR"]}).to_string(),
+        json!({"username": fresh_name(), "password_hash": secret, "roles": ["EMPEROR"]})
+            .to_string(),
         json!({"username": good, "password_hash": secret}).to_string(),
         json!({"username": crate::support::operate::ADMIN, "password_hash": secret}).to_string(),
     ]);
