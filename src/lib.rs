@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod dialects;
@@ -10,5 +11,6 @@ pub mod identity;
 pub mod limit;
 pub mod model;
 pub mod pipeline;
+pub mod run;
 pub mod store;
 pub mod telemetry;

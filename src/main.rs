@@ -1,4 +1,8 @@
 //! Arguments to run to exit code, nothing else.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    portcullis::cli::main()
+}

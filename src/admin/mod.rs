@@ -6,6 +6,7 @@
 pub mod contract;
 pub mod control;
 mod guard;
+mod in_process;
 pub mod listen;
 pub mod operator;
 mod probes;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use contract::contract_router;
 pub use control::{ConfigState, Control, Readiness, ReloadOutcome};
+pub use in_process::InProcess;
 pub use listen::{BindError, Listeners};
 pub use operator::{Parts, operator_router};
 pub use settings::Settings;

@@ -1,1 +1,137 @@
-//! The demo: toy upstream and seeded accounts.
+//! The demo: a whole gateway on loopback, with a toy upstream and accounts whose passwords are published.
+//!
+//! Hashing, tokens and limits are the real ones. What makes it a demo is marked in the store, so that `serve` refuses it.
+
+mod accounts;
+mod toy;
+mod welcome;
+
+use std::{
+    fs,
+    io::Write,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    config::{self, Config, Machine},
+    model::secret::ExposeSecret,
+    run::{Purpose, RunError, Running},
+    telemetry::logging::Output,
+};
+
+const TEMPLATE: &str = include_str!("../../conf/demo.toml");
+/// The effective configuration in the demo's folder.
+const CONFIG_FILE: &str = "portcullis.toml";
+const PUBLIC_PORT: u16 = 8000;
+const OPERATOR_PORT: u16 = 9901;
+const UPSTREAM_PORT: u16 = 9900;
+
+/// What can be said to the demo.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Folder to keep; `None`: a temporary one.
+    pub dir: Option<PathBuf>,
+    /// One line of JSON instead of a welcome.
+    pub json: bool,
+    /// Added to every port.
+    pub port_offset: u16,
+    /// Overrides.
+    pub sets: Vec<String>,
+}
+
+/// Runs the demo until told to stop.
+pub fn run(options: Options) -> Result<(), RunError> {
+    // Removed when this function ends, however it ends.
+    let temporary = match options.dir {
+        Some(_) => None,
+        None => Some(tempfile::Builder::new().prefix("portcullis-demo-").tempdir()?),
+    };
+    let dir = match (&options.dir, &temporary) {
+        (Some(dir), _) => absolute(dir)?,
+        (None, Some(temporary)) => temporary.path().to_owned(),
+        (None, None) => return Err(RunError::Demo("no folder".into())),
+    };
+    let config = configure(&dir, &options)?;
+    let upstream = loopback(port(UPSTREAM_PORT, options.port_offset)?);
+    let toy = TcpListener::bind(upstream)
+        .map_err(|error| RunError::Demo(format!("toy upstream {upstream}: {error}")))?;
+
+    let mut running = Running::start(config, Vec::new(), Purpose::Demo, Output::Stderr)?;
+    let gateway = running.gateway.clone();
+    let seeded = running.block_on(async {
+        toy::start(toy)?;
+        accounts::seed(&gateway.opened().identity, &gateway.active()).await
+    })?;
+    let facts = welcome::Facts::collect(&gateway, &dir, upstream, seeded)?;
+    let json = options.json;
+    running.on_ready(move || {
+        let text = if json { facts.json() } else { facts.text() };
+        let mut out = std::io::stdout().lock();
+        // Nobody reads: the gateway is there all the same.
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    });
+    let served = running.run();
+    drop(temporary);
+    served
+}
+
+/// Writes the effective configuration into the folder and reads it back from there, as a reload will.
+fn configure(dir: &Path, options: &Options) -> Result<Config, RunError> {
+    let file = dir.join(CONFIG_FILE);
+    let wrong = |source| RunError::File { path: file.clone(), source };
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(wrong)?;
+    }
+    let address = |own| Ok::<_, RunError>(loopback(port(own, options.port_offset)?));
+    let mut sets = vec![
+        format!("listener.public.address={}", address(PUBLIC_PORT)?),
+        format!("internal.address={}", address(OPERATOR_PORT)?),
+        format!("upstream.toy.backends=[\"http://{}\"]", address(UPSTREAM_PORT)?),
+    ];
+    sets.extend(options.sets.iter().cloned());
+    let config = config::parse(&file, TEMPLATE, &sets, &Machine)?;
+    only_loopback(&config)?;
+    fs::write(&file, &config.effective).map_err(wrong)?;
+    Ok(config::load(&file, &[], &Machine)?)
+}
+
+/// The passwords are public, so nobody else may reach the demo.
+fn only_loopback(config: &Config) -> Result<(), RunError> {
+    let boot = config.boot();
+    let public = boot.edge.listeners.iter().map(|listener| listener.address);
+    for address in public.chain(boot.internal_address) {
+        if !address.ip().is_loopback() {
+            let why = "its passwords are public, so it listens on loopback only";
+            return Err(RunError::Demo(format!("{address}: {why}")));
+        }
+    }
+    Ok(())
+}
+
+fn port(own: u16, offset: u16) -> Result<u16, RunError> {
+    own.checked_add(offset).ok_or_else(|| {
+        let most = u16::MAX - OPERATOR_PORT;
+        RunError::Demo(format!("--port-offset {offset} is too large: at most {most}"))
+    })
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn absolute(dir: &Path) -> Result<PathBuf, RunError> {
+    std::path::absolute(dir).map_err(|source| RunError::File { path: dir.to_owned(), source })
+}
+
+/// The operator token as the demo prints it.
+fn token_of(config: &Config) -> Result<String, RunError> {
+    let boot = config.boot();
+    if let Some(token) = boot.internal_token {
+        return Ok(token.expose_secret().to_owned());
+    }
+    let path = boot.data_dir.join("operator.token");
+    let text = fs::read_to_string(&path).map_err(|source| RunError::File { path, source })?;
+    Ok(text.trim().to_owned())
+}

@@ -123,3 +123,6 @@ impl Store {
         chain::append(tx, &self.inner.node, audit).await
     }
 }
+
+#[cfg(test)]
+mod tests;

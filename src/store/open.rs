@@ -9,7 +9,7 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions,
+    ConnectOptions, Connection as _,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -144,6 +144,12 @@ async fn pool(
         .max_lifetime(None)
         .idle_timeout(None)
         .test_before_acquire(false)
+        // A full disk makes SQLite roll back by itself, which the driver does not notice: it would count that transaction
+        // as open for ever, and no other could begin. Such a connection is replaced.
+        .before_acquire(|connection, _| {
+            let usable = !connection.is_in_transaction();
+            Box::pin(async move { Ok(usable) })
+        })
         .connect_with(connect)
         .await?)
 }

@@ -29,6 +29,7 @@ const PASSWORD: &str = "Corr3ct-Horse-Battery";
 struct Kit {
     identity: Identity,
     router: axum::Router,
+    store: Store,
     _folder: tempfile::TempDir,
 }
 
@@ -80,8 +81,9 @@ impl Kit {
         };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
+        let store = Store::open(&path, Options::default()).await.unwrap();
         let parts = Parts {
-            store: Store::open(&path, Options::default()).await.unwrap(),
+            store: store.clone(),
             limiter: Arc::new(LocalLimiter::new(&crate::limit::Settings::default())),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
@@ -89,7 +91,7 @@ impl Kit {
         };
         let identity = Identity::open(settings, parts).await.unwrap();
         let router = super::router(identity.clone(), mount());
-        Self { identity, router, _folder: folder }
+        Self { identity, router, store, _folder: folder }
     }
 
     async fn account(&self, name: &str, role: &str) -> Account {
@@ -565,6 +567,27 @@ async fn health_tells_the_store_and_keeps_its_shape() {
     assert_eq!(reply.body["components"]["authentication"], "enabled");
     for name in ["timestamp", "auth_mode", "security_level"] {
         assert!(!reply.text(name).is_empty(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_503_and_never_401() {
+    let kit = Kit::open().await;
+    let who = caller(&kit.account("alice", "USER").await);
+    kit.store.close().await;
+    let health = kit.ask(None, Method::GET, "/health", "").await;
+    assert_eq!((health.status, health.text("status")), (503, "unhealthy"));
+    assert_eq!(health.body["components"]["authentication"], "enabled");
+    let me = kit.ask(Some(&who), Method::GET, "/api/v1/auth/me", "").await;
+    let refresh = json!({ "refresh_token": "a.b" }).to_string();
+    for reply in [
+        kit.login("alice", PASSWORD).await,
+        me,
+        kit.ask(Some(&who), Method::GET, "/api/v1/auth/api-keys", "").await,
+        kit.ask(Some(&who), Method::POST, "/api/v1/auth/logout", refresh).await,
+    ] {
+        refused(&reply, 503, "Service Unavailable");
+        assert_eq!(reply.header("retry-after"), Some("1"));
     }
 }
 

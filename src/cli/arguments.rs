@@ -1,0 +1,360 @@
+//! What can be typed. Every line of `--help` comes from here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Where the configuration is looked for.
+pub(super) const DEFAULT_CONFIG: &str = "conf/portcullis.toml";
+
+const EXIT_CODES: &str = "Exit codes: 0 done · 1 refused or failed · 2 wrong usage · \
+                          3 neither a running gateway nor a free store";
+
+/// An authentication gateway: one binary that guards HTTP APIs and speaks their existing auth contracts.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// One verb.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the gateway. SIGHUP reloads the configuration, SIGTERM drains and stops.
+    Serve {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Check a configuration: every error at once, then public routes and relaxations. Exit code 1 on errors.
+    Check {
+        #[command(flatten)]
+        config: ConfigArgs,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Try everything on loopback: gateway, toy upstream, accounts with published passwords. Never for real use.
+    Demo {
+        /// Folder for the demo's data; kept. Without it a temporary one, removed at exit.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        #[command(flatten)]
+        output: OutputArg,
+        /// Moves every port: 20000 makes 28000 out of 8000, so that several demos can run.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        port_offset: u16,
+        /// Override a setting, such as mount.tmws.access_token_lifetime=2s. Repeatable.
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
+    /// Manage accounts.
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+        #[command(flatten)]
+        at: GatewayArgs,
+    },
+    /// Manage API keys.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+        #[command(flatten)]
+        at: GatewayArgs,
+    },
+    /// See and end login sessions.
+    Session {
+        #[command(subcommand)]
+        command: SessionCommand,
+        #[command(flatten)]
+        at: GatewayArgs,
+    },
+    /// Back the store up, also while the gateway runs, and put a backup in its place.
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
+        #[command(flatten)]
+        at: GatewayArgs,
+    },
+    /// See the configuration.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Let the running gateway read its configuration again. A file with errors changes nothing.
+    Reload {
+        #[command(flatten)]
+        at: GatewayArgs,
+    },
+    /// Show the state of the running gateway.
+    Status {
+        #[command(flatten)]
+        at: GatewayArgs,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// bash, zsh, fish, elvish or powershell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which configuration.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ConfigArgs {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    pub(super) config: PathBuf,
+    /// Override a setting, such as mount.tmws.access_token_lifetime=2s. Repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+}
+
+/// Which gateway.
+#[derive(Clone, Debug, Args)]
+pub(super) struct GatewayArgs {
+    /// The configuration file; it says where the data folder and its socket are.
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG, global = true)]
+    pub(super) config: PathBuf,
+    /// Override a setting, as given to `serve`. Repeatable.
+    #[arg(long, value_name = "KEY=VALUE", global = true)]
+    pub(super) set: Vec<String>,
+    /// The operator socket itself, without looking at a configuration.
+    #[arg(long, value_name = "PATH", global = true)]
+    pub(super) socket: Option<PathBuf>,
+}
+
+/// How answers are printed.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct OutputArg {
+    /// For people or for programs.
+    #[arg(long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    output: Output,
+}
+
+impl OutputArg {
+    pub(super) fn is_json(self) -> bool {
+        self.output == Output::Json
+    }
+}
+
+/// Forms of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// Tables and sentences.
+    Text,
+    /// JSON.
+    Json,
+}
+
+/// `user …`
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// Make an account. Without --password-stdin a password is made up and printed once.
+    Add {
+        /// Login name.
+        username: String,
+        /// E-mail address.
+        #[arg(long)]
+        email: Option<String>,
+        /// Role; repeatable. Without any, the realm's default role.
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
+        /// Whole name.
+        #[arg(long, value_name = "NAME")]
+        full_name: Option<String>,
+        /// Organisation or namespace.
+        #[arg(long)]
+        tenant: Option<String>,
+        #[command(flatten)]
+        password: PasswordArgs,
+        #[command(flatten)]
+        realm: RealmArg,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// List accounts, oldest first.
+    List {
+        #[command(flatten)]
+        realm: RealmArg,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Disable an account: its sessions end and its keys fall silent at once.
+    Disable {
+        /// Login name, e-mail address or id.
+        user: String,
+        #[command(flatten)]
+        realm: RealmArg,
+    },
+    /// Enable a disabled account.
+    Enable {
+        /// Login name, e-mail address or id.
+        user: String,
+        #[command(flatten)]
+        realm: RealmArg,
+    },
+    /// Set a new password; ends all sessions and lifts a lock. Without --password-stdin one is made up.
+    Passwd {
+        /// Login name, e-mail address or id.
+        user: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+        #[command(flatten)]
+        realm: RealmArg,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Set the roles of an account; ends all its sessions.
+    Roles {
+        /// Login name, e-mail address or id.
+        user: String,
+        /// Every role it shall have.
+        #[arg(required = true, value_name = "ROLE")]
+        roles: Vec<String>,
+        #[command(flatten)]
+        realm: RealmArg,
+    },
+    /// Import accounts with Argon2id or bcrypt hashes: one JSON object per line, all or nothing.
+    Import {
+        /// The file; - reads standard input.
+        file: PathBuf,
+        #[command(flatten)]
+        realm: RealmArg,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+}
+
+/// Passwords never stand in arguments: other users of the machine see those.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct PasswordArgs {
+    /// Read the password from the first line of standard input.
+    #[arg(long)]
+    pub(super) password_stdin: bool,
+    /// Take it even if it does not meet the realm's rule; logged as a warning.
+    #[arg(long, requires = "password_stdin")]
+    pub(super) bypass_policy: bool,
+}
+
+/// Which realm.
+#[derive(Clone, Debug, Args)]
+pub(super) struct RealmArg {
+    /// The realm; may be left out when there is only one.
+    #[arg(long)]
+    pub(super) realm: Option<String>,
+}
+
+/// Which mount.
+#[derive(Clone, Debug, Args)]
+pub(super) struct MountArg {
+    /// The mount; may be left out when there is only one.
+    #[arg(long)]
+    pub(super) mount: Option<String>,
+}
+
+/// `key …`
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Make an API key for an account; its text is printed once.
+    Create {
+        /// Owner: login name, e-mail address or id.
+        #[arg(long, value_name = "USER")]
+        owner: String,
+        /// A name to know it by.
+        name: String,
+        /// Scope; repeatable. Must be within what the owner's roles hold.
+        #[arg(long = "scope", value_name = "SCOPE", required = true)]
+        scopes: Vec<String>,
+        /// Days until it ends by itself; without it never.
+        #[arg(long, value_name = "DAYS")]
+        expires_days: Option<u32>,
+        /// Address or network it may be used from; repeatable. Without any, from anywhere.
+        #[arg(long = "allow-ip", value_name = "NET")]
+        allow_ips: Vec<String>,
+        /// Requests per hour; without it unlimited.
+        #[arg(long, value_name = "N")]
+        rate_limit_per_hour: Option<u32>,
+        /// Free text.
+        #[arg(long, value_name = "TEXT")]
+        description: Option<String>,
+        #[command(flatten)]
+        mount: MountArg,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// List keys, revoked ones included.
+    List {
+        #[command(flatten)]
+        mount: MountArg,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Revoke a key; holds for the next request.
+    Revoke {
+        /// The key's id, the part before the dot.
+        id: String,
+        #[command(flatten)]
+        mount: MountArg,
+    },
+    /// Make a key's successor; the old one stays valid for the overlap.
+    Rotate {
+        /// The key's id, the part before the dot.
+        id: String,
+        /// Seconds the old key stays valid, at most a week.
+        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        overlap: u32,
+        #[command(flatten)]
+        mount: MountArg,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+}
+
+/// `session …`
+#[derive(Debug, Subcommand)]
+pub(super) enum SessionCommand {
+    /// List live sessions.
+    List {
+        /// Only of this user: login name, e-mail address or id.
+        #[arg(long)]
+        user: Option<String>,
+        #[command(flatten)]
+        realm: RealmArg,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// End a session and everything issued in it; holds for the next request.
+    End {
+        /// The session's id.
+        id: String,
+    },
+}
+
+/// `store …`
+#[derive(Debug, Subcommand)]
+pub(super) enum StoreCommand {
+    /// Copy the store to a new file, as of one moment. The master key is not in it.
+    Backup {
+        /// A file that does not exist yet.
+        file: PathBuf,
+    },
+    /// Put a backup in the place of the store. The gateway must not be running.
+    Restore {
+        /// A file made by `store backup`.
+        file: PathBuf,
+    },
+}
+
+/// `config …`
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Print the configuration file, or with --effective everything in force.
+    Show {
+        /// Every key with its value, defaults included, secrets as references. Of the running gateway if there is one.
+        #[arg(long)]
+        effective: bool,
+        #[command(flatten)]
+        at: GatewayArgs,
+    },
+}

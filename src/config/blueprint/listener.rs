@@ -1,0 +1,101 @@
+//! `[[listener]]` and `[[limit]]`: the two lists without references.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use toml::{Table as Record, Value as Toml};
+
+use super::{Context, each, names::LISTENER};
+use crate::{
+    config::{
+        section::Section,
+        shape::{Fault, Shape},
+    },
+    edge::ListenerSettings,
+    pipeline::{Limit, Per, Window},
+};
+
+pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<ListenerSettings> {
+    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000));
+    if !top.has("listener") {
+        let record = Record::from_iter([
+            ("name".to_owned(), Toml::String(LISTENER.into())),
+            ("address".to_owned(), default.write()),
+        ]);
+        // Asked for, so that it is a known key; the implied one is what is in force.
+        top.list("listener", "name");
+        top.note("listener", Toml::Array(vec![Toml::Table(record)]));
+        return vec![ListenerSettings { name: LISTENER.into(), address: default }];
+    }
+    let only = context.names.only("listener").is_some();
+    let mut taken: Vec<(SocketAddr, String)> = Vec::new();
+    let found = each(top, "listener", |name, section| {
+        let address = if only {
+            section.or("address", default)
+        } else {
+            section.need::<SocketAddr>("address")?
+        };
+        if let Some((_, other)) = taken.iter().find(|(known, _)| *known == address) {
+            let what = format!("address {address} is taken");
+            let why = format!("listener \"{other}\" has it; two sockets cannot share one");
+            section.fault("address", Fault::new(what, why, "choose another port"));
+        }
+        taken.push((address, name.to_owned()));
+        Some(ListenerSettings { name: name.into(), address })
+    });
+    found.into_iter().map(|listener| listener.is).collect()
+}
+
+/// The limits of the file, and those that the contracts in use bring along. One of the same name replaces what it says.
+pub(super) fn read_limits(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Limit> {
+    let brought: Vec<Limit> =
+        context.names.dialects().iter().flat_map(|found| found.dialect.defaults().limits).collect();
+    let mut records = Vec::new();
+    let mut limits: Vec<Limit> = each(top, "limit", |name, section| {
+        let known = brought.iter().find(|limit| &*limit.name == name);
+        let limit = one(name, section, known);
+        limit.inspect(|limit| records.push(record(limit)))
+    })
+    .into_iter()
+    .map(|limit| limit.is)
+    .collect();
+    for limit in brought {
+        if limits.iter().all(|known| known.name != limit.name) {
+            records.push(record(&limit));
+            limits.push(limit);
+        }
+    }
+    top.note("limit", Toml::Array(records));
+    limits
+}
+
+fn one(name: &str, section: &mut Section<'_>, known: Option<&Limit>) -> Option<Limit> {
+    let per = match known {
+        Some(known) => Some(section.or("per", known.per.clone())),
+        None => section.need::<Vec<Per>>("per"),
+    };
+    let windows = match known {
+        Some(known) => Some(section.or("windows", known.windows.clone())),
+        None => section.need::<Vec<Window>>("windows"),
+    };
+    if per.as_ref().is_some_and(Vec::is_empty) {
+        let why = "a limit must say whom it counts";
+        let fix = "write per = [\"client\"], [\"key\"], [\"user\"], …";
+        section.fault("per", Fault::new("an empty list", why, fix));
+    }
+    if windows.as_ref().is_some_and(Vec::is_empty) {
+        let fix = "write windows = [\"100/min\"], or limits = [] on the routes";
+        section.fault("windows", Fault::new("an empty list", "a limit must allow something", fix));
+    }
+    Some(Limit { name: Arc::from(name), per: per?, windows: windows? })
+}
+
+fn record(limit: &Limit) -> Toml {
+    Toml::Table(Record::from_iter([
+        ("name".to_owned(), Toml::String(limit.name.to_string())),
+        ("per".to_owned(), limit.per.write()),
+        ("windows".to_owned(), limit.windows.write()),
+    ]))
+}

@@ -1,0 +1,136 @@
+//! The typed configuration: every section of the file, read, defaulted and checked against the others.
+//!
+//! Reading goes on after a fault, so that one run finds them all; a configuration with faults is never handed out.
+
+mod listener;
+mod mount;
+mod names;
+mod policy;
+mod process;
+mod realm;
+mod route;
+mod upstream;
+
+use std::path::Path;
+
+use toml::{Table as Record, Value as Toml};
+
+use self::names::Names;
+pub use self::{
+    mount::MountConfig,
+    mount::PLAIN,
+    process::{IDENTITY_SOCKET, Internal, OPERATOR_SOCKET, Process},
+    realm::RealmConfig,
+    route::{At, RouteConfig, counts_callers},
+};
+use super::{
+    document::Table,
+    problem::{Place, Problems},
+    secret::Surroundings,
+    section::Section,
+};
+use crate::{
+    edge::{ListenerSettings, UpstreamSettings},
+    pipeline::Limit,
+};
+
+/// Something declared in the file, and where.
+#[derive(Clone, Debug)]
+pub struct Declared<T> {
+    /// Path in `--set` spelling: `route.tasks`.
+    pub path: String,
+    /// Where its table begins.
+    pub place: Place,
+    /// What it is.
+    pub is: T,
+}
+
+/// The whole file, typed.
+#[derive(Debug)]
+pub struct Blueprint {
+    /// What is not about requests: data folder, internal listener, log, threads.
+    pub process: Process,
+    /// Public listeners.
+    pub listeners: Vec<ListenerSettings>,
+    /// Realms.
+    pub realms: Vec<Declared<RealmConfig>>,
+    /// Mounts.
+    pub mounts: Vec<Declared<MountConfig>>,
+    /// Upstreams.
+    pub upstreams: Vec<UpstreamSettings>,
+    /// Limits, the contracts' own included.
+    pub limits: Vec<Limit>,
+    /// Routes.
+    pub routes: Vec<Declared<RouteConfig>>,
+    /// Everything in force, defaults included, secrets as references.
+    pub effective: Record,
+}
+
+/// What all readers share.
+pub(super) struct Context<'a> {
+    /// Folder of the file; relative paths start here.
+    pub(super) base: &'a Path,
+    /// Where secrets come from.
+    pub(super) from: &'a dyn Surroundings,
+    /// Names declared anywhere in the file.
+    pub(super) names: Names,
+    /// Faults.
+    pub(super) problems: &'a Problems,
+}
+
+/// Reads the whole tree.
+pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Problems) -> Blueprint {
+    let context = Context { base, from, names: Names::scan(root, problems), problems };
+    let mut top = Section::new(Some(root), "", Place::START, problems);
+    version(&mut top);
+
+    let process = process::read(&mut top, &context);
+    let listeners = listener::read(&mut top, &context);
+    let realms = realm::read(&mut top, &context);
+    let limits = listener::read_limits(&mut top, &context);
+    let mounts = mount::read(&mut top, &context);
+    let upstreams = upstream::read(&mut top, &context);
+    let routes = route::read(&mut top, &context, &process, &realms, &mounts, &limits);
+    let effective = top.finish();
+    Blueprint { process, listeners, realms, mounts, upstreams, limits, routes, effective }
+}
+
+/// The one version there is.
+const VERSION: usize = 1;
+
+/// Left out, it is the only one there is.
+fn version(top: &mut Section<'_>) {
+    top.checked("version", VERSION, |version| {
+        if *version == VERSION {
+            return Ok(());
+        }
+        let what = format!("unknown version {version}");
+        Err(super::shape::Fault::new(what, "this program reads version 1", "write version = 1"))
+    });
+}
+
+/// Reads a list of named tables: each entry goes through `one`; what it recorded becomes the effective list.
+fn each<'a, T>(
+    top: &mut Section<'a>,
+    key: &'static str,
+    mut one: impl FnMut(&str, &mut Section<'a>) -> Option<T>,
+) -> Vec<Declared<T>> {
+    let mut out = Vec::new();
+    let mut records = Vec::new();
+    for mut section in top.list(key, "name") {
+        let Some(name) = section.need::<String>("name") else {
+            // Still read, so that its other faults are told in the same run.
+            let _ = one("", &mut section);
+            section.finish();
+            continue;
+        };
+        let found = one(&name, &mut section);
+        let (path, place) = (section.path.clone(), section.place.clone());
+        records.push(Toml::Table(section.finish()));
+        if let Some(is) = found {
+            out.push(Declared { path, place, is });
+        }
+    }
+    top.note(key, Toml::Array(records));
+    out
+}

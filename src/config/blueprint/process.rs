@@ -1,0 +1,311 @@
+//! `[server] [data] [internal] [secrets] [log] [hashing] [limiter] [identity_headers] [trust]`: what is about the process
+//! rather than about requests.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use http::HeaderName;
+use ipnet::IpNet;
+use toml::Value as Toml;
+
+use super::Context;
+use crate::{
+    config::{
+        document::Value,
+        secret::SecretRef,
+        section::Section,
+        shape::{Fault, Shape, Size},
+    },
+    identity::settings::HashSettings,
+    limit,
+    model::SecretString,
+    pipeline::mutate::IdentityHeaders,
+    telemetry::logging,
+};
+
+/// Longest path a Unix socket can have, with its final zero byte (`sockaddr_un`).
+const SOCKET_PATH: usize = 107;
+/// The sockets in the data folder.
+pub const OPERATOR_SOCKET: &str = "operator.sock";
+/// Between edge and identity.
+pub const IDENTITY_SOCKET: &str = "identity.sock";
+
+/// Settings of the process.
+#[derive(Debug)]
+pub struct Process {
+    /// Worker threads of the data plane.
+    pub threads: usize,
+    /// How long running requests may finish at stop.
+    pub grace_period: Duration,
+    /// Whether a changed file is reloaded by itself.
+    pub watch: bool,
+    /// Idle upstream connections kept per pool.
+    pub upstream_keepalive_pool: usize,
+    /// Absolute.
+    pub data_dir: PathBuf,
+    /// Internal listener.
+    pub internal: Internal,
+    /// Master keys, newest first; empty: one is made in the data folder.
+    pub master_keys: Vec<SecretString>,
+    /// Log.
+    pub log: logging::Settings,
+    /// Password hashing.
+    pub hashing: HashSettings,
+    /// Limiter.
+    pub limiter: limit::Settings,
+    /// Names of the identity headers.
+    pub identity_headers: IdentityHeaders,
+    /// Proxies that are believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// The internal listener.
+#[derive(Debug)]
+pub struct Internal {
+    /// `None`: only the socket.
+    pub address: Option<SocketAddr>,
+    /// The operator's token; `None`: one is made in the data folder.
+    pub token: Option<SecretString>,
+    /// Whether probes answer without the token.
+    pub probes: bool,
+}
+
+pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
+    let (data_dir, record) = data(top.inner("data"), context);
+    top.note("data", Toml::Table(record));
+
+    let mut server = top.inner("server");
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let threads = server.checked("threads", cores, |threads| in_range(*threads, 1, 1024));
+    let grace_period = server.or("grace_period", Duration::from_secs(30));
+    let watch = server.or("watch", false);
+    let upstream_keepalive_pool = server.or("upstream_keepalive_pool", 128);
+    top.note("server", Toml::Table(server.finish()));
+
+    let internal = internal(top, context);
+
+    let mut secrets = top.inner("secrets");
+    let master_keys = master_keys(&mut secrets, context);
+    top.note("secrets", Toml::Table(secrets.finish()));
+
+    let defaults = logging::Settings::default();
+    let mut log = top.inner("log");
+    let level = log.checked("level", defaults.level, |level: &String| {
+        level.parse::<tracing_subscriber::EnvFilter>().map(|_| ()).map_err(|_| {
+            let what = format!("bad level \"{level}\"");
+            let why = "it is no level and no filter";
+            Fault::new(what, why, "write error, warn, info, debug, trace, or a filter")
+        })
+    });
+    let access_log = log.or("access", defaults.access_log);
+    top.note("log", Toml::Table(log.finish()));
+
+    let hashing = hashing(top);
+
+    let mut limiter = top.inner("limiter");
+    let max_keys = limiter.checked("max_keys", limit::Settings::default().max_keys, |keys| {
+        in_range(*keys, 1_000, 100_000_000)
+    });
+    top.note("limiter", Toml::Table(limiter.finish()));
+
+    let identity_headers = identity_headers(top);
+
+    let mut trust = top.inner("trust");
+    let trusted_proxies = trust.or("proxies", Vec::<IpNet>::new());
+    top.note("trust", Toml::Table(trust.finish()));
+
+    Process {
+        threads,
+        grace_period,
+        watch,
+        upstream_keepalive_pool,
+        data_dir,
+        internal,
+        master_keys,
+        log: logging::Settings { level, access_log },
+        hashing,
+        limiter: limit::Settings { max_keys },
+        identity_headers,
+        trusted_proxies,
+    }
+}
+
+fn data(mut data: Section<'_>, context: &Context<'_>) -> (PathBuf, toml::Table) {
+    let written = data.or("dir", PathBuf::from("data"));
+    let dir = absolute(&context.base.join(written));
+    data.note("dir", dir.write());
+    let longest = dir.join(IDENTITY_SOCKET).as_os_str().len();
+    if longest > SOCKET_PATH {
+        let what = format!("the path {} is too long", dir.display());
+        let why =
+            format!("a Unix socket in it would have {longest} bytes, {SOCKET_PATH} are possible");
+        data.fault("dir", Fault::new(what, why, "choose a folder with a shorter path"));
+    }
+    (dir, data.finish())
+}
+
+/// Absolute without touching the disk; the working folder is where a relative path starts.
+fn absolute(path: &std::path::Path) -> PathBuf {
+    let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    // `conf/../data` and `./data` in the plain form, so that sockets are bound and dialled under one spelling.
+    let mut plain = PathBuf::new();
+    for part in full.components() {
+        match part {
+            std::path::Component::ParentDir => {
+                plain.pop();
+            }
+            std::path::Component::CurDir => {}
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+fn internal(top: &mut Section<'_>, context: &Context<'_>) -> Internal {
+    let mut internal = top.inner("internal");
+    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 9901));
+    let address = match internal.raw("address").map(|node| &node.value) {
+        Some(Value::Bool(false)) => {
+            internal.note("address", Toml::Boolean(false));
+            None
+        }
+        _ => Some(internal.or("address", default)),
+    };
+    let token = secret(&mut internal, "token", context);
+    let probes = internal.or("probes", true);
+    top.note("internal", Toml::Table(internal.finish()));
+    Internal { address, token, probes }
+}
+
+/// Reads a secret reference, fetches the secret, and reports what does not work.
+pub(super) fn secret(
+    section: &mut Section<'_>,
+    key: &'static str,
+    context: &Context<'_>,
+) -> Option<SecretString> {
+    let found = section.maybe::<SecretRef>(key)?.based_on(context.base);
+    section.note(key, found.write());
+    match found.resolve(context.from) {
+        Ok(secret) => Some(secret),
+        Err(fault) => {
+            section.fault(key, fault);
+            None
+        }
+    }
+}
+
+fn master_keys(secrets: &mut Section<'_>, context: &Context<'_>) -> Vec<SecretString> {
+    let found = secrets.or("master_keys", Vec::<SecretRef>::new());
+    let found: Vec<SecretRef> = found.into_iter().map(|key| key.based_on(context.base)).collect();
+    secrets.note("master_keys", found.write());
+    let mut keys = Vec::new();
+    for reference in found {
+        match reference.resolve(context.from) {
+            Ok(key) => keys.push(key),
+            Err(fault) => secrets.fault("master_keys", fault),
+        }
+    }
+    keys
+}
+
+fn hashing(top: &mut Section<'_>) -> HashSettings {
+    let defaults = HashSettings::default();
+    let mut hashing = top.inner("hashing");
+    let memory = Size(u64::from(defaults.memory_kib) * 1024);
+    let memory = hashing.checked("memory", memory, |size| {
+        let kib = size.0 / 1024;
+        if (19_456..=4 * 1024 * 1024).contains(&kib) {
+            return Ok(());
+        }
+        let what = "out of range";
+        Err(Fault::new(what, "Argon2id needs 19MiB to 4GiB per hash", "write at least \"19MiB\""))
+    });
+    let iterations =
+        hashing.checked("iterations", defaults.iterations, |n| in_range(*n as usize, 2, 100));
+    let permits = hashing.checked("permits", defaults.permits, |n| in_range(*n, 1, 1024));
+    let queue = hashing.checked("queue", permits.saturating_mul(4), |n| in_range(*n, 0, 100_000));
+    top.note("hashing", Toml::Table(hashing.finish()));
+    let memory_kib = u32::try_from(memory.0 / 1024).unwrap_or(defaults.memory_kib);
+    HashSettings { memory_kib, iterations, permits, queue }
+}
+
+fn identity_headers(top: &mut Section<'_>) -> IdentityHeaders {
+    let d = IdentityHeaders::default();
+    let mut section = top.inner("identity_headers");
+    let headers = IdentityHeaders {
+        subject: section.or("subject", d.subject),
+        username: section.or("username", d.username),
+        roles: section.or("roles", d.roles),
+        scopes: section.or("scopes", d.scopes),
+        method: section.or("method", d.method),
+        key_id: section.or("key_id", d.key_id),
+        realm: section.or("realm", d.realm),
+        tenant: section.or("tenant", d.tenant),
+    };
+    let all = [
+        ("subject", &headers.subject),
+        ("username", &headers.username),
+        ("roles", &headers.roles),
+        ("scopes", &headers.scopes),
+        ("method", &headers.method),
+        ("key_id", &headers.key_id),
+        ("realm", &headers.realm),
+        ("tenant", &headers.tenant),
+    ];
+    for (at, (key, name)) in all.iter().enumerate() {
+        if let Some((other, _)) = all.iter().take(at).find(|(_, known)| known == name) {
+            let what = format!("header name \"{name}\" is used twice");
+            let why = format!("\"{other}\" has it already; one would overwrite the other");
+            section.fault(key, Fault::new(what, why, "give each a name of its own"));
+        }
+        if !is_ours_to_set(name) {
+            let what = format!("header name \"{name}\" cannot carry identity");
+            let why = "it has a meaning of its own in HTTP or for the gateway";
+            section.fault(key, Fault::new(what, why, "choose a name such as \"x-auth-subject\""));
+        }
+    }
+    top.note("identity_headers", Toml::Table(section.finish()));
+    headers
+}
+
+/// Whether an operator's rule may touch this header at all. HTTP's own framing and routing headers, credentials and what
+/// the gateway rebuilds itself are not.
+pub(super) fn is_ours_to_set(name: &HeaderName) -> bool {
+    const NO: [&str; 21] = [
+        "host",
+        "content-length",
+        "content-encoding",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authorization",
+        "proxy-authenticate",
+        "te",
+        "trailer",
+        "upgrade",
+        "authorization",
+        "x-api-key",
+        "cookie",
+        "x-request-id",
+        "forwarded",
+        "date",
+        "retry-after",
+        "ratelimit",
+        "ratelimit-policy",
+    ];
+    let text = name.as_str();
+    let family = ["x-forwarded-", "x-ratelimit-", "x-portcullis-", "x-real-ip", "content-type"];
+    !NO.contains(&text) && !family.iter().any(|start| text.starts_with(start))
+}
+
+fn in_range(number: usize, from: usize, to: usize) -> Result<(), Fault> {
+    if (from..=to).contains(&number) {
+        return Ok(());
+    }
+    let why = format!("it must be between {from} and {to}");
+    Err(Fault::new(format!("{number} is out of range"), why, "write a number in range"))
+}

@@ -1,0 +1,218 @@
+//! `authn` and `authz` of a route: who is asked for what. There is no default for `authn`: public must be written.
+
+use std::sync::Arc;
+
+use http::Method;
+use toml::{Table as Record, Value as Toml};
+
+use super::{Around, KINDS, MountConfig, RouteRule, Section, Value};
+use crate::{
+    config::{
+        document::Node,
+        shape::{Fault, Shape},
+    },
+    pipeline::{Authn, Authz, CredentialKind},
+};
+
+const PUBLIC: &str = "public";
+
+pub(super) fn authn(
+    section: &mut Section<'_>,
+    mount: Option<&MountConfig>,
+    plain: bool,
+) -> Option<Authn> {
+    if !section.has("authn") {
+        section.raw("authn");
+        let fault = Fault::new(
+            "a route without authn",
+            "nothing is public by default; a route says which credentials it takes",
+            "add authn = [\"jwt\", \"api_key\"], or authn = [\"public\"]",
+        );
+        section.fault("authn", fault);
+        return None;
+    }
+    let words = section.maybe::<Vec<String>>("authn")?;
+    if words.is_empty() {
+        let why = "a route says which credentials it takes";
+        let fix = "write authn = [\"jwt\", \"api_key\"], or authn = [\"public\"]";
+        section.fault("authn", Fault::new("an empty list", why, fix));
+        return None;
+    }
+    let is_public = words.iter().any(|word| word == PUBLIC);
+    if is_public && words.len() > 1 {
+        let why = "a public route reads no credential, so the others would never be asked for";
+        let fix = "write authn = [\"public\"], or remove \"public\"";
+        section.fault("authn", Fault::new("\"public\" beside other kinds", why, fix));
+        return None;
+    }
+    if is_public {
+        return Some(Authn::Public);
+    }
+    let mut kinds = Vec::new();
+    for word in &words {
+        match KINDS.iter().find(|(known, _)| known == word) {
+            Some((_, kind)) if kinds.contains(kind) => {
+                let what = format!("credential kind \"{word}\" stands twice");
+                section.fault("authn", Fault::new(what, "once is enough", "remove one"));
+            }
+            Some((_, kind)) => kinds.push(*kind),
+            None => section.problems.unknown(
+                &section.place_of("authn"),
+                section.key("authn"),
+                "credential kind",
+                word,
+                KINDS.iter().map(|(name, _)| *name).chain([PUBLIC]),
+                "remove it",
+            ),
+        }
+    }
+    if plain {
+        let why = "tokens and keys belong to a mount, and this route names none";
+        let fix = "add mount = \"…\", or write authn = [\"public\"]";
+        section.fault("authn", Fault::new("credentials on a route without a mount", why, fix));
+    }
+    if let Some(mount) = mount
+        && mount.api_key_prefix.is_none()
+        && kinds.contains(&CredentialKind::ApiKey)
+    {
+        let what = format!("api_key on mount \"{}\"", mount.name);
+        let why = "its contract has no API keys";
+        section.fault("authn", Fault::new(what, why, "remove \"api_key\""));
+    }
+    Some(Authn::Required(kinds))
+}
+
+pub(super) fn authz(
+    section: &mut Section<'_>,
+    mount: Option<&MountConfig>,
+    public: bool,
+    around: &Around<'_>,
+) -> Authz {
+    let written = section.raw("authz");
+    if public {
+        if written.is_some() {
+            let why = "a public route has no caller whose scopes or roles could be looked at";
+            let fix = "remove authz, or let authn ask for a credential";
+            section.fault("authz", Fault::new("authz on a public route", why, fix));
+        }
+        return Authz::Authenticated;
+    }
+    let Some(node) = written else {
+        section.note("authz", Toml::String("policy".into()));
+        return Authz::Policy;
+    };
+    match &node.value {
+        Value::Text(word) if word == "authenticated" => {
+            section.note("authz", Toml::String(word.clone()));
+            Authz::Authenticated
+        }
+        Value::Text(word) if word == "policy" => {
+            section.note("authz", Toml::String(word.clone()));
+            Authz::Policy
+        }
+        Value::Text(word) => {
+            let (place, key) = (section.place_of("authz"), section.key("authz"));
+            let known = ["authenticated", "policy"];
+            let otherwise = "write a table { scopes = {…}, roles = […] }";
+            section.problems.unknown(&place, key, "authz", word, known, otherwise);
+            Authz::Policy
+        }
+        Value::Table(_) => rule(section, mount, around),
+        other => {
+            let what = format!("expected a table or a word, found {}", other.kind());
+            let fix = "write { scopes = { \"*\" = \"READ\" } } or \"authenticated\"";
+            section.fault("authz", Fault::new(what, "the value has the wrong type", fix));
+            Authz::Policy
+        }
+    }
+}
+
+fn rule(section: &mut Section<'_>, mount: Option<&MountConfig>, around: &Around<'_>) -> Authz {
+    let mut inner = section.inner("authz");
+    let mut scopes = Vec::new();
+    let mut record = Record::new();
+    let written = inner.free_keys("scopes");
+    let asks_for_scopes = !written.is_empty();
+    for (method, node) in written {
+        let Some(scope) = scope(&inner, node, mount) else { continue };
+        let parsed = match method {
+            "*" => None,
+            name => match Method::read(&Node {
+                value: Value::Text(name.into()),
+                place: node.place.clone(),
+            }) {
+                Ok(method) => Some(method),
+                Err(fault) => {
+                    inner.fault("scopes", fault);
+                    continue;
+                }
+            },
+        };
+        record.insert(method.to_owned(), scope.write());
+        scopes.push((parsed, scope));
+    }
+    inner.note("scopes", Toml::Table(record));
+
+    let roles: Vec<Arc<str>> = inner.or("roles", Vec::new());
+    if let Some(mount) = mount {
+        let realm = around.realms.iter().find(|realm| realm.is.name == mount.realm);
+        let known = realm.map(|realm| realm.is.rules.roles.as_slice()).unwrap_or_default();
+        for role in roles.iter().filter(|role| !known.contains(role)) {
+            inner.problems.unknown(
+                &inner.place_of("roles"),
+                inner.key("roles"),
+                "role",
+                role,
+                known.iter().map(|role| &**role),
+                "add it to the roles of the realm",
+            );
+        }
+    }
+    let word = inner.or("match", "all".to_owned());
+    if word != "all" && word != "any" {
+        let (place, key) = (inner.place_of("match"), inner.key("match"));
+        inner.problems.unknown(&place, key, "match", &word, ["all", "any"], "remove the key");
+    }
+    if !asks_for_scopes && roles.is_empty() {
+        let why = "it would ask for nothing";
+        let fix = "name scopes or roles, or write authz = \"authenticated\"";
+        inner.problems.say(&inner.place, inner.path.clone(), "an empty authz", why, fix);
+    }
+    section.note("authz", Toml::Table(inner.finish()));
+    Authz::Rule(RouteRule { scopes, roles, all: word == "all" })
+}
+
+/// Reads one scope name and makes sure that some key or role of the mount can hold it.
+fn scope(inner: &Section<'_>, node: &Node, mount: Option<&MountConfig>) -> Option<Arc<str>> {
+    let name = match String::read(node) {
+        Ok(name) => name.to_ascii_uppercase(),
+        Err(fault) => {
+            inner.fault("scopes", fault);
+            return None;
+        }
+    };
+    let Some(mount) = mount else { return Some(name.into()) };
+    let policy = &mount.policy;
+    let mut known: Vec<&str> = policy.scopes.iter().map(|rule| &*rule.scope).collect();
+    known.extend(policy.includes.iter().flat_map(|(_, list)| list.iter().map(|s| &**s)));
+    known.extend(policy.role_scopes.iter().flat_map(|(_, list)| list.iter().map(|s| &**s)));
+    known.sort_unstable();
+    known.dedup();
+    if !known.contains(&name.as_str()) {
+        let what = format!("scope that no key or role can hold: unknown scope \"{name}\"");
+        let near = crate::config::problem::nearest(&name, known.iter().copied());
+        inner.problems.add(crate::config::problem::Problem {
+            place: node.place.clone(),
+            key: inner.key("scopes"),
+            what,
+            why: format!("mount \"{}\" knows: {}", mount.name, known.join(", ")),
+            fix: match near {
+                Some(near) => format!("write \"{near}\", or add the scope to the mount's policy"),
+                None => "add the scope to the mount's policy".into(),
+            },
+            nearest: near.map(str::to_owned),
+        });
+        return None;
+    }
+    Some(name.into())
+}

@@ -1,0 +1,202 @@
+//! What `check` tells about a configuration without faults: public routes, and where it is weaker than the strict values.
+
+use serde::Serialize;
+
+use super::{
+    Config, Place,
+    blueprint::{At, MountConfig, RealmConfig, RouteConfig},
+};
+use crate::{
+    dialects::Exposure,
+    pipeline::{Authn, Authz},
+};
+
+/// Passwords shorter than this need a second factor (NIST 800-63B-4).
+const STRICT_PASSWORD: usize = 15;
+
+/// One relaxation: a setting that is weaker than the strict value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Stable id, `R-…`.
+    pub id: &'static str,
+    /// Key path.
+    pub key: String,
+    /// What is relaxed.
+    pub what: String,
+    /// The strict value.
+    pub strict: String,
+}
+
+/// A route that asks for no credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PublicRoute {
+    /// Route name.
+    pub route: String,
+    /// Method and path.
+    pub what: String,
+    /// Where it is reachable.
+    pub at: Vec<String>,
+}
+
+/// Everything `check` lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Findings {
+    /// Routes without credentials.
+    pub public_routes: Vec<PublicRoute>,
+    /// Relaxations.
+    pub relaxations: Vec<Finding>,
+}
+
+impl Config {
+    /// Lists public routes and relaxations.
+    pub fn findings(&self) -> Findings {
+        let mut findings = Findings::default();
+        self.process_findings(&mut findings);
+        for realm in &self.blueprint.realms {
+            realm_findings(&realm.path, &realm.is, &mut findings);
+        }
+        for mount in &self.blueprint.mounts {
+            mount_findings(&mount.path, &mount.is, &mut findings);
+        }
+        for route in &self.blueprint.routes {
+            self.route_findings(&route.path, &route.is, &mut findings);
+        }
+        findings
+    }
+
+    fn process_findings(&self, findings: &mut Findings) {
+        let process = &self.blueprint.process;
+        for listener in &self.blueprint.listeners {
+            if !listener.address.ip().is_loopback() {
+                let key = format!("listener.{}.address", listener.name);
+                let what = format!(
+                    "plain HTTP on {}: credentials can be read on the way",
+                    listener.address
+                );
+                findings.relax("R-PLAIN-HTTP", key, what, "a loopback address behind a TLS front");
+            }
+        }
+        if let Some(address) = process.internal.address.filter(|found| !found.ip().is_loopback()) {
+            let what = format!("the operator API listens on {address}");
+            findings.relax("R-INTERNAL-PUBLIC", "internal.address", what, "a loopback address");
+        }
+        for net in process.trusted_proxies.iter().filter(|net| net.prefix_len() == 0) {
+            let what = format!("everyone ({net}) may say what the client address is");
+            findings.relax("R-TRUST-ALL", "trust.proxies", what, "the addresses of your proxies");
+        }
+    }
+
+    fn route_findings(&self, path: &str, route: &RouteConfig, findings: &mut Findings) {
+        if matches!(route.authn, Authn::Public) {
+            let at = match &route.at {
+                At::Plain(place) => vec![super::compile::describe(place)],
+                At::Mount(name) => {
+                    let found =
+                        self.blueprint.mounts.iter().find(|m| *m.is.name.as_str() == **name);
+                    found.map(|mount| places(&mount.is)).unwrap_or_default()
+                }
+            };
+            let methods: Vec<&str> = route.matches.methods.iter().map(|m| m.as_str()).collect();
+            let methods = if methods.is_empty() { "*".into() } else { methods.join(",") };
+            let what = format!("{methods} {}", route.matches.path);
+            findings.public_routes.push(PublicRoute { route: route.name.to_string(), what, at });
+        } else if route.authz == Authz::Authenticated {
+            let what = "any proven caller may use it, whatever its roles and scopes";
+            let key = format!("{path}.authz");
+            findings.relax("R-NO-AUTHZ", key, what, "the mount's policy, or scopes or roles");
+        }
+        if route.limits.is_empty() {
+            let key = format!("{path}.limits");
+            findings.relax("R-UNLIMITED", key, "no limit at all", "at least one limit");
+        }
+        if route.forward_credential {
+            let key = format!("{path}.forward_credential");
+            let what = "the upstream sees the caller's token or key";
+            findings.relax("R-FORWARD-CREDENTIAL", key, what, "false");
+        }
+        let allows = route.allows;
+        if allows.encoded_slash || allows.semicolon || allows.empty_segment {
+            let key = format!("{path}.allow");
+            let what = "paths that the upstream might read in another way are let through";
+            findings.relax("R-PATH-FORMS", key, what, "[]");
+        }
+    }
+
+    /// Where a finding's key is written.
+    pub fn place_of_finding(&self, finding: &Finding) -> Place {
+        self.place_of(&finding.key)
+    }
+}
+
+fn realm_findings(path: &str, realm: &RealmConfig, findings: &mut Findings) {
+    let rules = &realm.rules;
+    if rules.password.min_length < STRICT_PASSWORD {
+        let key = format!("{path}.password.min_length");
+        let what = format!("new passwords may have {} characters", rules.password.min_length);
+        findings.relax("R-PASSWORD-LENGTH", key, what, "15");
+    }
+    if rules.lockout.is_none() {
+        let key = format!("{path}.lockout");
+        findings.relax("R-LOCKOUT-OFF", key, "no lock after failed logins", "{ failures = 10 }");
+    }
+    let throttle = &rules.throttle;
+    if throttle.per_address.is_empty() && throttle.per_address_and_name.is_empty() {
+        let key = format!("{path}.throttle");
+        findings.relax("R-THROTTLE-OFF", key, "failed logins are not limited", "\"10/min\"");
+    }
+}
+
+fn mount_findings(path: &str, mount: &MountConfig, findings: &mut Findings) {
+    for endpoint in mount.dialect.dialect.endpoints() {
+        if matches!(endpoint.exposure, Exposure::Public) {
+            findings.public_routes.push(PublicRoute {
+                route: format!("{}:{} {}", mount.name, endpoint.method, endpoint.path),
+                what: format!("{} {}", endpoint.method, endpoint.path),
+                at: places(mount),
+            });
+        }
+    }
+    if !mount.tokens.refresh_rotates {
+        let key = format!("{path}.refresh_rotates");
+        findings.relax("R-REFRESH-REUSABLE", key, "refresh tokens can be used again", "true");
+    }
+    if mount.tokens.refresh_rotates && !mount.tokens.refresh_grace.is_zero() {
+        let key = format!("{path}.refresh_grace");
+        let grace = mount.tokens.refresh_grace.as_secs();
+        let what = format!("a spent refresh token is answered once more for {grace} s");
+        findings.relax("R-REFRESH-GRACE", key, what, "\"0s\"");
+    }
+    if mount.tokens.access_lifetime.as_secs() > 3600 {
+        let key = format!("{path}.access_token_lifetime");
+        findings.relax("R-TOKEN-LIFETIME", key, "access tokens live longer than an hour", "\"1h\"");
+    }
+    if mount.cors.origins.iter().any(|origin| &**origin == "*") {
+        let key = format!("{path}.cors.origins");
+        findings.relax("R-CORS-ANY", key, "any web site may call", "the origins of your own pages");
+    }
+    if mount.limits.is_empty() {
+        let key = format!("{path}.limits");
+        findings.relax("R-UNLIMITED", key, "no limit at all", "at least one limit");
+    }
+}
+
+fn places(mount: &MountConfig) -> Vec<String> {
+    mount.places.iter().map(super::compile::describe).collect()
+}
+
+impl Findings {
+    fn relax(
+        &mut self,
+        id: &'static str,
+        key: impl Into<String>,
+        what: impl Into<String>,
+        strict: &str,
+    ) {
+        self.relaxations.push(Finding {
+            id,
+            key: key.into(),
+            what: what.into(),
+            strict: strict.to_owned(),
+        });
+    }
+}

@@ -1,0 +1,370 @@
+//! Blueprint to what the rooms run on: the boot settings, the pure snapshot, the upstreams, identity's settings.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::{
+    Config, Report,
+    blueprint::{At, Blueprint, Declared, MountConfig, RouteConfig},
+    problem::{Problem, Problems},
+};
+use crate::{
+    dialects::{Endpoint, Exposure, problem::Problem as ProblemFace},
+    edge::{self, UpstreamSettings},
+    identity::{
+        self,
+        settings::{MountSettings, RealmSettings},
+    },
+    limit,
+    model::{MountName, SecretString},
+    pipeline::{
+        Authn, Authz, Limit, Mount, Policy, RateHeaders, Route, Snapshot, Target,
+        cors::Cors,
+        jwt::{TokenProfile, VerificationKey},
+        route::{
+            HeaderRules, PathAllowances, Place, RouteError, RouteMatch, RouteTableBuilder,
+            Timeouts, TrailingSlash,
+        },
+    },
+    telemetry::logging,
+};
+
+/// Where the verification keys of a mount come from; `check` gives none.
+pub type KeySource<'a> = dyn Fn(&MountName) -> Vec<VerificationKey> + 'a;
+
+/// What is fixed until a restart.
+#[derive(Debug)]
+pub struct Boot {
+    /// Data plane.
+    pub edge: edge::Settings,
+    /// Folder of store, sockets and generated secrets; absolute.
+    pub data_dir: PathBuf,
+    /// The operator's socket.
+    pub operator_socket: PathBuf,
+    /// Address of the operator API; `None`: only the socket.
+    pub internal_address: Option<std::net::SocketAddr>,
+    /// Operator token; `None`: made in the data folder.
+    pub internal_token: Option<SecretString>,
+    /// Whether probes answer without the token.
+    pub open_probes: bool,
+    /// Master keys, newest first; empty: one is made in the data folder.
+    pub master_keys: Vec<SecretString>,
+    /// Limiter.
+    pub limiter: limit::Settings,
+    /// Whether the file is watched.
+    pub watch: bool,
+}
+
+/// What a reload replaces, all of it at once.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The deciding whole.
+    pub snapshot: Snapshot,
+    /// Upstreams for the edge's pools.
+    pub upstreams: Vec<UpstreamSettings>,
+    /// Log level and access log.
+    pub log: logging::Settings,
+}
+
+impl Config {
+    /// The boot settings.
+    pub fn boot(&self) -> Boot {
+        let process = &self.blueprint.process;
+        Boot {
+            edge: edge::Settings {
+                listeners: self.blueprint.listeners.clone(),
+                threads: process.threads,
+                identity_socket: process.data_dir.join(super::blueprint::IDENTITY_SOCKET),
+                grace_period: process.grace_period,
+                upstream_keepalive_pool: process.upstream_keepalive_pool,
+                data_dir: process.data_dir.clone(),
+            },
+            data_dir: process.data_dir.clone(),
+            operator_socket: process.data_dir.join(super::blueprint::OPERATOR_SOCKET),
+            internal_address: process.internal.address,
+            internal_token: process.internal.token.clone(),
+            open_probes: process.internal.probes,
+            master_keys: process.master_keys.clone(),
+            limiter: process.limiter.clone(),
+            watch: process.watch,
+        }
+    }
+
+    /// Identity's settings.
+    pub fn identity(&self) -> identity::Settings {
+        let realms = self.blueprint.realms.iter().map(|realm| RealmSettings {
+            name: realm.is.name.clone(),
+            rules: realm.is.rules.clone(),
+        });
+        let mounts = self.blueprint.mounts.iter().map(|mount| mount_settings(&mount.is));
+        identity::Settings {
+            realms: realms.collect(),
+            mounts: mounts.collect(),
+            hashing: self.blueprint.process.hashing,
+        }
+    }
+
+    /// Everything a reload replaces, with the keys that are in force now.
+    pub fn compile(&self, keys: &KeySource<'_>) -> Result<Compiled, Report> {
+        let problems = Problems::default();
+        match snapshot(&self.blueprint, &self.hash, keys, &problems) {
+            Some(snapshot) => Ok(Compiled {
+                snapshot,
+                upstreams: self.blueprint.upstreams.clone(),
+                log: self.blueprint.process.log.clone(),
+            }),
+            // A `Config` has been compiled once before, without keys; keys change no route.
+            None => Err(Report { file: self.file.clone(), problems: problems.into_sorted() }),
+        }
+    }
+}
+
+fn mount_settings(mount: &MountConfig) -> MountSettings {
+    let mut scopes: Vec<Arc<str>> = Vec::new();
+    for rule in &mount.policy.scopes {
+        if !scopes.contains(&rule.scope) {
+            scopes.push(rule.scope.clone());
+        }
+    }
+    MountSettings {
+        name: mount.name.clone(),
+        dialect: mount.dialect.dialect.name(),
+        realm: mount.realm.clone(),
+        tokens: mount.tokens.clone(),
+        api_key_prefix: mount.api_key_prefix.clone(),
+        scopes,
+        role_scopes: mount.policy.role_scopes.clone(),
+    }
+}
+
+/// Compiles the snapshot, or reports what only shows when all routes stand together.
+pub(super) fn snapshot(
+    blueprint: &Blueprint,
+    hash: &str,
+    keys: &KeySource<'_>,
+    problems: &Problems,
+) -> Option<Snapshot> {
+    let mounts: Vec<Arc<Mount>> =
+        blueprint.mounts.iter().map(|mount| Arc::new(compile_mount(&mount.is, keys))).collect();
+    let plain = Arc::new(plain_mount());
+    let mut builder = RouteTableBuilder::default();
+
+    let declared = || blueprint.mounts.iter().zip(&mounts);
+    for (config, mount) in declared().filter(|(config, _)| config.is.default) {
+        add_defaults(&mut builder, &config.is, mount);
+    }
+    for (config, mount) in declared() {
+        add_defaults(&mut builder, &config.is, mount);
+        for endpoint in config.is.dialect.dialect.endpoints() {
+            let route = Arc::new(endpoint_route(&config.is, mount, endpoint, &blueprint.limits));
+            for place in &config.is.places {
+                builder.route(place.clone(), endpoint_match(endpoint), route.clone());
+            }
+        }
+    }
+    for config in &blueprint.routes {
+        let (mount, places) = match &config.is.at {
+            At::Plain(place) => {
+                builder.default_mount(place.clone(), plain.clone());
+                (&plain, std::slice::from_ref(place))
+            }
+            At::Mount(name) => {
+                let Some((found, mount)) = declared().find(|(m, _)| *m.is.name.as_str() == **name)
+                else {
+                    continue;
+                };
+                (mount, found.is.places.as_slice())
+            }
+        };
+        let route = Arc::new(route(&config.is, mount, &blueprint.limits));
+        for place in places {
+            builder.route(place.clone(), config.is.matches.clone(), route.clone());
+        }
+    }
+
+    let routes = match builder.build() {
+        Ok(routes) => routes,
+        Err(errors) => {
+            for error in errors {
+                problems.add(explain(error, blueprint));
+            }
+            return None;
+        }
+    };
+    Some(Snapshot {
+        hash: hash.into(),
+        routes,
+        mounts,
+        identity_headers: blueprint.process.identity_headers.clone(),
+        trusted_proxies: blueprint.process.trusted_proxies.clone(),
+        stranger: plain,
+    })
+}
+
+fn add_defaults(builder: &mut RouteTableBuilder, config: &MountConfig, mount: &Arc<Mount>) {
+    for place in &config.places {
+        builder.default_mount(place.clone(), mount.clone());
+    }
+}
+
+fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
+    let tokens = TokenProfile {
+        issuer: config.tokens.issuer.clone(),
+        audience: config.tokens.audience.clone(),
+        // What else identity issues is opaque, so no other kind of token can be mixed up with these.
+        token_type: None,
+        keys: keys(&config.name),
+        leeway: LEEWAY,
+        mount: config.name.clone(),
+        realm: config.realm.clone(),
+    };
+    Mount {
+        name: config.name.clone(),
+        realm: Some(config.realm.clone()),
+        dialect: config.dialect.dialect.name(),
+        face: config.dialect.dialect,
+        tokens: Some(tokens),
+        api_key_prefix: config.api_key_prefix.clone(),
+        policy: Arc::new(config.policy.clone()),
+        cors: config.cors.clone(),
+        rate_headers: config.rate_headers,
+    }
+}
+
+/// Our own clock makes and checks these tokens, so there is no difference to forgive.
+const LEEWAY: std::time::Duration = std::time::Duration::ZERO;
+
+fn plain_mount() -> Mount {
+    Mount {
+        name: super::blueprint::PLAIN.into(),
+        realm: None,
+        dialect: "problem",
+        face: &ProblemFace,
+        tokens: None,
+        api_key_prefix: None,
+        policy: Arc::new(Policy::default()),
+        cors: Cors::default(),
+        rate_headers: RateHeaders { legacy_always: false, ietf: false },
+    }
+}
+
+fn endpoint_match(endpoint: &Endpoint) -> RouteMatch {
+    RouteMatch {
+        path: endpoint.path.to_owned(),
+        methods: endpoint.method.parse().into_iter().collect(),
+        owned: true,
+    }
+}
+
+fn endpoint_route(
+    config: &MountConfig,
+    mount: &Arc<Mount>,
+    endpoint: &Endpoint,
+    limits: &[Limit],
+) -> Route {
+    let defaults = config.dialect.dialect.defaults();
+    let (authn, authz) = match &endpoint.exposure {
+        Exposure::Public => (Authn::Public, Authz::Authenticated),
+        Exposure::Protected { authn, policy } => {
+            let authz = if *policy { Authz::Policy } else { Authz::Authenticated };
+            (Authn::Required(authn.to_vec()), authz)
+        }
+    };
+    let public = matches!(authn, Authn::Public);
+    let named = config.limits.iter().filter_map(|name| find_limit(limits, name));
+    let named = named.filter(|limit| !(public && super::blueprint::counts_callers(limit)));
+    let (early_limits, late_limits) = named.partition(|limit| limit.is_early());
+    Route {
+        name: format!("{}:{} {}", config.name, endpoint.method, endpoint.path).into(),
+        mount: mount.clone(),
+        target: Target::Identity,
+        authn,
+        authz,
+        early_limits,
+        late_limits,
+        headers: HeaderRules::default(),
+        timeouts: Timeouts { first_byte: defaults.timeout, ..Timeouts::default() },
+        body_limit: defaults.body_limit,
+        trailing_slash: TrailingSlash::Strip,
+        // Identity sees the proven caller in the context header, and needs the credential itself for nothing.
+        forward_credential: false,
+        allows: PathAllowances::default(),
+        streaming: false,
+    }
+}
+
+fn route(config: &RouteConfig, mount: &Arc<Mount>, limits: &[Limit]) -> Route {
+    let named = config.limits.iter().filter_map(|name| find_limit(limits, name));
+    let (early_limits, late_limits) = named.partition(|limit| limit.is_early());
+    Route {
+        name: config.name.clone(),
+        mount: mount.clone(),
+        target: Target::Upstream(config.upstream.clone()),
+        authn: config.authn.clone(),
+        authz: config.authz.clone(),
+        early_limits,
+        late_limits,
+        headers: config.headers.clone(),
+        timeouts: config.timeouts,
+        body_limit: config.body_limit,
+        trailing_slash: config.trailing_slash,
+        forward_credential: config.forward_credential,
+        allows: config.allows,
+        streaming: config.streaming,
+    }
+}
+
+fn find_limit(limits: &[Limit], name: &str) -> Option<Arc<Limit>> {
+    limits.iter().find(|limit| *limit.name == *name).map(|limit| Arc::new(limit.clone()))
+}
+
+/// Gives an error of the route table its lines.
+fn explain(error: RouteError, blueprint: &Blueprint) -> Problem {
+    let find = |name: &str| -> Option<(&super::Place, &str)> {
+        let written = blueprint.routes.iter().find(|route| *route.is.name == *name);
+        written.map(|route| (&route.place, route.path.as_str())).or_else(|| {
+            // A generated route stands where its mount stands.
+            let mount = name.split_once(':').map(|(mount, _)| mount)?;
+            let found: &Declared<MountConfig> =
+                blueprint.mounts.iter().find(|found| found.is.name.as_str() == mount)?;
+            Some((&found.place, found.path.as_str()))
+        })
+    };
+    match error {
+        RouteError::Conflict(conflict) => {
+            let first = find(&conflict.first);
+            let second = find(&conflict.second);
+            let first_place = first.map_or_else(String::new, |(place, _)| place.in_words());
+            let place = second.map_or(super::Place::START, |(place, _)| place.clone());
+            Problem {
+                key: second.map_or_else(String::new, |(_, path)| path.to_owned()),
+                what: format!(
+                    "routes \"{}\" ({first_place}) and \"{}\" ({}) are equal",
+                    conflict.first,
+                    conflict.second,
+                    place.in_words()
+                ),
+                why: format!("both match {} and neither is more specific", conflict.what),
+                fix: "change the path or the methods of one, or remove it".into(),
+                place,
+                nearest: None,
+            }
+        }
+        RouteError::Pattern { route, why } => {
+            let found = find(&route);
+            Problem {
+                place: found.map_or(super::Place::START, |(place, _)| place.clone()),
+                key: found.map_or_else(String::new, |(_, path)| format!("{path}.match.path")),
+                what: "bad path".into(),
+                why,
+                fix: "write a path such as \"/a/b\", \"/a/{id}\" or \"/a/**\"".into(),
+                nearest: None,
+            }
+        }
+    }
+}
+
+/// The places of a mount, for listings.
+pub(super) fn describe(place: &Place) -> String {
+    let hosts = if place.hosts.is_empty() { "any host".into() } else { place.hosts.join(", ") };
+    format!("{} ({hosts}){}", place.listener, place.prefix)
+}

@@ -1,0 +1,78 @@
+//! Reload: the file is read and compiled aside. A change of a boot-only key refuses the whole file.
+
+use std::path::Path;
+
+use toml::Value;
+
+use super::{Config, Place, Report, Surroundings, load, problem::Problem};
+
+/// Keys that are fixed until a restart: sockets, threads, the folder of the store and what protects it.
+const BOOT_ONLY: [&str; 11] = [
+    "data.dir",
+    "internal.address",
+    "internal.token",
+    "internal.probes",
+    "secrets.master_keys",
+    "limiter.max_keys",
+    "listener",
+    "server.threads",
+    "server.grace_period",
+    "server.upstream_keepalive_pool",
+    "server.watch",
+];
+
+/// Reads the file again. `Err`: nothing changes, and the report says why.
+pub fn reload(active: &Config, sets: &[String], from: &dyn Surroundings) -> Result<Config, Report> {
+    let next = load(&active.file, sets, from)?;
+    let problems: Vec<Problem> =
+        BOOT_ONLY.iter().filter_map(|key| changed(active, &next, key)).collect();
+    if problems.is_empty() {
+        return Ok(next);
+    }
+    Err(Report { file: active.file.clone(), problems })
+}
+
+fn changed(active: &Config, next: &Config, key: &str) -> Option<Problem> {
+    let (old, new) = (value(active, key), value(next, key));
+    if old == new {
+        return None;
+    }
+    Some(Problem {
+        place: next.place_of(key),
+        key: key.to_owned(),
+        what: "changed, but fixed until a restart".into(),
+        why: format!("it is {} in the running process", shown(old)),
+        fix: format!("restart to use {}, or take the change back", shown(new)),
+        nearest: None,
+    })
+}
+
+fn value<'c>(config: &'c Config, key: &str) -> Option<&'c Value> {
+    let mut steps = key.split('.');
+    let mut found = config.blueprint.effective.get(steps.next()?)?;
+    for step in steps {
+        found = found.as_table()?.get(step)?;
+    }
+    Some(found)
+}
+
+/// The value on one line. The effective record holds references in place of secrets.
+fn shown(value: Option<&Value>) -> String {
+    value.map_or_else(|| "not set".into(), |value| value.to_string().replace('\n', " "))
+}
+
+/// The place of the first problem, for a short log line.
+pub fn first_line(report: &Report) -> String {
+    let Some(problem) = report.problems.first() else { return String::new() };
+    let more = match report.problems.len() {
+        1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    let file: &Path = &report.file;
+    match &problem.place {
+        Place::File { line, column } => {
+            format!("{}:{line}:{column}: {}: {}{more}", file.display(), problem.key, problem.what)
+        }
+        Place::Set(text) => format!("--set {text}: {}{more}", problem.what),
+    }
+}

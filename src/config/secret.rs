@@ -1,0 +1,150 @@
+//! References to secrets: `file:PATH`, `env:NAME`, `cred:NAME`. The file never holds a secret itself.
+
+use std::{fmt, path::PathBuf};
+
+use super::{
+    document::{Node, Value},
+    shape::{Fault, Shape},
+};
+use crate::model::{SecretString, secret::ExposeSecret};
+
+/// Where a secret is to be found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SecretRef {
+    /// A file; its first trailing line break is not part of the secret.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+    /// A systemd credential: a file in `$CREDENTIALS_DIRECTORY`.
+    Cred(String),
+}
+
+/// What the outside offers; injected, so that tests set no environment.
+pub trait Surroundings {
+    /// An environment variable.
+    fn var(&self, name: &str) -> Option<String>;
+    /// The text of a file.
+    fn read(&self, path: &std::path::Path) -> std::io::Result<String>;
+}
+
+/// The real process environment and file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Machine;
+
+impl Surroundings for Machine {
+    fn var(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn read(&self, path: &std::path::Path) -> std::io::Result<String> {
+        std::fs::read_to_string(path)
+    }
+}
+
+impl SecretRef {
+    /// Fetches the secret. The fault names the reference, never the value.
+    pub fn resolve(&self, from: &dyn Surroundings) -> Result<SecretString, Fault> {
+        let text = match self {
+            SecretRef::File(path) => read_file(path, from)?,
+            SecretRef::Env(name) => from.var(name).ok_or_else(|| {
+                Fault::new(
+                    format!("environment variable {name} is not set"),
+                    format!("the secret is referenced as env:{name}"),
+                    format!("set {name} for the process, or use file: or cred:"),
+                )
+            })?,
+            SecretRef::Cred(name) => {
+                let dir = from.var("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+                    Fault::new(
+                        format!("no credential \"{name}\": CREDENTIALS_DIRECTORY is not set"),
+                        "cred: names a systemd credential, which only a unit has",
+                        format!("add LoadCredential={name}:PATH to the unit, or use file:"),
+                    )
+                })?;
+                read_file(&PathBuf::from(dir).join(name), from)?
+            }
+        };
+        let text = text
+            .strip_suffix('\n')
+            .map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+        if text.is_empty() {
+            let why = "an empty secret protects nothing";
+            return Err(Fault::new(
+                format!("secret {self} is empty"),
+                why,
+                "write a value into it",
+            ));
+        }
+        Ok(SecretString::from(text))
+    }
+
+    /// Makes a relative file reference absolute.
+    pub fn based_on(self, base: &std::path::Path) -> Self {
+        match self {
+            SecretRef::File(path) => SecretRef::File(base.join(path)),
+            other => other,
+        }
+    }
+}
+
+fn read_file(path: &std::path::Path, from: &dyn Surroundings) -> Result<String, Fault> {
+    from.read(path).map_err(|error| {
+        Fault::new(
+            format!("secret file {} cannot be read: {error}", path.display()),
+            "the secret is referenced by this path",
+            "create the file (mode 0600, owned by the service), or correct the path",
+        )
+    })
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SecretRef::File(path) => write!(f, "file:{}", path.display()),
+            SecretRef::Env(name) => write!(f, "env:{name}"),
+            SecretRef::Cred(name) => write!(f, "cred:{name}"),
+        }
+    }
+}
+
+impl Shape for SecretRef {
+    const EXPECTED: &'static str = "a reference: \"file:PATH\", \"env:NAME\" or \"cred:NAME\"";
+
+    fn read(node: &Node) -> Result<Self, Fault> {
+        // The text may be a secret by mistake: no message repeats it.
+        let refused = |what: &str| {
+            Fault::new(
+                what,
+                "a secret in the configuration ends up in backups, logs and version control",
+                format!("put it into a file of mode 0600 and write {}", Self::EXPECTED),
+            )
+        };
+        let Value::Text(text) = &node.value else {
+            return Err(refused("expected a reference to a secret"));
+        };
+        let name = |text: &str| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+            (!text.is_empty() && text != ".." && text.chars().all(plain)).then(|| text.to_owned())
+        };
+        match text.split_once(':') {
+            Some(("file", path)) if !path.is_empty() => Ok(SecretRef::File(path.into())),
+            Some(("env", rest)) => {
+                name(rest).map(SecretRef::Env).ok_or_else(|| refused("bad variable name"))
+            }
+            Some(("cred", rest)) => {
+                name(rest).map(SecretRef::Cred).ok_or_else(|| refused("bad credential name"))
+            }
+            _ => Err(refused("a secret stands in the configuration itself")),
+        }
+    }
+
+    fn write(&self) -> toml::Value {
+        toml::Value::String(self.to_string())
+    }
+}
+
+/// Whether two secrets are the same, compared by digest.
+pub fn same(a: &SecretString, b: &SecretString) -> bool {
+    use crate::model::Digest;
+    Digest::of(a.expose_secret().as_bytes()) == Digest::of(b.expose_secret().as_bytes())
+}

@@ -1,0 +1,264 @@
+//! What is in force, and how it changes: the process behind the operator API.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use async_trait::async_trait;
+use tokio::sync::{Mutex, watch};
+
+use super::{Opened, RunError, open::set_mounts};
+use crate::{
+    admin::{self, ConfigState, Control, Readiness, ReloadOutcome, Shared},
+    config::{self, Config, Machine, Report, reload::first_line},
+    edge::{self, Live},
+    identity::{AuditEvent, EventKind},
+    limit::local::LocalLimiter,
+    model::{MountName, SystemClock, SystemRandom},
+    telemetry::{Metrics, logging},
+};
+
+/// The running whole.
+pub struct Gateway {
+    opened: Opened,
+    edge: Arc<edge::Shared>,
+    sets: Vec<String>,
+    active: ArcSwap<Config>,
+    stale: ArcSwapOption<String>,
+    readiness: watch::Sender<Readiness>,
+    /// One change at a time.
+    changing: Mutex<()>,
+    log: logging::Handle,
+    access_log: Arc<AtomicBool>,
+}
+
+impl Gateway {
+    /// Compiles the configuration with the keys of the open identity and puts the data plane together.
+    pub(super) fn new(
+        opened: Opened,
+        config: Config,
+        sets: Vec<String>,
+        settings: edge::Settings,
+        log: logging::Handle,
+    ) -> Result<Arc<Self>, RunError> {
+        let identity = &opened.identity;
+        let compiled = config.compile(&|mount: &MountName| identity.verification_keys(mount))?;
+        let access_log = Arc::new(AtomicBool::new(compiled.log.access_log));
+        let metrics = &opened.metrics;
+        let live = Live::build(Arc::new(compiled.snapshot), &compiled.upstreams, None, metrics);
+        let parts = edge::Parts {
+            limiter: opened.limiter.clone(),
+            lookup: identity.lookup(),
+            revocations: identity.revocations(),
+            metrics: metrics.clone(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            access_log: access_log.clone(),
+        };
+        metrics.config_active(&config.hash, SystemTime::now());
+        let limiter: Arc<LocalLimiter> = opened.limiter.clone();
+        let handle = log.clone();
+        metrics.probe(move |metrics| {
+            metrics.limiter(limiter.tracked(), limiter.cap(), limiter.coarse());
+            metrics.log_lines_dropped(handle.dropped());
+        });
+        Ok(Arc::new(Self {
+            edge: edge::Shared::new(parts, settings, live),
+            opened,
+            sets,
+            active: ArcSwap::from_pointee(config),
+            stale: ArcSwapOption::empty(),
+            readiness: watch::Sender::new(Readiness::Starting),
+            changing: Mutex::new(()),
+            log,
+            access_log,
+        }))
+    }
+
+    /// The data plane.
+    pub fn edge(&self) -> &Arc<edge::Shared> {
+        &self.edge
+    }
+
+    /// The parts below.
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// Figures.
+    pub fn metrics(&self) -> &Metrics {
+        &self.opened.metrics
+    }
+
+    /// Mounts of the internal plane.
+    pub fn mounts(&self) -> Arc<Shared> {
+        self.opened.mounts.clone()
+    }
+
+    /// The configuration in force.
+    pub fn active(&self) -> Arc<Config> {
+        self.active.load_full()
+    }
+
+    /// Hash of the configuration in force.
+    pub fn hash(&self) -> String {
+        self.active.load().hash.clone()
+    }
+
+    /// Changes what probes see. Draining is final.
+    pub fn set_readiness(&self, readiness: Readiness) {
+        self.readiness.send_if_modified(|current| {
+            let changes = *current != Readiness::Draining && *current != readiness;
+            if changes {
+                *current = readiness;
+            }
+            changes
+        });
+    }
+
+    /// What the operator API needs.
+    pub(super) fn operator_parts(self: &Arc<Self>) -> admin::Parts {
+        admin::Parts {
+            identity: self.opened.identity.clone(),
+            control: self.clone(),
+            metrics: self.opened.metrics.clone(),
+            shared: self.opened.mounts.clone(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+        }
+    }
+
+    /// Writes the refusals counted by the edge into the audit log.
+    pub(super) async fn record_refusals(&self) {
+        for refusal in self.edge.drain_refusals() {
+            let (realm, account, address) = match refusal.subject {
+                edge::RefusalSubject::Account { realm, id } => (Some(realm), Some(id), None),
+                edge::RefusalSubject::Address(address) => (None, None, Some(address)),
+            };
+            let kind = if refusal.status == 429 {
+                EventKind::RateLimitExceeded
+            } else {
+                EventKind::PermissionDenied
+            };
+            let event = AuditEvent {
+                kind,
+                realm,
+                mount: refusal.mount,
+                account,
+                address,
+                user_agent: None,
+                request_id: None,
+                details: serde_json::json!({
+                    "reason": refusal.reason,
+                    "status": refusal.status,
+                    "count": refusal.count,
+                    "minute": refusal.minute.iso(),
+                }),
+            };
+            if let Err(error) = self.opened.identity.record(event).await {
+                tracing::warn!(event = "refusal_not_recorded", %error);
+                self.metrics().audit_events_dropped(1);
+            }
+        }
+    }
+
+    /// Writes what is still in memory and closes the store.
+    pub(super) async fn close(&self) {
+        self.record_refusals().await;
+        if let Err(error) = self.opened.identity.flush_usage().await {
+            tracing::warn!(event = "usage_not_written", %error);
+        }
+        self.opened.store.close().await;
+    }
+
+    /// Takes a checked configuration over, or says why not; then nothing has changed.
+    async fn apply(&self, next: Config) -> Result<(), String> {
+        let identity = &self.opened.identity;
+        identity
+            .reconfigure(next.identity())
+            .await
+            .map_err(|error| format!("identity does not take the configuration over: {error}"))?;
+        let compiled = next
+            .compile(&|mount: &MountName| identity.verification_keys(mount))
+            .map_err(|report| report.to_string())?;
+        self.log.set(&compiled.log).map_err(|error| error.to_string())?;
+        self.access_log.store(compiled.log.access_log, Ordering::Relaxed);
+        // The internal plane first: the edge never sends to a mount that is not there yet.
+        set_mounts(&self.opened.mounts, &next, identity);
+        self.swap(compiled);
+        self.active.store(Arc::new(next));
+        Ok(())
+    }
+
+    fn swap(&self, compiled: config::Compiled) {
+        let before = self.edge.live();
+        let snapshot = Arc::new(compiled.snapshot);
+        let live = Live::build(snapshot, &compiled.upstreams, Some(&before), self.metrics());
+        self.edge.swap(live);
+        // The old one goes here, on the control runtime, unless a request still holds it.
+        drop(before);
+    }
+
+    fn refused(&self, short: String, report: String) -> ReloadOutcome {
+        tracing::error!(event = "reload_refused", reason = %short);
+        self.metrics().reload(false);
+        self.stale.store(Some(Arc::new(short)));
+        ReloadOutcome::Refused { report }
+    }
+}
+
+#[async_trait]
+impl Control for Gateway {
+    fn readiness(&self) -> Readiness {
+        *self.readiness.borrow()
+    }
+
+    fn config(&self) -> ConfigState {
+        let stale = self.stale.load_full().map(|reason| reason.as_str().to_owned());
+        ConfigState { hash: self.hash().into(), stale }
+    }
+
+    fn effective(&self) -> String {
+        self.active.load().effective.clone()
+    }
+
+    async fn reload(&self) -> ReloadOutcome {
+        let _one = self.changing.lock().await;
+        let (active, sets) = (self.active(), self.sets.clone());
+        let read = move || config::reload::reload(&active, &sets, &Machine);
+        let next: Result<Config, Report> = match tokio::task::spawn_blocking(read).await {
+            Ok(next) => next,
+            Err(error) => return self.refused("reading failed".into(), error.to_string()),
+        };
+        let next = match next {
+            Ok(next) => next,
+            Err(report) => return self.refused(first_line(&report), report.to_string()),
+        };
+        let hash = next.hash.clone();
+        if let Err(why) = self.apply(next).await {
+            return self.refused(why.clone(), why);
+        }
+        self.stale.store(None);
+        self.metrics().reload(true);
+        self.metrics().config_active(&hash, SystemTime::now());
+        tracing::info!(event = "reloaded", config_hash = %hash);
+        ReloadOutcome::Applied { hash: hash.into() }
+    }
+
+    async fn keys_changed(&self) {
+        let _one = self.changing.lock().await;
+        let identity = &self.opened.identity;
+        let keys = |mount: &MountName| identity.verification_keys(mount);
+        match self.active().compile(&keys) {
+            Ok(compiled) => self.swap(compiled),
+            Err(report) => {
+                tracing::error!(event = "keys_not_taken_over", reason = %first_line(&report))
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The composition root: the only place that knows every room. It opens, wires, watches signals, and closes.
+//!
+//! Two groups of threads: the control runtime owns store, identity, internal plane and timers; the data plane owns its
+//! own threads and blocks the caller until it has drained.
+
+pub mod gateway;
+mod generated;
+pub mod open;
+mod signals;
+mod timers;
+
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{net::TcpStream, runtime::Runtime, sync::watch, task::JoinHandle};
+
+pub use self::{
+    gateway::Gateway,
+    open::{Opened, Purpose, STORE_FILE, open},
+};
+use crate::{
+    admin::{self, BindError, Readiness},
+    config::{self, Config, Machine, Report},
+    edge::{self, EdgeError},
+    identity::IdentityError,
+    pipeline::jwt::install_crypto_provider,
+    store::StoreError,
+    telemetry::logging::{self, LogError, Output},
+};
+
+/// Threads of the control runtime: logins hash on a pool of their own, so these only wait and write.
+const CONTROL_THREADS: usize = 2;
+/// How often the readiness probe knocks at listeners that are not open yet.
+const KNOCK: Duration = Duration::from_millis(20);
+
+/// Why the gateway cannot run, or a command cannot work on its store.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration has faults.
+    #[error("{0}")]
+    Config(#[from] Report),
+    /// The log cannot be set up.
+    #[error("cannot set up the log: {0}")]
+    Log(#[from] LogError),
+    /// A file of the data folder.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A generated secret is not there, but what it protects is.
+    #[error(
+        "{} is missing, but the store {} needs it: put the backed-up master key there (mode 0600)",
+        key.display(), store.display()
+    )]
+    MasterKeyGone {
+        /// The key's file.
+        key: PathBuf,
+        /// The store's file.
+        store: PathBuf,
+    },
+    /// The store cannot be opened.
+    #[error("store {}: {source}", path.display())]
+    Store {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
+    /// The store was made by the demo, whose passwords are published.
+    #[error(
+        "store {} was made by `portcullis demo`, whose passwords are public: it is never served. \
+         Name another [data] dir",
+        .0.display()
+    )]
+    DemoStore(PathBuf),
+    /// The demo was pointed at a real store.
+    #[error(
+        "store {} was not made by `portcullis demo`: the demo would add accounts with public passwords. \
+         Name an empty --dir",
+        .0.display()
+    )]
+    RealStore(PathBuf),
+    /// Identity cannot start.
+    #[error(
+        "identity cannot start: {0}. If the master key was replaced, list the old one behind the new one"
+    )]
+    Identity(#[source] IdentityError),
+    /// The internal plane cannot listen.
+    #[error("internal plane: {0}")]
+    Bind(#[from] BindError),
+    /// The data plane cannot run.
+    #[error("{0}")]
+    Edge(#[from] EdgeError),
+    /// Threads or signals.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+    /// The metrics registry.
+    #[error("cannot set up the metrics: {0}")]
+    Metrics(String),
+    /// Something of the demo.
+    #[error("demo: {0}")]
+    Demo(String),
+}
+
+/// Reads the configuration and serves until told to stop.
+pub fn serve(file: PathBuf, sets: Vec<String>) -> Result<(), RunError> {
+    let config = config::load(&file, &sets, &Machine)?;
+    Running::start(config, sets, Purpose::Serve, Output::Stdout)?.run()
+}
+
+/// A gateway whose control plane is up and whose data plane is about to be.
+pub struct Running {
+    /// What is in force, and how it changes.
+    pub gateway: Arc<Gateway>,
+    runtime: Runtime,
+    internal: JoinHandle<()>,
+    stop_internal: watch::Sender<bool>,
+    stop_edge: watch::Sender<bool>,
+    listeners: Vec<SocketAddr>,
+    on_ready: Option<Box<dyn FnOnce() + Send>>,
+    // Last: what is still queued is written when everything else is gone.
+    _log: logging::Guard,
+}
+
+impl Running {
+    /// Opens everything but the public listeners.
+    pub fn start(
+        config: Config,
+        sets: Vec<String>,
+        purpose: Purpose,
+        output: Output,
+    ) -> Result<Self, RunError> {
+        install_crypto_provider();
+        let (log, guard) = logging::init(&config.blueprint.process.log, output)?;
+        for finding in &config.findings().relaxations {
+            tracing::info!(event = "relaxation", id = finding.id, key = %finding.key, what = %finding.what);
+        }
+        let boot = config.boot();
+        for listener in &boot.edge.listeners {
+            probe_address(listener)?;
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(CONTROL_THREADS)
+            .thread_name("control")
+            .enable_all()
+            .build()?;
+        let stop_internal = watch::Sender::new(false);
+        let stop_edge = watch::Sender::new(false);
+        let addresses = boot.edge.listeners.iter().map(|listener| listener.address).collect();
+
+        let (gateway, internal) = runtime.block_on(async {
+            let opened = open(&config, purpose).await?;
+            let settings = admin::Settings {
+                address: boot.internal_address,
+                operator_socket: boot.operator_socket.clone(),
+                identity_socket: boot.edge.identity_socket.clone(),
+                token: generated::operator_token(&boot)?,
+                open_probes: boot.open_probes,
+            };
+            let doors = admin::Listeners::bind(&settings).await?;
+            let grace = boot.edge.grace_period;
+            let watch_file = boot.watch;
+            let gateway = Gateway::new(opened, config, sets, boot.edge, log)?;
+            let operator = admin::operator_router(gateway.operator_parts());
+            let contract = admin::contract_router(gateway.mounts());
+            let stop = stop_internal.subscribe();
+            let internal = tokio::spawn(async move {
+                admin::serve::serve(doors, &settings, operator, contract, stop, grace).await;
+            });
+            signals::watch(&gateway, stop_edge.clone())?;
+            timers::start(&gateway, watch_file);
+            Ok::<_, RunError>((gateway, internal))
+        })?;
+        Ok(Self {
+            gateway,
+            runtime,
+            internal,
+            stop_internal,
+            stop_edge,
+            listeners: addresses,
+            on_ready: None,
+            _log: guard,
+        })
+    }
+
+    /// Runs something on the control runtime before the listeners open.
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Calls `tell` once, when every public listener accepts connections.
+    pub fn on_ready(&mut self, tell: impl FnOnce() + Send + 'static) {
+        self.on_ready = Some(Box::new(tell));
+    }
+
+    /// Opens the public listeners and serves until told to stop; then drains, flushes and closes.
+    pub fn run(mut self) -> Result<(), RunError> {
+        let ready = self.runtime.spawn(announce(
+            self.gateway.clone(),
+            std::mem::take(&mut self.listeners),
+            self.on_ready.take(),
+        ));
+        let served = edge::serve(self.gateway.edge().clone(), self.stop_edge.subscribe());
+        ready.abort();
+        self.gateway.set_readiness(Readiness::Draining);
+        self.runtime.block_on(async {
+            self.stop_internal.send_replace(true);
+            if let Err(error) = self.internal.await {
+                tracing::error!(event = "internal_plane_failed", %error);
+            }
+            self.gateway.close().await;
+        });
+        tracing::info!(event = "stopped");
+        Ok(served?)
+    }
+}
+
+/// Finds a taken address before anything else is started. The data plane binds it for good a moment later.
+fn probe_address(listener: &edge::ListenerSettings) -> Result<(), RunError> {
+    TcpListener::bind(listener.address).map(drop).map_err(|source| {
+        let (name, address) = (listener.name.clone(), listener.address);
+        EdgeError::Bind { name, address, source }.into()
+    })
+}
+
+/// Knocks until every listener answers, then says that the gateway is ready.
+async fn announce(
+    gateway: Arc<Gateway>,
+    listeners: Vec<SocketAddr>,
+    tell: Option<Box<dyn FnOnce() + Send>>,
+) {
+    for address in listeners {
+        while TcpStream::connect(reachable(address)).await.is_err() {
+            tokio::time::sleep(KNOCK).await;
+        }
+    }
+    gateway.set_readiness(Readiness::Ready);
+    tracing::info!(event = "ready", config_hash = %gateway.hash());
+    if let Some(tell) = tell {
+        tell();
+    }
+}
+
+/// The address under which a wildcard listener answers on this machine.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
+            address.set_ip(Ipv4Addr::LOCALHOST.into())
+        }
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            address.set_ip(Ipv6Addr::LOCALHOST.into())
+        }
+        _ => {}
+    }
+    address
+}

@@ -1,0 +1,90 @@
+//! Opens store and identity: for the gateway, for the demo, and for commands that find no gateway running.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{RunError, generated};
+use crate::{
+    admin::{Mounted, Shared},
+    config::Config,
+    identity::{self, Identity},
+    limit::local::LocalLimiter,
+    model::{SystemClock, SystemRandom},
+    store::{self, Store},
+    telemetry::Metrics,
+};
+
+/// The store's file in the data folder.
+pub const STORE_FILE: &str = "portcullis.db";
+
+/// What the store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Real traffic: never on a store of the demo.
+    Serve,
+    /// The demo: never on a real store.
+    Demo,
+    /// One command without a gateway.
+    Command,
+}
+
+/// Everything below the listeners.
+pub struct Opened {
+    /// The domain.
+    pub identity: Identity,
+    /// Its store.
+    pub store: Store,
+    /// Counts requests and failed logins.
+    pub limiter: Arc<LocalLimiter>,
+    /// Figures.
+    pub metrics: Metrics,
+    /// Mounts of the internal plane.
+    pub mounts: Arc<Shared>,
+}
+
+/// Opens the store of a configuration and identity on it. Makes the data folder and missing generated secrets.
+pub async fn open(config: &Config, purpose: Purpose) -> Result<Opened, RunError> {
+    let boot = config.boot();
+    generated::make_folder(&boot.data_dir)?;
+    let master_keys = generated::master_keys(&boot)?;
+    let metrics = Metrics::new().map_err(|error| RunError::Metrics(error.to_string()))?;
+
+    let path = boot.data_dir.join(STORE_FILE);
+    let is_new = !path.exists();
+    let told = metrics.clone();
+    let hook = move |operation, ok, took: Duration| told.store_call(operation, ok, took);
+    let options = store::Options { on_call: Some(Arc::new(hook)), ..store::Options::default() };
+    let wrong = |source| RunError::Store { path: path.clone(), source };
+    let store = Store::open(&path, options).await.map_err(wrong)?;
+    if is_new && purpose == Purpose::Demo {
+        store.mark_demo().await.map_err(wrong)?;
+    }
+    match (purpose, store.is_demo().await.map_err(wrong)?) {
+        (Purpose::Serve, true) => return Err(RunError::DemoStore(path)),
+        (Purpose::Demo, false) => return Err(RunError::RealStore(path)),
+        _ => {}
+    }
+
+    let limiter = Arc::new(LocalLimiter::new(&boot.limiter));
+    let parts = identity::Parts {
+        store: store.clone(),
+        limiter: limiter.clone(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        master_keys,
+    };
+    let identity = Identity::open(config.identity(), parts).await.map_err(RunError::Identity)?;
+    let mounts = Arc::new(Shared::default());
+    set_mounts(&mounts, config, &identity);
+    Ok(Opened { identity, store, limiter, metrics, mounts })
+}
+
+/// Gives the internal plane the mounts of a configuration.
+pub(super) fn set_mounts(shared: &Shared, config: &Config, identity: &Identity) {
+    let realms = config.blueprint.realms.iter().map(|realm| realm.is.name.clone()).collect();
+    let mounts = config.blueprint.mounts.iter().map(|mount| Mounted {
+        name: mount.is.name.clone(),
+        realm: mount.is.realm.clone(),
+        router: (mount.is.dialect.router)(identity.clone(), mount.is.name.clone()),
+    });
+    shared.set_mounts(realms, mounts.collect());
+}

@@ -1,0 +1,72 @@
+//! What is done from time to time. A failure is logged and tried again at the next turn.
+
+use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Gateway;
+use crate::admin::Control;
+
+const USAGE: Duration = Duration::from_secs(3);
+const LIMITER: Duration = Duration::from_secs(1);
+const REFUSALS: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_secs(300);
+const FILE: Duration = Duration::from_secs(1);
+
+/// Starts all timers on the current runtime; they end with it.
+pub(super) fn start(gateway: &Arc<Gateway>, watch_file: bool) {
+    every(USAGE, gateway, |gateway| async move {
+        if let Err(error) = gateway.opened().identity.flush_usage().await {
+            tracing::warn!(event = "usage_not_written", %error);
+        }
+    });
+    every(LIMITER, gateway, |gateway| async move { gateway.opened().limiter.sweep() });
+    every(REFUSALS, gateway, |gateway| async move { gateway.record_refusals().await });
+    every(SWEEP, gateway, |gateway| async move {
+        if let Err(error) = gateway.opened().identity.sweep().await {
+            tracing::warn!(event = "sweep_failed", %error);
+        }
+    });
+    if watch_file {
+        tokio::spawn(follow(gateway.clone()));
+    }
+}
+
+fn every<F, W>(span: Duration, gateway: &Arc<Gateway>, work: F)
+where
+    F: Fn(Arc<Gateway>) -> W + Send + 'static,
+    W: Future<Output = ()> + Send,
+{
+    let gateway = gateway.clone();
+    tokio::spawn(async move {
+        let mut turns = interval(span);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        turns.tick().await;
+        loop {
+            turns.tick().await;
+            work(gateway.clone()).await;
+        }
+    });
+}
+
+/// Reloads when the file became another one. Editors and config maps replace files, so the inode counts too.
+async fn follow(gateway: Arc<Gateway>) {
+    let path = gateway.active().file.clone();
+    let mut turns = interval(FILE);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut seen = mark(&path);
+    loop {
+        turns.tick().await;
+        let now = mark(&path);
+        // A file that is gone for a moment is being replaced.
+        if now.is_some() && now != seen {
+            seen = now;
+            gateway.reload().await;
+        }
+    }
+}
+
+fn mark(path: &Path) -> Option<(u64, u64, i64, i64)> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.ino(), found.len(), found.mtime(), found.mtime_nsec()))
+}
