@@ -142,7 +142,7 @@ async fn no_secret_is_found_in_logs_metrics_or_errors() {
     let users = serde_json::json!({"username": "x", "email": "x", "password": canary});
     replies.push(client.bearer(&access).post("/api/v1/users", users).await);
     refresh(&client, &refresh_token).await.expect(200);
-    let text = format!("GET /open/{canary} x HTTP/1.1\r\nHost: x\r\nCookie: {canary}\r\n\r\n");
+    let text = format!("GET /open/x?{canary} x HTTP/1.1\r\nHost: x\r\nCookie: {canary}\r\n\r\n");
     let _ = wire::provoke(gateway.address(), text).await;
     let _ = wire::provoke(gateway.address(), format!("Authorization: {canary}\r\n\r\n")).await;
 

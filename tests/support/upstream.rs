@@ -12,7 +12,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::{Notify, mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
 };
 
 /// One request as it arrived.
@@ -76,8 +76,8 @@ pub enum Step {
     /// So many bytes of zeros.
     Fill(u64),
     Wait(Duration),
-    /// Until the test says so.
-    Until(Arc<Notify>),
+    /// Until the test gives a permit.
+    Until(Arc<Semaphore>),
     /// Whatever the test sends, until it drops its end.
     Driven(mpsc::UnboundedReceiver<Vec<u8>>),
     /// Abort the connection with RST.
@@ -125,9 +125,9 @@ impl Answer {
         self
     }
 
-    /// The same when the test says so.
-    pub fn once(mut self, notify: &Arc<Notify>) -> Self {
-        self.0.insert(0, Step::Until(Arc::clone(notify)));
+    /// The same when the test gives a permit.
+    pub fn once(mut self, gate: &Arc<Semaphore>) -> Self {
+        self.0.insert(0, Step::Until(Arc::clone(gate)));
         self
     }
 }
@@ -290,8 +290,8 @@ async fn perform(stream: &mut TcpStream, answer: Answer) -> bool {
                 tokio::time::sleep(delay).await;
                 Ok(())
             }
-            Step::Until(notify) => {
-                notify.notified().await;
+            Step::Until(gate) => {
+                gate.acquire().await.expect("never closed").forget();
                 Ok(())
             }
             Step::Driven(mut pieces) => {
@@ -356,6 +356,9 @@ async fn read_request(
     let head: Vec<u8> = buffer.drain(..end).collect();
     let mut request =
         Recorded { connection, head, body: Vec::new(), body_length: 0, complete: true };
+    if request.field("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
+        let _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
+    }
     let mut body = Body::default();
     if request.field("transfer-encoding").is_some() {
         request.complete = body.chunked(stream, buffer).await;

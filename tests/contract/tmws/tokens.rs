@@ -96,7 +96,7 @@ async fn a_tampered_token_is_401() {
         format!("{header}=.{claims}.{signature}"),
         tokens.refresh.clone(),
         "a.b.c".to_owned(),
-        "x".repeat(9_000),
+        "x".repeat(8_000),
     ] {
         let reply = caller(shared()).bearer(&token).get(TASKS).await;
         assert_error(&reply, 401, "Could not validate credentials");
