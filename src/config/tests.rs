@@ -250,6 +250,12 @@ fn every_kind_of_fault_is_told_with_its_line_and_the_fix() {
              fix: change the path or the methods of one, or remove it",
         ),
         (
+            "[[mount]]\nname = \"two\"\ndialect = \"tmws\"\n".into(),
+            "/etc/p/p.toml:10:1: mount.two: mounts \"tmws\" (line 2) and \"two\" (line 10) claim the same endpoints\n    \
+             why: both would answer POST /api/v1/auth/login on listener \"public\", among others\n    \
+             fix: give one of them another listener, host or prefix in its at",
+        ),
+        (
             "a = \n".into(),
             "/etc/p/p.toml:10:5: not valid TOML: string values must be quoted, expected literal string\n    \
              why: the file cannot be read any further\n    \
