@@ -78,6 +78,10 @@ pub(super) fn request(shared: &Shared, ctx: &Ctx, out: &mut RequestHeader) -> Re
     for (name, value) in &admitted.patch.set {
         out.insert_header(name, value.clone())?;
     }
+    if !admitted.route.route.streaming {
+        // An upgraded connection is a stream nobody looks into: only where the route says so (requirement 16).
+        out.remove_header(&header::UPGRADE);
+    }
     out.set_raw_path(sent_path(admitted, &ctx.upstream).as_bytes())?;
     if let Some(HostHeader::Fixed(host)) = pool(shared, admitted).map(|pool| &pool.settings().host)
     {
