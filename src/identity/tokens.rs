@@ -34,7 +34,7 @@ struct Claims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
     roles: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
+    // Always there, null where an account has none: the contract names it among the claims without a question mark.
     agent_namespace: Option<&'a str>,
     iat: i64,
     exp: i64,

@@ -108,7 +108,7 @@ pub struct Route {
     pub forward_credential: bool,
     /// Path forms it opts into.
     pub allows: PathAllowances,
-    /// Marked as streaming: the gap between bytes is an hour.
+    /// Marked as streaming: the gap between bytes is an hour, and a WebSocket upgrade is passed on.
     pub streaming: bool,
 }
 

@@ -55,9 +55,15 @@ impl<'a> RequestView<'a> {
     }
 }
 
-/// Checks the bytes of a request target before a parser cleans them up: no control bytes, blanks, non-ASCII or `#`.
+/// Checks the bytes of a request target before a parser cleans them up: no control bytes, blanks, non-ASCII or `#`, and
+/// the origin or the absolute form (RFC 9112 section 3.2). A parser may read `a/b` as the path `/`.
 pub fn check_target(raw: &[u8]) -> Result<(), Malformed> {
-    if raw.iter().all(|byte| is_query_byte(*byte)) { Ok(()) } else { Err(Malformed::Target) }
+    let absolute = || raw.windows(3).any(|part| part == b"://");
+    let is_formed = raw.starts_with(b"/") || raw == b"*" || absolute();
+    if is_formed && raw.iter().all(|byte| is_query_byte(*byte)) {
+        return Ok(());
+    }
+    Err(Malformed::Target)
 }
 
 fn is_query_byte(byte: u8) -> bool {

@@ -93,14 +93,15 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
 
     let defaults = logging::Settings::default();
     let mut log = top.inner("log");
-    let level = log.checked("level", defaults.level.clone(), |level: &String| {
-        let settings = logging::Settings { level: level.clone(), ..defaults };
-        settings.check().map_err(|error| {
-            let fix = "write error, warn, info, debug, trace, or a filter such as \"info,portcullis=debug\"";
-            Fault::new(format!("bad level \"{level}\""), error.to_string(), fix)
-        })
-    });
-    let access_log = log.or("access", logging::Settings::default().access_log);
+    let level = log.or("level", defaults.level);
+    let access_log = log.or("access", defaults.access_log);
+    let log_settings = logging::Settings { level, access_log };
+    if let Err(error) = log_settings.check() {
+        let why = "a filter is a level, or TARGET=LEVEL parts with commas between";
+        let fix =
+            "write error, warn, info, debug, trace, or a filter such as \"info,portcullis=debug\"";
+        log.fault("level", Fault::new(error.to_string(), why, fix));
+    }
     top.note("log", Toml::Table(log.finish()));
 
     let hashing = hashing(top);
@@ -125,7 +126,7 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
         data_dir,
         internal,
         master_keys,
-        log: logging::Settings { level, access_log },
+        log: log_settings,
         hashing,
         limiter: limit::Settings { max_keys },
         identity_headers,

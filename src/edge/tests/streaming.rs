@@ -105,7 +105,8 @@ fn websockets_are_tunnelled_only_after_the_upstream_agreed() {
         tcp.write_all(&said).unwrap();
         false
     });
-    let edge = Edge::start(public(|_| {}), &[upstream.settings()]);
+    let streaming = public(|route| route.streaming = true);
+    let edge = Edge::start(streaming, &[upstream.settings()]);
     let mut tcp = edge.connect();
     let ask = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";

@@ -78,6 +78,10 @@ fn targets_that_are_no_paths_are_refused() {
 #[test]
 fn raw_targets_have_no_fragment_and_no_odd_bytes() {
     assert_eq!(check_target(b"/a?b=c%20d"), Ok(()));
+    assert_eq!(check_target(b"http://a/b"), Ok(()));
+    for raw in [&b"a/b"[..], b"a", b"", b"a:443"] {
+        assert_eq!(check_target(raw), Err(Malformed::Target));
+    }
     for raw in [&b"/a#b"[..], b"/a b", b"/a\0", b"/\xff", b"/a?b#c"] {
         assert_eq!(check_target(raw), Err(Malformed::Target));
     }

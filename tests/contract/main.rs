@@ -1,0 +1,8 @@
+//! The wire contracts, played against the real binary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(unreachable_pub)]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code)]
+mod support;
+mod tmws;

@@ -1,0 +1,30 @@
+//! `GET /health`.
+
+use crate::support::tmws::{assert_common_headers, caller, shared};
+
+#[tokio::test]
+async fn health_is_an_object_anyone_may_ask_for() {
+    let reply = caller(shared()).get("/health").await.expect(200);
+    assert_common_headers(&reply);
+    let body = reply.json();
+    assert_eq!(body["status"], "healthy");
+    let time = body["timestamp"].as_str().unwrap();
+    assert!(time.ends_with('Z') && time.parse::<jiff::Timestamp>().is_ok(), "{time}");
+    assert_eq!(body["components"]["authentication"], "enabled");
+    assert!(body["auth_mode"].is_string() && body["security_level"].is_string(), "{body}");
+}
+
+#[tokio::test]
+async fn a_bad_credential_does_not_make_it_sick() {
+    caller(shared()).bearer("rubbish").get("/health").await.expect(200);
+    caller(shared()).call(reqwest::Method::HEAD, "/health", None).await.expect(200);
+}
+
+#[tokio::test]
+async fn metrics_are_not_public() {
+    let reply = caller(shared()).get("/metrics").await;
+    assert_eq!(reply.status, 404);
+    for path in ["/livez", "/readyz", "/v1/users", "/v1/openapi.json"] {
+        assert_eq!(caller(shared()).get(path).await.status, 404, "{path}");
+    }
+}

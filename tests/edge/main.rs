@@ -1,0 +1,26 @@
+//! The data plane from outside: raw sockets, the real binary, an upstream that keeps every byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(unreachable_pub)]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code)]
+mod support;
+
+mod bench;
+mod bodies;
+mod framing;
+mod health;
+mod hop_by_hop;
+mod hosts;
+mod identity_headers;
+mod limits;
+mod log;
+mod methods;
+mod metrics;
+mod paths;
+mod proxies;
+mod reload;
+mod slash;
+mod stop;
+mod streaming;
+mod upstreams;

@@ -1,0 +1,270 @@
+//! `check` and `serve` refuse every kind of bad configuration with place, reason and fix.
+
+use serde_json::Value;
+
+use crate::support::{
+    conf::{self, Conf},
+    gateway::{Places, run, said},
+    ports,
+};
+
+struct Case {
+    what: &'static str,
+    /// Text of the good file that is replaced.
+    from: &'static str,
+    to: &'static str,
+    /// Text of the bad file on whose line the fault is.
+    at: &'static str,
+    /// Words of the report.
+    says: &'static [&'static str],
+}
+
+const CASES: &[Case] = &[
+    Case {
+        what: "an unknown key",
+        from: "authn = [\"jwt\", \"api_key\"]",
+        to: "authn = [\"jwt\", \"api_key\"]\nupstreem = \"main\"",
+        at: "upstreem",
+        says: &["upstreem", "upstream"],
+    },
+    Case {
+        what: "an unknown table",
+        from: "[server]",
+        to: "[sever]",
+        at: "[sever]",
+        says: &["sever", "server"],
+    },
+    Case {
+        what: "a wrong type",
+        from: "grace_period = \"3s\"",
+        to: "grace_period = 3",
+        at: "grace_period = 3",
+        says: &["duration", "integer"],
+    },
+    Case {
+        what: "a bad duration",
+        from: "grace_period = \"3s\"",
+        to: "grace_period = \"3 parsecs\"",
+        at: "parsecs",
+        says: &["parsecs"],
+    },
+    Case {
+        what: "a missing secret file",
+        from: "operator.token",
+        to: "no-such.token",
+        at: "no-such.token",
+        says: &["no-such.token"],
+    },
+    Case {
+        what: "a missing environment variable",
+        from: "token = \"file:",
+        to: "token = \"env:PORTCULLIS_NO_SUCH_VARIABLE\" # ",
+        at: "PORTCULLIS_NO_SUCH_VARIABLE",
+        says: &["PORTCULLIS_NO_SUCH_VARIABLE"],
+    },
+    Case {
+        what: "an unknown upstream",
+        from: "upstream = \"main\"",
+        to: "upstream = \"mian\"",
+        at: "mian",
+        says: &["mian", "main"],
+    },
+    Case {
+        what: "an unknown limit",
+        from: "upstream = \"main\"",
+        to: "upstream = \"main\"\nlimits = [\"tmws-generl\"]",
+        at: "tmws-generl",
+        says: &["tmws-generl", "tmws-general"],
+    },
+    Case {
+        what: "an unknown realm",
+        from: "dialect = \"tmws\"",
+        to: "dialect = \"tmws\"\nrealm = \"mein\"",
+        at: "mein",
+        says: &["mein", "main"],
+    },
+    Case {
+        what: "an unknown contract",
+        from: "dialect = \"tmws\"",
+        to: "dialect = \"tmsw\"",
+        at: "tmsw",
+        says: &["tmsw", "tmws"],
+    },
+    Case {
+        what: "a route without authn",
+        from: "authn = [\"jwt\", \"api_key\"]\n",
+        to: "",
+        at: "[[route]]",
+        says: &["authn", "public"],
+    },
+    Case {
+        what: "no TOML at all",
+        from: "version = 1",
+        to: "version = = 1",
+        at: "version = = 1",
+        says: &["TOML"],
+    },
+];
+
+fn good(places: &Places) -> String {
+    let upstream = ports::free_address();
+    Conf::new(places).upstream("main", &[upstream]).route(conf::tasks("main")).text()
+}
+
+fn places(folder: &std::path::Path) -> Places {
+    Places {
+        public: ports::free_address(),
+        operator: ports::free_address(),
+        data: folder.join("data"),
+        dir: folder.to_owned(),
+    }
+}
+
+fn line_of(text: &str, part: &str) -> usize {
+    text.lines().position(|line| line.contains(part)).expect("it stands there") + 1
+}
+
+#[test]
+fn every_kind_of_fault_is_refused_with_its_line_and_fix() {
+    for case in CASES {
+        let folder = tempfile::tempdir().unwrap();
+        let text = good(&places(folder.path()));
+        assert!(text.contains(case.from), "{}", case.what);
+        let text = text.replacen(case.from, case.to, 1);
+        let file = folder.path().join("portcullis.toml");
+        std::fs::write(&file, &text).unwrap();
+        let path = file.to_str().unwrap();
+        let place = format!("portcullis.toml:{}:", line_of(&text, case.at));
+        for verb in ["check", "serve"] {
+            let output = run(&[verb, "--config", path]);
+            let said = said(&output);
+            assert_eq!(output.status.code(), Some(1), "{verb}, {}: {said}", case.what);
+            assert!(said.contains(&place), "{verb}, {}: no {place} in\n{said}", case.what);
+            for word in case.says {
+                assert!(said.contains(word), "{verb}, {}: no {word:?} in\n{said}", case.what);
+            }
+            if case.what != "no TOML at all" {
+                assert!(said.contains("fix:"), "{verb}, {}: {said}", case.what);
+            }
+        }
+        assert!(!folder.path().join("data").join("portcullis.db").exists(), "nothing was begun");
+    }
+}
+
+#[test]
+fn two_equal_routes_are_refused_naming_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = good(&places(folder.path()));
+    let second =
+        text[text.find("[[route]]").unwrap()..].replacen("\"tasks\"", "\"tasks-again\"", 1);
+    let file = folder.path().join("portcullis.toml");
+    std::fs::write(&file, format!("{text}\n{second}")).unwrap();
+    for verb in ["check", "serve"] {
+        let output = run(&[verb, "--config", file.to_str().unwrap()]);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("tasks-again") && said.contains("\"tasks\""), "{said}");
+        assert!(said.contains("portcullis.toml:") && said.contains("fix:"), "{said}");
+    }
+}
+
+#[test]
+fn every_fault_is_told_in_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = good(&places(folder.path()))
+        .replace("upstream = \"main\"", "upstream = \"mian\"")
+        .replace("grace_period = \"3s\"", "grace_period = 3")
+        .replace("[[realm]]", "[[realm]]\nnonsense = true");
+    let file = folder.path().join("portcullis.toml");
+    std::fs::write(&file, &text).unwrap();
+    let output = run(&["check", "--config", file.to_str().unwrap(), "--output", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["ok"], false);
+    let errors = report["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 3, "{report}");
+    for error in errors {
+        for field in ["line", "column"] {
+            assert!(error[field].is_u64(), "{field}: {error}");
+        }
+        for field in ["file", "key", "what", "why", "fix"] {
+            assert!(error[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {error}");
+        }
+    }
+    let lines: Vec<_> = errors.iter().map(|error| error["line"].as_u64().unwrap()).collect();
+    assert!(lines.is_sorted(), "in the order of the file: {lines:?}");
+}
+
+#[test]
+fn a_good_file_lists_public_routes_and_relaxations() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = places(folder.path());
+    let upstream = ports::free_address();
+    let text = Conf::new(&places)
+        .upstream("main", &[upstream])
+        .route(conf::tasks("main"))
+        .route(conf::open("wide-open", "/open/**", "main"))
+        .route(conf::closed("onward", "/onward/**", "main").with("forward_credential", "true"))
+        .text();
+    let file = folder.path().join("portcullis.toml");
+    std::fs::write(&file, &text).unwrap();
+    let path = file.to_str().unwrap();
+    let output = run(&["check", "--config", path, "--output", "json"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["ok"], true);
+    let public = report["public_routes"].to_string();
+    assert!(public.contains("wide-open") && !public.contains("onward"), "{public}");
+    let relaxations = report["relaxations"].to_string();
+    assert!(relaxations.contains("route.onward.forward_credential"), "{relaxations}");
+    let output = run(&["check", "--config", path]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.contains("wide-open"), "{text}");
+    assert!(!folder.path().join("data").exists(), "a check touches nothing");
+}
+
+#[test]
+fn an_override_is_checked_like_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("portcullis.toml");
+    std::fs::write(&file, good(&places(folder.path()))).unwrap();
+    let path = file.to_str().unwrap();
+    let check = |set: &str| run(&["check", "--config", path, "--set", set]);
+    assert!(check("mount.api.access_token_lifetime=2s").status.success());
+    for set in
+        ["mount.api.acces_token_lifetime=2s", "mount.api.access_token_lifetime=2", "nonsense"]
+    {
+        let output = check(set);
+        assert_eq!(output.status.code(), Some(1), "{set}");
+        assert!(said(&output).contains(set), "{}", said(&output));
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    for verb in ["check", "serve"] {
+        let output = run(&[verb, "--config", "/nowhere/at/all.toml"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said(&output).contains("/nowhere/at/all.toml"), "{}", said(&output));
+    }
+}
+
+#[test]
+fn the_shipped_files_are_good_and_the_smallest_has_ten_lines() {
+    let conf = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
+    let mut checked = 0;
+    for entry in std::fs::read_dir(&conf).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|kind| kind != "toml") {
+            continue;
+        }
+        let output = run(&["check", "--config", path.to_str().unwrap()]);
+        assert!(output.status.success(), "{}: {}", path.display(), said(&output));
+        checked += 1;
+    }
+    assert!(checked >= 3, "{checked}");
+    let minimal = std::fs::read_to_string(conf.join("minimal.toml")).unwrap();
+    let lines =
+        minimal.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).count();
+    assert!(lines <= 10, "{lines} lines");
+}

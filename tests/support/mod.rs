@@ -1,0 +1,13 @@
+//! What every black-box suite needs: the real binary, a recording upstream, clients. Knows nothing of the product's code.
+
+pub mod client;
+pub mod conf;
+pub mod gateway;
+pub mod load;
+pub mod operate;
+pub mod plain;
+pub mod ports;
+pub mod tmws;
+pub mod upstream;
+pub mod wait;
+pub mod wire;
