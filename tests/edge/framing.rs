@@ -35,9 +35,19 @@ async fn two_lengths_are_refused() {
 #[tokio::test]
 async fn a_length_is_digits() {
     let bench = bench();
-    for value in
-        ["+5", "-5", "0x5", "5a", "5.0", "", " ", "five", "5 5", "99999999999999999999999", "\u{665}"]
-    {
+    for value in [
+        "+5",
+        "-5",
+        "0x5",
+        "5a",
+        "5.0",
+        "",
+        " ",
+        "five",
+        "5 5",
+        "99999999999999999999999",
+        "\u{665}",
+    ] {
         let mark = mark();
         let fields = format!("Content-Length: {value}\r\n");
         let reaction = bench.provoke(smuggle(&mark, &fields, "hello")).await;
@@ -130,13 +140,18 @@ async fn odd_bytes_in_a_head_are_refused() {
 async fn a_blank_in_a_target_has_one_reading() {
     let bench = bench();
     let host = bench.address();
-    for (sent, read) in [("{m}a b", "{m}a%20b"), ("{m} ", "{m}%20"), ("{m}x HTTP/1.1", "{m}x%20HTTP/1.1")] {
+    for (sent, read) in
+        [("{m}a b", "{m}a%20b"), ("{m} ", "{m}%20"), ("{m}x HTTP/1.1", "{m}x%20HTTP/1.1")]
+    {
         let mark = mark();
         let target = format!("/open/{}", sent.replace("{m}", &mark));
         let text = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
         match bench.provoke(text).await {
             Reaction::Replied(reply) if reply.status == 200 => {
-                assert_eq!(bench.only(&mark).target(), format!("/open/{}", read.replace("{m}", &mark)));
+                assert_eq!(
+                    bench.only(&mark).target(),
+                    format!("/open/{}", read.replace("{m}", &mark))
+                );
             }
             reaction => {
                 assert_refused(&reaction, sent);

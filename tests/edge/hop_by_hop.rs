@@ -48,7 +48,10 @@ async fn upgrades_are_not_passed_on() {
     let bench = bench();
     for (upgrade, more) in [
         ("h2c", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"),
-        ("websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"),
+        (
+            "websocket",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n",
+        ),
         ("tls/1.2", ""),
     ] {
         let mark = mark();

@@ -62,7 +62,8 @@ async fn an_absolute_target_must_agree_with_the_host() {
             assert_eq!(reply.status, 400);
         }
     }
-    for target in ["http://other.example", "http://user@other", "https://other.example", "ftp://x"] {
+    for target in ["http://other.example", "http://user@other", "https://other.example", "ftp://x"]
+    {
         let mark = crate::bench::mark();
         let text = format!("GET {target}/open/{mark} HTTP/1.1\r\nHost: {host}\r\n\r\n");
         assert_refused(&bench.provoke(text).await, target);

@@ -81,7 +81,8 @@ async fn a_protected_route_forwards_only_the_permits_identity() {
 async fn a_public_route_carries_no_identity_even_with_a_good_credential() {
     let bench = bench();
     let mark = mark();
-    let fields = format!("X-API-Key: {}\r\nAuthorization: Bearer {}\r\n", bench.key, bench.token().await);
+    let fields =
+        format!("X-API-Key: {}\r\nAuthorization: Bearer {}\r\n", bench.key, bench.token().await);
     assert_eq!(bench.exchange(request("GET", &format!("/open/{mark}"), &fields)).await.status, 200);
     let seen = bench.only(&mark);
     for name in NAMES {
@@ -196,7 +197,8 @@ async fn two_authorization_headers_are_400() {
 #[tokio::test]
 async fn blanks_around_a_name_are_no_way_in() {
     let bench = bench();
-    for field in ["X-Auth-Subject : forged", " X-Auth-Subject: forged", "X-Auth-Subject\t: forged"] {
+    for field in ["X-Auth-Subject : forged", " X-Auth-Subject: forged", "X-Auth-Subject\t: forged"]
+    {
         let mark = mark();
         let text = request("GET", &format!("/open/{mark}"), &format!("A: b\r\n{field}\r\n"));
         match bench.provoke(text).await {

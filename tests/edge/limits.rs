@@ -22,7 +22,11 @@ fn limited() -> &'static Limited {
         let upstream = Upstream::counting(|_| {
             Answer::new(
                 200,
-                &[("X-RateLimit-Limit", "7"), ("X-RateLimit-Remaining", "7"), ("X-Request-ID", "up")],
+                &[
+                    ("X-RateLimit-Limit", "7"),
+                    ("X-RateLimit-Remaining", "7"),
+                    ("X-Request-ID", "up"),
+                ],
                 "{}",
             )
         });
@@ -168,7 +172,8 @@ async fn a_limit_per_client_and_route_counts_each_pair() {
 #[tokio::test]
 async fn a_limit_per_user_counts_all_of_the_users_keys() {
     let gateway = &limited().gateway;
-    let (one, two) = (operate::admin_key(gateway, &["FULL"]), operate::admin_key(gateway, &["READ"]));
+    let (one, two) =
+        (operate::admin_key(gateway, &["FULL"]), operate::admin_key(gateway, &["READ"]));
     let other = operate::someone(gateway, "USER");
     let theirs = operate::add_key(gateway, &other, &["READ"], serde_json::Value::Null);
     let mut statuses = Vec::new();

@@ -5,10 +5,10 @@ use serde_json::Value;
 use crate::{
     bench::{bench, configuration, mark},
     support::{
+        client::Client,
         gateway::Gateway,
         operate,
         tmws::{GOOD_PASSWORD, refresh, try_login},
-        client::Client,
         upstream::Upstream,
         wait, wire,
     },
@@ -67,7 +67,12 @@ async fn a_refusal_has_its_reason() {
         ("/closed/x", "X-API-Key: x\r\n".into(), 401, "key_malformed"),
         ("/nowhere", String::new(), 404, "no_route"),
         ("/closed/../x", String::new(), 400, "path_dots"),
-        ("/api/v1/users/me/password", format!("X-API-Key: {key_read}\r\n"), 405, "method_not_allowed"),
+        (
+            "/api/v1/users/me/password",
+            format!("X-API-Key: {key_read}\r\n"),
+            405,
+            "method_not_allowed",
+        ),
     ] {
         let reply = get(path, &fields).await;
         assert_eq!(reply.status, status, "{path}");

@@ -70,7 +70,8 @@ async fn outcomes_are_counted_by_route_and_reason() {
     let refused = &["route=\"onward\"", "outcome=\"refused\""];
     wait::until("all are counted", || async {
         let after = page(&bench.gateway).await;
-        let grown = |labels: &[&str]| sum(&after, requests, labels) - sum(&before, requests, labels);
+        let grown =
+            |labels: &[&str]| sum(&after, requests, labels) - sum(&before, requests, labels);
         let done = grown(permitted) >= 3.0 && grown(refused) >= 2.0;
         let reason = &["reason=\"credential_missing\""];
         let told = sum(&after, refusals, reason) - sum(&before, refusals, reason) >= 2.0;

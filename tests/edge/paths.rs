@@ -212,7 +212,13 @@ async fn other_names_for_the_path_do_not_decide() {
         bench.none(&mark);
     }
     for name in ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Forwarded-Method"] {
-        let reply = bench.exchange(request("POST", "/only-get", &format!("{name}: GET\r\nContent-Length: 0\r\n"))).await;
+        let reply = bench
+            .exchange(request(
+                "POST",
+                "/only-get",
+                &format!("{name}: GET\r\nContent-Length: 0\r\n"),
+            ))
+            .await;
         assert_eq!(reply.status, 405, "{name}");
     }
 }

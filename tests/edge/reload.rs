@@ -1,21 +1,20 @@
 //! Reload: atomic, and harmless when the file is broken.
 
-
 use serde_json::Value;
 
 use crate::support::{
     conf::{self, Conf},
     gateway::{Gateway, Places},
-    load,
-    ports,
+    load, ports,
     upstream::{Answer, Upstream},
-    wait,
-    wire,
+    wait, wire,
 };
 
 /// A configuration in which the upstream and the response rule must agree.
 fn version(places: &Places, name: &str, upstream: &Upstream) -> String {
-    let rule = format!("{{ response = {{ set = {{ \"x-rule\" = \"{name}\" }} }}, request = {{ set = {{ \"x-asked\" = \"{name}\" }} }} }}");
+    let rule = format!(
+        "{{ response = {{ set = {{ \"x-rule\" = \"{name}\" }} }}, request = {{ set = {{ \"x-asked\" = \"{name}\" }} }} }}"
+    );
     Conf::new(places)
         .upstream("main", &[upstream.address])
         .route(conf::open("open", "/open/**", "main").with("headers", rule))
@@ -43,7 +42,8 @@ async fn reload(gateway: &Gateway, text: &str, broken: bool) {
     wait::until("the reload is judged", || async {
         let after = state(gateway).await;
         let stale = after["config"] == "stale";
-        let judged = if broken { stale } else { !stale && after["config_hash"] != before["config_hash"] };
+        let judged =
+            if broken { stale } else { !stale && after["config_hash"] != before["config_hash"] };
         judged.then_some(())
     })
     .await;
@@ -59,10 +59,7 @@ async fn ten_thousand_requests_during_twenty_reloads_are_none_lost_and_none_mixe
     let running = tokio::spawn(load::run(host, total, 64, move |number| {
         format!("GET /open/{number} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes()
     }));
-    let texts = [
-        version(&gateway.places, "two", &two),
-        version(&gateway.places, "one", &one),
-    ];
+    let texts = [version(&gateway.places, "two", &two), version(&gateway.places, "one", &one)];
     for round in 0..20 {
         // Spread over the load: each next reload waits for its share of requests.
         let due = total * round / 24;

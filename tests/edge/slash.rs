@@ -51,9 +51,8 @@ async fn an_upstreams_slash_redirect_never_reaches_a_client() {
     for path in ["/tasks", "/tasks/", "//tasks", "/tasks/one"] {
         for method in ["GET", "POST"] {
             let host = gateway.address();
-            let text = format!(
-                "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"
-            );
+            let text =
+                format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n");
             let reply = wire::exchange(host, text).await;
             assert_eq!(reply.status, 200, "{method} {path}");
             assert!(reply.header("location").is_none());

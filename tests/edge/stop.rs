@@ -85,8 +85,7 @@ async fn a_second_gateway_on_the_same_folder_is_refused_and_the_first_goes_on() 
     places.operator = ports::free_address();
     let second = places.dir.join("second.toml");
     std::fs::write(&second, text(&places, &upstream, "1s")).unwrap();
-    let output =
-        crate::support::gateway::run(&["serve", "--config", second.to_str().unwrap()]);
+    let output = crate::support::gateway::run(&["serve", "--config", second.to_str().unwrap()]);
     assert!(!output.status.success());
     let said = format!(
         "{}{}",

@@ -21,7 +21,9 @@ fn size() -> u64 {
     wanted.unwrap_or(256) * MIB
 }
 
-fn pair(handler: impl Fn(&crate::support::upstream::Recorded) -> Answer + Send + Sync + 'static) -> (Gateway, Upstream) {
+fn pair(
+    handler: impl Fn(&crate::support::upstream::Recorded) -> Answer + Send + Sync + 'static,
+) -> (Gateway, Upstream) {
     let upstream = Upstream::with(handler);
     let address = upstream.address;
     (Gateway::start(|places| configuration(places, address).text()), upstream)
@@ -119,8 +121,10 @@ async fn an_upload_reaches_the_upstream_piece_by_piece() {
     let (gateway, _upstream) = pair(|_| Answer::ok());
     let host = gateway.address();
     let mut wire = wire::connect(host).await;
-    wire.send(format!("POST /large/x HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n"))
-        .await;
+    wire.send(format!(
+        "POST /large/x HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    ))
+    .await;
     for _ in 0..10 {
         wire.send(chunk("some text")).await;
     }

@@ -53,7 +53,8 @@ async fn nobody_listening_is_502_at_once() {
             .text()
     });
     for _ in 0..5 {
-        let reply = wait::within("a refusal", Duration::from_secs(5), ask(&gateway, "GET", "/open/x"));
+        let reply =
+            wait::within("a refusal", Duration::from_secs(5), ask(&gateway, "GET", "/open/x"));
         assert_shape(&reply.await, 502, "Bad Gateway");
     }
 }
@@ -115,16 +116,22 @@ async fn a_body_cut_by_the_upstream_is_a_visible_break() {
         let chunked = Step::Send(head("Transfer-Encoding: chunked"));
         let part = Step::Send(b"5\r\nhello\r\n".to_vec());
         match request.target().as_str() {
-            "/open/sized-close" => Answer::steps(vec![sized, Step::Send(b"part".to_vec()), Step::Close]),
-            "/open/sized-reset" => Answer::steps(vec![sized, Step::Send(b"part".to_vec()), Step::Reset]),
+            "/open/sized-close" => {
+                Answer::steps(vec![sized, Step::Send(b"part".to_vec()), Step::Close])
+            }
+            "/open/sized-reset" => {
+                Answer::steps(vec![sized, Step::Send(b"part".to_vec()), Step::Reset])
+            }
             "/open/chunked-close" => Answer::steps(vec![chunked, part, Step::Close]),
             "/open/chunked-reset" => Answer::steps(vec![chunked, part, Step::Reset]),
             "/open/chunked-garbage" => {
                 Answer::steps(vec![chunked, part, Step::Send(b"zz\r\n".to_vec()), Step::Close])
             }
-            "/open/stall" => {
-                Answer::steps(vec![sized, Step::Send(b"part".to_vec()), Step::Wait(Duration::from_secs(30))])
-            }
+            "/open/stall" => Answer::steps(vec![
+                sized,
+                Step::Send(b"part".to_vec()),
+                Step::Wait(Duration::from_secs(30)),
+            ]),
             _ => Answer::ok(),
         }
     });
@@ -141,7 +148,12 @@ async fn a_body_cut_by_the_upstream_is_a_visible_break() {
         wire.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
         if let Some(reply) = wire.try_reply(false).await {
             let told = reply.status == 502 || reply.status == 504;
-            assert!(told || !reply.complete, "{path} looks whole: {} {:?}", reply.status, reply.text());
+            assert!(
+                told || !reply.complete,
+                "{path} looks whole: {} {:?}",
+                reply.status,
+                reply.text()
+            );
         }
         // And the gateway is well.
         assert_eq!(ask(&gateway, "GET", "/open/fine").await.status, 200);
@@ -196,10 +208,7 @@ async fn a_backend_that_dies_and_returns_is_left_out_meanwhile() {
     let gateway = Gateway::start(|places| {
         let upstream = conf::upstream("main", &backends)
             .with("ejection", r#"{ failures = 1, duration = "1s" }"#);
-        Conf::new(places)
-            .table(upstream)
-            .route(conf::open("open", "/open/**", "main"))
-            .text()
+        Conf::new(places).table(upstream).route(conf::open("open", "/open/**", "main")).text()
     });
     for number in 0..10 {
         assert_eq!(ask(&gateway, "GET", &format!("/open/{number}")).await.status, 200);
@@ -235,10 +244,7 @@ async fn a_backend_that_says_it_is_ill_is_left_out_until_it_is_well() {
             "health",
             r#"{ path = "/health-of-upstream", interval = "100ms", timeout = "1s" }"#,
         );
-        Conf::new(places)
-            .table(upstream)
-            .route(conf::open("open", "/open/**", "main"))
-            .text()
+        Conf::new(places).table(upstream).route(conf::open("open", "/open/**", "main")).text()
     });
     let share = || async {
         two.forget();

@@ -42,7 +42,8 @@ async fn tcp_needs_the_token_and_the_socket_does_not() {
 #[test]
 fn sockets_and_secrets_are_the_owners_alone() {
     let data = &gateway().places.data;
-    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(data), 0o700, "{}", data.display());
     for entry in std::fs::read_dir(data).unwrap() {
         let path = entry.unwrap().path();
@@ -158,8 +159,7 @@ async fn the_audit_log_tells_what_happened() {
     let name = crate::support::operate::someone(gateway, "USER");
     let client = caller(gateway);
     try_login(&client, &name, "wrong").await.expect(401);
-    let tokens =
-        login(&client, &name, crate::support::tmws::GOOD_PASSWORD).await;
+    let tokens = login(&client, &name, crate::support::tmws::GOOD_PASSWORD).await;
     let client = client.bearer(&tokens.access);
     let made = crate::support::tmws::make_key(&client, json!({"name": "audited"})).await.json();
     let id = made["key_id"].as_str().unwrap();
@@ -167,9 +167,7 @@ async fn the_audit_log_tells_what_happened() {
     client.post("/api/v1/auth/logout", json!({})).await.expect(200);
     let audit = gateway.operator().get("/v1/audit?limit=200").await.expect(200).json();
     let events = audit["events"].as_array().unwrap();
-    for kind in
-        ["LOGIN_FAILED", "LOGIN_SUCCESS", "API_KEY_CREATED", "API_KEY_REVOKED", "LOGOUT"]
-    {
+    for kind in ["LOGIN_FAILED", "LOGIN_SUCCESS", "API_KEY_CREATED", "API_KEY_REVOKED", "LOGOUT"] {
         let event = events.iter().find(|event| event["event_type"] == kind);
         let event = event.unwrap_or_else(|| panic!("no {kind}"));
         assert!(event["timestamp"].as_str().unwrap().ends_with('Z'), "{event}");

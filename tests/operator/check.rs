@@ -155,7 +155,8 @@ fn every_kind_of_fault_is_refused_with_its_line_and_fix() {
 fn two_equal_routes_are_refused_naming_both() {
     let folder = tempfile::tempdir().unwrap();
     let text = good(&places(folder.path()));
-    let second = text[text.find("[[route]]").unwrap()..].replacen("\"tasks\"", "\"tasks-again\"", 1);
+    let second =
+        text[text.find("[[route]]").unwrap()..].replacen("\"tasks\"", "\"tasks-again\"", 1);
     let file = folder.path().join("portcullis.toml");
     std::fs::write(&file, format!("{text}\n{second}")).unwrap();
     for verb in ["check", "serve"] {
@@ -230,7 +231,9 @@ fn an_override_is_checked_like_the_file() {
     let path = file.to_str().unwrap();
     let check = |set: &str| run(&["check", "--config", path, "--set", set]);
     assert!(check("mount.api.access_token_lifetime=2s").status.success());
-    for set in ["mount.api.acces_token_lifetime=2s", "mount.api.access_token_lifetime=2", "nonsense"] {
+    for set in
+        ["mount.api.acces_token_lifetime=2s", "mount.api.access_token_lifetime=2", "nonsense"]
+    {
         let output = check(set);
         assert_eq!(output.status.code(), Some(1), "{set}");
         assert!(said(&output).contains(set), "{}", said(&output));

@@ -61,7 +61,8 @@ async fn disabling_holds_for_the_next_request_and_enabling_gives_back() {
     let name = operate::someone(gateway(), "USER");
     let key = operate::add_key(gateway(), &name, &["READ"], Value::Null);
     let tokens = login(&caller(gateway()), &name, GOOD_PASSWORD).await;
-    let (by_token, by_key) = (caller(gateway()).bearer(&tokens.access), caller(gateway()).key(&key));
+    let (by_token, by_key) =
+        (caller(gateway()).bearer(&tokens.access), caller(gateway()).key(&key));
     by_token.get(TASKS).await.expect(200);
     by_key.get(TASKS).await.expect(200);
 
@@ -111,8 +112,21 @@ async fn new_roles_end_sessions_and_hold() {
 async fn keys_are_made_listed_revoked_and_rotated() {
     let owner = operate::someone(gateway(), "USER");
     let made = gateway().cli_json(&[
-        "key", "create", "--owner", &owner, "By command", "--scope", "read", "--scope", "TASKS",
-        "--expires-days", "7", "--allow-ip", "127.0.0.0/8", "--rate-limit-per-hour", "1000",
+        "key",
+        "create",
+        "--owner",
+        &owner,
+        "By command",
+        "--scope",
+        "read",
+        "--scope",
+        "TASKS",
+        "--expires-days",
+        "7",
+        "--allow-ip",
+        "127.0.0.0/8",
+        "--rate-limit-per-hour",
+        "1000",
     ]);
     let text = made["api_key"].as_str().unwrap();
     let id = made["key"]["id"].as_str().unwrap();
@@ -249,7 +263,9 @@ async fn without_a_gateway_the_commands_work_on_the_store_themselves() {
     let made = gateway.cli_json(&["user", "add", &name]);
     let password = made["generated_password"].as_str().unwrap().to_owned();
     let key = gateway.cli_json(&["key", "create", "--owner", &name, "Offline", "--scope", "READ"]);
-    assert!(rows(&gateway.cli_json(&["user", "list"]), "users").iter().any(|u| u["username"] == name));
+    assert!(
+        rows(&gateway.cli_json(&["user", "list"]), "users").iter().any(|u| u["username"] == name)
+    );
     let unreachable = gateway.cli(&["status"]);
     assert_eq!(unreachable.status.code(), Some(3), "{}", said(&unreachable));
 

@@ -193,7 +193,8 @@ impl Gateway {
         let mut all = arguments.to_vec();
         all.extend_from_slice(&["--output", "json"]);
         let text = self.cli_ok(&all);
-        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{all:?} printed no JSON ({e}): {text}"))
+        serde_json::from_str(&text)
+            .unwrap_or_else(|e| panic!("{all:?} printed no JSON ({e}): {text}"))
     }
 
     pub fn signal(&self, name: &str) {
@@ -294,7 +295,8 @@ pub fn succeeded(what: &[&str], output: &Output) -> String {
 
 /// Everything a command said on either stream.
 pub fn said(output: &Output) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     format!("{out}{err}")
 }
 

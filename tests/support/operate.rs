@@ -14,7 +14,8 @@ pub const ADMIN: &str = "root-of-the-tests";
 /// One call of the operator API.
 #[track_caller]
 pub fn call(gateway: &Gateway, method: &str, path: &str, body: Value) -> Plain {
-    ask_json(&gateway.socket, method, path, &body).unwrap_or_else(|e| panic!("{method} {path}: {e}"))
+    ask_json(&gateway.socket, method, path, &body)
+        .unwrap_or_else(|e| panic!("{method} {path}: {e}"))
 }
 
 /// Makes an account and returns it.

@@ -16,8 +16,7 @@ use super::{client::Client, gateway::Gateway, wire::Reply};
 pub const GOOD_PASSWORD: &str = "Correct-Horse-9-Battery";
 
 /// The general limit, out of the way: it has tests of its own.
-pub const NO_GENERAL_LIMIT: [&str; 2] =
-    ["--set", r#"limit.tmws-general.windows=["1000000/min"]"#];
+pub const NO_GENERAL_LIMIT: [&str; 2] = ["--set", r#"limit.tmws-general.windows=["1000000/min"]"#];
 
 static NEXT: AtomicU16 = AtomicU16::new(0);
 

@@ -53,7 +53,8 @@ async fn replies_may_be_read_by_the_listed_origin_only() {
     let reply = caller(open()).with("Origin", ORIGIN).get("/api/v1/tasks").await.expect(401);
     assert_eq!(reply.all("access-control-allow-origin"), [ORIGIN]);
     let exposed = reply.header("access-control-expose-headers").expect("exposed").to_lowercase();
-    for name in ["x-request-id", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"] {
+    for name in ["x-request-id", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"]
+    {
         assert!(exposed.contains(name), "{name} in {exposed}");
     }
     for origin in ["https://evil.example", "null", "https://app.example.org.evil.example"] {

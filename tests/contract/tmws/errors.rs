@@ -7,11 +7,10 @@ use serde_json::json;
 
 use crate::support::{
     client::Client,
-    conf, operate,
+    conf,
     gateway::Gateway,
-    tmws::{
-        assert_error, assert_error_shape, caller, make_key, shared, user,
-    },
+    operate,
+    tmws::{assert_error, assert_error_shape, caller, make_key, shared, user},
     upstream::{Answer, Step, Upstream},
     wire,
 };
@@ -164,7 +163,9 @@ async fn an_error_of_every_kind_is_no_success_for_the_shell_client() {
     for reply in [
         caller(shared()).get("/nowhere").await,
         caller(shared()).post("/api/v1/auth/login", json!({})).await,
-        caller(shared()).post("/api/v1/auth/login", json!({"username": "a", "password": "b"})).await,
+        caller(shared())
+            .post("/api/v1/auth/login", json!({"username": "a", "password": "b"}))
+            .await,
         caller(shared()).get("/api/v1/auth/login").await,
     ] {
         assert!(reply.status >= 400);

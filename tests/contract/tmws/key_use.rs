@@ -107,8 +107,7 @@ async fn a_key_bound_to_this_address_or_network_works() {
 #[tokio::test]
 async fn an_exact_address_is_exact() {
     let (_, owner, _) = user(shared()).await;
-    let made =
-        make_key(&owner, json!({"name": "one", "allowed_ips": ["127.66.0.1"]})).await.json();
+    let made = make_key(&owner, json!({"name": "one", "allowed_ips": ["127.66.0.1"]})).await.json();
     let key = made["api_key"].as_str().unwrap();
     let from = |text: &str| Client::from(&shared().url(), text.parse().unwrap()).key(key);
     from("127.66.0.1").get(TASKS).await.expect(200);

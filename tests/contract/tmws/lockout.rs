@@ -5,9 +5,7 @@ use std::sync::OnceLock;
 use crate::support::{
     client::Client,
     gateway::Gateway,
-    tmws::{
-        NO_GENERAL_LIMIT, admin, assert_error, caller, fresh_name, person, shared, try_login,
-    },
+    tmws::{NO_GENERAL_LIMIT, admin, assert_error, caller, fresh_name, person, shared, try_login},
     wait,
 };
 

@@ -2,9 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::tmws::{
-    Tokens, assert_error, caller, login, refresh, shared, user,
-};
+use crate::support::tmws::{Tokens, assert_error, caller, login, refresh, shared, user};
 
 const LOGOUT: &str = "/api/v1/auth/logout";
 

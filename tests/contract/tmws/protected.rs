@@ -80,7 +80,8 @@ async fn a_head_is_a_get_without_a_body() {
 #[tokio::test]
 async fn no_user_agent_is_turned_away() {
     let (_, client, _) = user(shared()).await;
-    for agent in ["curl/8.5.0", "python-requests/2.32", "node", "Go-http-client/1.1", "sqlmap", ""] {
+    for agent in ["curl/8.5.0", "python-requests/2.32", "node", "Go-http-client/1.1", "sqlmap", ""]
+    {
         client.with("User-Agent", agent).get(TASKS).await.expect(200);
     }
 }

@@ -128,7 +128,11 @@ async fn a_token_of_another_gateway_is_401() {
     let reply = caller(shared()).bearer(&tokens.access).get(TASKS).await;
     assert_error(&reply, 401, "Could not validate credentials");
     refresh(&caller(shared()), &tokens.refresh).await.expect(401);
-    caller(shared()).key(other.facts["api_keys"]["tmws"].as_str().unwrap()).get(TASKS).await.expect(401);
+    caller(shared())
+        .key(other.facts["api_keys"]["tmws"].as_str().unwrap())
+        .get(TASKS)
+        .await
+        .expect(401);
 }
 
 #[tokio::test]
