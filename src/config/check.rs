@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    Config, Place,
+    Config,
     blueprint::{At, MountConfig, RealmConfig, RouteConfig},
 };
 use crate::{
@@ -120,11 +120,6 @@ impl Config {
             let what = "paths that the upstream might read in another way are let through";
             findings.relax("R-PATH-FORMS", key, what, "[]");
         }
-    }
-
-    /// Where a finding's key is written.
-    pub fn place_of_finding(&self, finding: &Finding) -> Place {
-        self.place_of(&finding.key)
     }
 }
 

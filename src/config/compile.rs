@@ -4,8 +4,8 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{
     Config, Report,
-    blueprint::{At, Blueprint, Declared, MountConfig, RouteConfig},
-    problem::{Problem, Problems},
+    blueprint::{At, Blueprint, MountConfig, RouteConfig},
+    problem::Problems,
 };
 use crate::{
     dialects::{Endpoint, Exposure, problem::Problem as ProblemFace},
@@ -21,12 +21,14 @@ use crate::{
         cors::Cors,
         jwt::{TokenProfile, VerificationKey},
         route::{
-            HeaderRules, PathAllowances, Place, RouteError, RouteMatch, RouteTableBuilder,
-            Timeouts, TrailingSlash,
+            HeaderRules, PathAllowances, Place, RouteMatch, RouteTableBuilder, Timeouts,
+            TrailingSlash,
         },
     },
     telemetry::logging,
 };
+
+mod conflicts;
 
 /// Where the verification keys of a mount come from; `check` gives none.
 pub type KeySource<'a> = dyn Fn(&MountName) -> Vec<VerificationKey> + 'a;
@@ -184,9 +186,7 @@ pub(super) fn snapshot(
     let routes = match builder.build() {
         Ok(routes) => routes,
         Err(errors) => {
-            for error in errors {
-                problems.add(explain(error, blueprint));
-            }
+            conflicts::explain(errors, blueprint, problems);
             return None;
         }
     };
@@ -315,52 +315,6 @@ fn route(config: &RouteConfig, mount: &Arc<Mount>, limits: &[Limit]) -> Route {
 
 fn find_limit(limits: &[Limit], name: &str) -> Option<Arc<Limit>> {
     limits.iter().find(|limit| *limit.name == *name).map(|limit| Arc::new(limit.clone()))
-}
-
-/// Gives an error of the route table its lines.
-fn explain(error: RouteError, blueprint: &Blueprint) -> Problem {
-    let find = |name: &str| -> Option<(&super::Place, &str)> {
-        let written = blueprint.routes.iter().find(|route| *route.is.name == *name);
-        written.map(|route| (&route.place, route.path.as_str())).or_else(|| {
-            // A generated route stands where its mount stands.
-            let mount = name.split_once(':').map(|(mount, _)| mount)?;
-            let found: &Declared<MountConfig> =
-                blueprint.mounts.iter().find(|found| found.is.name.as_str() == mount)?;
-            Some((&found.place, found.path.as_str()))
-        })
-    };
-    match error {
-        RouteError::Conflict(conflict) => {
-            let first = find(&conflict.first);
-            let second = find(&conflict.second);
-            let first_place = first.map_or_else(String::new, |(place, _)| place.in_words());
-            let place = second.map_or(super::Place::START, |(place, _)| place.clone());
-            Problem {
-                key: second.map_or_else(String::new, |(_, path)| path.to_owned()),
-                what: format!(
-                    "routes \"{}\" ({first_place}) and \"{}\" ({}) are equal",
-                    conflict.first,
-                    conflict.second,
-                    place.in_words()
-                ),
-                why: format!("both match {} and neither is more specific", conflict.what),
-                fix: "change the path or the methods of one, or remove it".into(),
-                place,
-                nearest: None,
-            }
-        }
-        RouteError::Pattern { route, why } => {
-            let found = find(&route);
-            Problem {
-                place: found.map_or(super::Place::START, |(place, _)| place.clone()),
-                key: found.map_or_else(String::new, |(_, path)| format!("{path}.match.path")),
-                what: "bad path".into(),
-                why,
-                fix: "write a path such as \"/a/b\", \"/a/{id}\" or \"/a/**\"".into(),
-                nearest: None,
-            }
-        }
-    }
 }
 
 /// The places of a mount, for listings.

@@ -69,9 +69,10 @@ pub fn first_line(report: &Report) -> String {
         count => format!(" (and {} more)", count - 1),
     };
     let file: &Path = &report.file;
+    let key = if problem.key.is_empty() { String::new() } else { format!("{}: ", problem.key) };
     match &problem.place {
         Place::File { line, column } => {
-            format!("{}:{line}:{column}: {}: {}{more}", file.display(), problem.key, problem.what)
+            format!("{}:{line}:{column}: {key}{}{more}", file.display(), problem.what)
         }
         Place::Set(text) => format!("--set {text}: {}{more}", problem.what),
     }

@@ -121,6 +121,12 @@ fn every_kind_of_fault_is_told_with_its_line_and_the_fix() {
              fix: write an address such as \"127.0.0.1:8000\" or \"[::1]:8000\"",
         ),
         (
+            "[[listener]]\nname = \"l\"\naddress = \"127.0.0.1:0\"\n".into(),
+            "/etc/p/p.toml:12:11: listener.l.address: port 0\n    \
+             why: clients could not know the port the system chooses\n    \
+             fix: write a port from 1 to 65535",
+        ),
+        (
             "[[limit]]\nname = \"l\"\nper = [\"client\"]\nwindows = [\"many\"]\n".into(),
             "/etc/p/p.toml:13:11: limit.l.windows: bad rate \"many\"\n    \
              why: a rate is a number, a slash and a span\n    \
@@ -248,6 +254,12 @@ fn every_kind_of_fault_is_told_with_its_line_and_the_fix() {
             "/etc/p/p.toml:15:1: route.s: routes \"r\" (line 10) and \"s\" (line 15) are equal\n    \
              why: both match any method /r/** on listener \"public\" and neither is more specific\n    \
              fix: change the path or the methods of one, or remove it",
+        ),
+        (
+            "[[mount]]\nname = \"two\"\ndialect = \"tmws\"\n".into(),
+            "/etc/p/p.toml:10:1: mount.two: mounts \"tmws\" (line 2) and \"two\" (line 10) claim the same endpoints\n    \
+             why: both would answer POST /api/v1/auth/login on listener \"public\", among others\n    \
+             fix: give one of them another listener, host or prefix in its at",
         ),
         (
             "a = \n".into(),

@@ -16,7 +16,8 @@ use std::{
 use crate::{
     config::{self, Config, Machine},
     model::secret::ExposeSecret,
-    run::{Purpose, RunError, Running},
+    run::{Purpose, RunError, Running, STORE_FILE},
+    store::{Store, StoreError},
     telemetry::logging::Output,
 };
 
@@ -84,6 +85,11 @@ fn configure(dir: &Path, options: &Options) -> Result<Config, RunError> {
         use std::os::unix::fs::DirBuilderExt;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(wrong)?;
     }
+    // Before anything is written: a demo that runs there keeps its file.
+    let store = dir.join(STORE_FILE);
+    if !Store::lock_is_free(&store) {
+        return Err(RunError::Store { path: store, source: StoreError::Locked });
+    }
     let address = |own| Ok::<_, RunError>(loopback(port(own, options.port_offset)?));
     let mut sets = vec![
         format!("listener.public.address={}", address(PUBLIC_PORT)?),
@@ -134,4 +140,45 @@ fn token_of(config: &Config) -> Result<String, RunError> {
     let path = boot.data_dir.join("operator.token");
     let text = fs::read_to_string(&path).map_err(|source| RunError::File { path, source })?;
     Ok(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configured(options: &Options) -> Result<Config, String> {
+        let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+        configure(dir.path(), options).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_offset_moves_every_port() {
+        let options = Options { port_offset: 20_000, ..Options::default() };
+        let config = configured(&options).unwrap();
+        let boot = config.boot();
+        assert_eq!(boot.edge.listeners.first().unwrap().address.to_string(), "127.0.0.1:28000");
+        assert_eq!(boot.internal_address.unwrap().to_string(), "127.0.0.1:29901");
+        assert!(config.effective.contains("http://127.0.0.1:29900"));
+        let error = configured(&Options { port_offset: 60_000, ..Options::default() }).unwrap_err();
+        assert!(error.contains("at most 55634"), "{error}");
+    }
+
+    #[test]
+    fn nothing_but_loopback_is_accepted() {
+        for set in ["listener.public.address=0.0.0.0:8000", "internal.address=192.0.2.1:9901"] {
+            let options = Options { sets: vec![set.to_owned()], ..Options::default() };
+            assert!(configured(&options).unwrap_err().contains("loopback only"), "{set}");
+        }
+    }
+
+    #[test]
+    fn overrides_are_part_of_the_file_that_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let sets = vec!["mount.tmws.access_token_lifetime=2s".to_owned()];
+        let options = Options { sets, ..Options::default() };
+        configure(dir.path(), &options).unwrap();
+        let written = fs::read_to_string(dir.path().join(CONFIG_FILE)).unwrap();
+        assert!(written.contains("access_token_lifetime = \"2s\""));
+        assert!(written.contains(&format!("dir = \"{}\"", dir.path().display())));
+    }
 }

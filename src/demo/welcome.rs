@@ -114,8 +114,8 @@ impl Facts {
              \n    {status} -H 'X-API-Key: {}' {public}/api/v1/tasks\
              \n    # 401: no credential\
              \n    {status} {public}/api/v1/tasks\
-             \n    # 429: one request more than this key has in an hour\
-             \n    {status} -H 'X-API-Key: {}' '{public}/api/v1/tasks?n=[1-{last}]' | tail -n 1\n\
+             \n    # 429 in the end: one request more than this key has in an hour\
+             \n    {status} -H 'X-API-Key: {}' '{public}/api/v1/tasks?n=[1-{last}]'\n\
              \n  stop with Ctrl-C\n\n",
             keys.key, keys.small_key
         ));

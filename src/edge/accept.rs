@@ -19,10 +19,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::{
-    Gateway, Shared,
-    guard::{Conn, Guard},
-};
+use super::{Gateway, Shared, conn::Conn, guard::Guard};
 
 /// Connections of one address; listed proxies count only toward the total.
 const PER_ADDRESS: usize = 256;

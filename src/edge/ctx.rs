@@ -7,7 +7,7 @@ use std::{
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Live, Shared, client::Caller, guard::Conn, live::RouteLive, upstream::Node};
+use super::{Live, Shared, client::Caller, conn::Conn, live::RouteLive, upstream::Node};
 use crate::{
     model::Principal,
     pipeline::{Deny, HeaderPatch, Mount, Outcome, Permit, Toll},

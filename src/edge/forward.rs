@@ -13,8 +13,8 @@ use pingora::{
 
 use super::{
     Shared,
+    conn::Expired,
     ctx::{Admitted, Ctx, Progress},
-    guard::Expired,
     settings::HostHeader,
     slash,
     upstream::Pool,
@@ -158,8 +158,8 @@ pub(super) fn response(
     Ok(())
 }
 
-/// Sends the request again in the other spelling, once, if its body is still at hand; such a redirect means that the
-/// request did not run. Else the client is at least told a path of ours instead of the upstream's address.
+/// Sends the request again in the other spelling, once, if it surely did not run and its body is still at hand. Else the
+/// client is at least told a path of ours instead of the upstream's address.
 fn redirect(session: &mut Session, ctx: &mut Ctx, reply: &mut ResponseHeader) -> Result<()> {
     let Some(admitted) = &ctx.admitted else { return Ok(()) };
     let sent = sent_path(admitted, &ctx.upstream).into_owned();
@@ -174,7 +174,11 @@ fn redirect(session: &mut Session, ctx: &mut Ctx, reply: &mut ResponseHeader) ->
     let Some(other) = slash::asked_for(reply.status, location, &sent, &hosts) else {
         return Ok(());
     };
-    if ctx.upstream.respelled.is_none() && !session.as_downstream().retry_buffer_truncated() {
+    // A 301 or 302 to a POST may also follow work that was done (post, redirect, get): only 307 and 308 promise not.
+    let untouched =
+        session.req_header().method.is_safe() || matches!(reply.status.as_u16(), 307 | 308);
+    let at_hand = !session.as_downstream().retry_buffer_truncated();
+    if ctx.upstream.respelled.is_none() && untouched && at_hand {
         admitted.route.spellings.learn(&sent);
         (ctx.upstream.respelled, ctx.upstream.replay) = (Some(other), true);
         let mut error = Error::new_up(SLASH_REDIRECT);

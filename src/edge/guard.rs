@@ -7,13 +7,9 @@
 
 use std::{
     fmt, io,
-    net::SocketAddr,
     os::fd::AsRawFd,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -29,10 +25,8 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-/// From the first byte of a request to the end of its head; also what a new connection may stay silent.
-const HEAD_TOTAL: Duration = Duration::from_secs(10);
-/// Between two requests.
-const IDLE: Duration = Duration::from_secs(60);
+use super::conn::{Conn, Phase};
+
 /// A body may take this long for free, then [`BODY_RATE`] counts.
 const BODY_FREE: Duration = Duration::from_secs(10);
 /// Bytes per second a body must bring on average.
@@ -45,152 +39,6 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 << 20;
 /// Joins a header and a small body into one packet; small, because every idle connection holds one.
 const WRITE_BUFFER: usize = 2048;
-
-/// What a connection is waiting for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-enum Phase {
-    /// The next request.
-    Idle,
-    /// The rest of a request's head.
-    Head,
-    /// Request body.
-    Body,
-    /// The upstream.
-    Upstream,
-}
-
-/// Which deadline ended a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Expired {
-    /// The client was too slow.
-    Client,
-    /// The upstream was.
-    Upstream,
-}
-
-/// The handle that hooks use; one per connection, shared with its [`Guard`].
-pub(super) struct Conn {
-    /// Who connected.
-    pub(super) peer: SocketAddr,
-    /// Name of the listener.
-    pub(super) listener: Arc<str>,
-    born: Instant,
-    phase: AtomicU8,
-    /// Milliseconds since `born`; zero is none.
-    deadline: AtomicU64,
-    /// Milliseconds the upstream may be silent; zero is no limit.
-    gap: AtomicU64,
-    expired: AtomicU8,
-    linger: AtomicBool,
-    abort: AtomicBool,
-}
-
-impl Conn {
-    pub(super) fn new(peer: SocketAddr, listener: Arc<str>) -> Arc<Self> {
-        let conn = Self {
-            peer,
-            listener,
-            born: Instant::now(),
-            phase: AtomicU8::new(Phase::Idle as u8),
-            deadline: AtomicU64::new(0),
-            gap: AtomicU64::new(0),
-            expired: AtomicU8::new(0),
-            linger: AtomicBool::new(false),
-            abort: AtomicBool::new(false),
-        };
-        conn.set_deadline(HEAD_TOTAL);
-        Arc::new(conn)
-    }
-
-    /// A request's head was read.
-    pub(super) fn begin(&self, has_body: bool) {
-        self.gap.store(0, Relaxed);
-        self.deadline.store(0, Relaxed);
-        self.enter(if has_body { Phase::Body } else { Phase::Upstream });
-    }
-
-    /// The request's body is complete.
-    pub(super) fn body_done(&self) {
-        self.enter(Phase::Upstream);
-    }
-
-    /// The upstream must do its next step within this time; each byte to the client starts it anew.
-    pub(super) fn expect(&self, gap: Duration) {
-        self.gap.store(u64::try_from(gap.as_millis()).unwrap_or(u64::MAX).max(1), Relaxed);
-        self.touch();
-    }
-
-    /// The upstream did something.
-    pub(super) fn touch(&self) {
-        let gap = self.gap.load(Relaxed);
-        if gap != 0 {
-            self.set_deadline(Duration::from_millis(gap));
-        }
-    }
-
-    /// Nothing is waited for from the upstream any more.
-    pub(super) fn settled(&self) {
-        self.gap.store(0, Relaxed);
-        self.deadline.store(0, Relaxed);
-    }
-
-    /// The answer is out; the next request may come.
-    pub(super) fn idle(&self) {
-        self.enter(Phase::Idle);
-        self.set_deadline(IDLE);
-    }
-
-    /// The client may still be sending: read a little longer before closing.
-    pub(super) fn linger(&self) {
-        self.linger.store(true, Relaxed);
-    }
-
-    /// End the connection so that no truncated answer looks complete.
-    pub(super) fn abort(&self) {
-        self.abort.store(true, Relaxed);
-    }
-
-    /// Whether a deadline ended this connection, and whose.
-    pub(super) fn expired(&self) -> Option<Expired> {
-        match self.expired.load(Relaxed) {
-            0 => None,
-            1 => Some(Expired::Client),
-            _ => Some(Expired::Upstream),
-        }
-    }
-
-    fn enter(&self, phase: Phase) {
-        self.phase.store(phase as u8, Relaxed);
-    }
-
-    fn phase(&self) -> Phase {
-        match self.phase.load(Relaxed) {
-            0 => Phase::Idle,
-            1 => Phase::Head,
-            2 => Phase::Body,
-            _ => Phase::Upstream,
-        }
-    }
-
-    fn set_deadline(&self, span: Duration) {
-        let at = self.born.elapsed() + span;
-        self.deadline.store(u64::try_from(at.as_millis()).unwrap_or(u64::MAX).max(1), Relaxed);
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        match self.deadline.load(Relaxed) {
-            0 => None,
-            millis => self.born.checked_add(Duration::from_millis(millis)),
-        }
-    }
-
-    fn expire(&self) -> io::Error {
-        let whose = if self.phase() == Phase::Upstream { 2 } else { 1 };
-        self.expired.store(whose, Relaxed);
-        io::ErrorKind::TimedOut.into()
-    }
-}
 
 /// The stream handed to pingora.
 pub(super) struct Guard<P> {
@@ -250,8 +98,7 @@ impl<P> Guard<P> {
     fn on_read(&mut self, bytes: usize) {
         match self.conn.phase() {
             Phase::Idle if bytes > 0 => {
-                self.conn.enter(Phase::Head);
-                self.conn.set_deadline(HEAD_TOTAL);
+                self.conn.head_began();
                 self.body = BodyRate::default();
             }
             Phase::Body => self.body.brought(bytes),
@@ -312,8 +159,7 @@ impl<P: Unpin> Guard<P> {
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let since = *self.write_since.get_or_insert_with(Instant::now);
         ready!(wait(&mut self.write_timer, since + WRITE_STALL, cx));
-        self.conn.expired.store(1, Relaxed);
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        Poll::Ready(Err(self.conn.stalled()))
     }
 }
 
@@ -356,7 +202,7 @@ impl<P: Unpin> AsyncWrite for Guard<P> {
 #[async_trait]
 impl<P: Unpin + Send> Shutdown for Guard<P> {
     async fn shutdown(&mut self) {
-        if AsyncWriteExt::shutdown(self).await.is_err() || !self.conn.linger.load(Relaxed) {
+        if AsyncWriteExt::shutdown(self).await.is_err() || !self.conn.lingers() {
             return;
         }
         let tcp = self.io.get_mut();
@@ -377,7 +223,7 @@ impl<P: Unpin + Send> Shutdown for Guard<P> {
 
 impl<P> Drop for Guard<P> {
     fn drop(&mut self) {
-        if self.conn.abort.load(Relaxed) {
+        if self.conn.aborts() {
             // A reset instead of an orderly end; if it cannot be had, the missing bytes still tell.
             let _ = self.io.get_ref().set_zero_linger();
         }
@@ -415,5 +261,21 @@ impl<P> GetProxyDigest for Guard<P> {
 impl<P> fmt::Debug for Guard<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("peer", &self.conn.peer).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_earns_time_by_the_bytes_it_brings() {
+        let mut body = BodyRate::default();
+        let first = body.deadline();
+        assert!(first <= Instant::now() + BODY_FREE);
+        body.brought(240 * 5);
+        let later = body.deadline();
+        let earned = later - first;
+        assert!(earned >= Duration::from_secs(5) && earned < Duration::from_secs(6), "{earned:?}");
     }
 }

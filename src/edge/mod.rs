@@ -9,6 +9,7 @@ mod access_log;
 mod admit;
 mod background;
 mod client;
+mod conn;
 mod ctx;
 mod forward;
 mod guard;
@@ -16,6 +17,7 @@ mod head;
 mod headers;
 mod live;
 mod options;
+mod panics;
 mod refusals;
 mod reply;
 mod resolve;
@@ -50,8 +52,8 @@ use pingora::{
 use self::{
     admit::{Admission, Asked},
     client::Caller,
+    conn::Conn,
     ctx::Ctx,
-    guard::Conn,
 };
 use crate::{model::Timestamp, pipeline::Deny};
 
@@ -108,7 +110,8 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         let now = || self.shared.parts.clock.now();
-        match self.admit(session, ctx).await {
+        let admission = panics::contained(self.admit(session, ctx)).await;
+        match admission.unwrap_or(Err(Deny::Internal)) {
             Ok(None) => return Ok(false),
             Ok(Some(answer)) => reply::answer(session, ctx, &answer, now()).await?,
             Err(deny) => {

@@ -27,8 +27,11 @@ pub(super) async fn refuse(
     {
         out.insert_header(header::RETRY_AFTER, headers::whole_seconds(after).max(1))?;
     }
-    let origin = session.req_header().headers.get(header::ORIGIN);
-    headers::cross_origin(&mut out, &ctx.mount().cors.reply_headers(origin))?;
+    if ctx.admitted.is_none() {
+        // What was admitted has them already.
+        let origin = session.req_header().headers.get(header::ORIGIN);
+        headers::cross_origin(&mut out, &ctx.mount().cors.reply_headers(origin))?;
+    }
     if matches!(deny, Deny::Malformed(_)) {
         // What this parser refused, another may read differently: nothing more from this connection.
         session.set_keepalive(None);

@@ -1,5 +1,6 @@
 //! The edge as a whole, over real sockets: `serve` in a thread, toy upstreams, raw clients.
 
+mod credentials;
 mod limits;
 mod proxying;
 mod refusing;

@@ -88,3 +88,55 @@ fn kept_or_made(folder: &Path, path: &PathBuf) -> Result<(SecretString, bool), R
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(wrong)?;
     Ok((SecretString::from(text), true))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::{
+        config::{self, Machine},
+        model::secret::ExposeSecret,
+    };
+
+    fn boot(dir: &Path) -> Boot {
+        let file = dir.join("p.toml");
+        config::parse(&file, include_str!("../../conf/minimal.toml"), &[], &Machine).unwrap().boot()
+    }
+
+    #[test]
+    fn a_secret_is_made_once_and_for_the_owner_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let boot = boot(dir.path());
+        make_folder(&boot.data_dir).unwrap();
+        let first = master_keys(&boot).unwrap();
+        let again = master_keys(&boot).unwrap();
+        assert_eq!(first[0].expose_secret(), again[0].expose_secret());
+        assert_eq!(first[0].expose_secret().len(), 64);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&boot.data_dir.join(MASTER_KEY_FILE)), 0o600);
+        assert_eq!(mode(&boot.data_dir), 0o700);
+        let token = operator_token(&boot).unwrap();
+        assert_ne!(token.expose_secret(), first[0].expose_secret());
+    }
+
+    #[test]
+    fn a_store_without_its_master_key_is_not_given_a_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let boot = boot(dir.path());
+        make_folder(&boot.data_dir).unwrap();
+        fs::write(boot.data_dir.join(STORE_FILE), b"a store").unwrap();
+        let error = master_keys(&boot).unwrap_err().to_string();
+        assert!(error.contains("master.key is missing"), "{error}");
+        assert!(!boot.data_dir.join(MASTER_KEY_FILE).exists());
+    }
+
+    #[test]
+    fn half_a_secret_of_a_crash_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let boot = boot(dir.path());
+        make_folder(&boot.data_dir).unwrap();
+        fs::write(boot.data_dir.join(TOKEN_FILE), b"").unwrap();
+        assert_eq!(operator_token(&boot).unwrap().expose_secret().len(), 64);
+    }
+}

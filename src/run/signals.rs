@@ -1,17 +1,20 @@
-//! SIGHUP reloads; SIGTERM and SIGINT drain; a second one of these ends at once.
+//! SIGHUP reloads; SIGTERM and SIGINT drain; a second SIGINT, later, ends at once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
+    time::Instant,
 };
 
 use super::{Gateway, RunError};
 use crate::admin::{Control, Readiness};
 
-/// Exit code after a second stop signal: as a shell reports a program that SIGTERM ended.
-const CUT_SHORT: i32 = 143;
+/// Exit code after a second SIGINT: as a shell reports a program that SIGINT ended.
+const CUT_SHORT: i32 = 130;
+/// A second SIGINT within this time belongs to the first.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Installs the handlers; from here on no signal kills the process by default.
 pub(super) fn watch(gateway: &Arc<Gateway>, stop: watch::Sender<bool>) -> Result<(), RunError> {
@@ -26,21 +29,25 @@ pub(super) fn watch(gateway: &Arc<Gateway>, stop: watch::Sender<bool>) -> Result
     });
     let stopping = gateway.clone();
     tokio::spawn(async move {
-        let mut draining = false;
+        let mut draining: Option<Instant> = None;
         loop {
             let signal = tokio::select! {
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
             };
-            if draining {
+            let Some(since) = draining else {
+                draining = Some(Instant::now());
+                tracing::info!(event = "draining", signal);
+                // First: whoever asks for readiness learns it before the listeners close.
+                stopping.set_readiness(Readiness::Draining);
+                stop.send_replace(true);
+                continue;
+            };
+            // Only a person at the keyboard is in a hurry; supervisors and shells often send two signals for one stop.
+            if signal == "SIGINT" && since.elapsed() > PATIENCE {
                 tracing::warn!(event = "stopping_at_once", signal);
                 std::process::exit(CUT_SHORT);
             }
-            draining = true;
-            tracing::info!(event = "draining", signal);
-            // First: whoever asks for readiness learns it before the listeners close.
-            stopping.set_readiness(Readiness::Draining);
-            stop.send_replace(true);
         }
     });
     Ok(())

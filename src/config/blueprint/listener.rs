@@ -42,6 +42,10 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Listener
             let why = format!("listener \"{other}\" has it; two sockets cannot share one");
             section.fault("address", Fault::new(what, why, "choose another port"));
         }
+        if address.port() == 0 {
+            let why = "clients could not know the port the system chooses";
+            section.fault("address", Fault::new("port 0", why, "write a port from 1 to 65535"));
+        }
         taken.push((address, name.to_owned()));
         Some(ListenerSettings { name: name.into(), address })
     });

@@ -2,10 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jsonwebtoken::Algorithm;
-use toml::{Table as Record, Value as Toml};
+use toml::Value as Toml;
 
-use super::{Context, Declared, each, policy, process::secret};
+use super::{Context, Declared, each, policy};
 use crate::{
     config::{
         problem::Place as Written,
@@ -14,14 +13,15 @@ use crate::{
     },
     dialects::{self, Registered},
     identity::settings::TokenSettings,
-    model::{MountName, RealmName, secret::ExposeSecret},
+    model::{MountName, RealmName},
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
 };
 
+pub(super) mod places;
+mod tokens;
+
 /// Name that plain routes use for their mount in logs and metrics.
 pub const PLAIN: &str = "plain";
-/// Shortest HS256 secret (RFC 7518 section 3.2).
-const SECRET_BYTES: usize = 32;
 
 /// One mount.
 #[derive(Clone, Debug)]
@@ -100,12 +100,12 @@ fn overlaps(a: &Place, b: &Place) -> bool {
 fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<MountConfig> {
     let dialect = dialect(section);
     let realm = realm(section, context);
-    let places = places(section, context);
+    let places = places::read(section, context);
     let default = section.or("default", false);
     // Without a contract nothing below has a default. The keys are read all the same, to find their faults.
     let defaults = dialect.or_else(|| dialects::ALL.first())?.dialect.defaults();
 
-    let tokens = tokens(section, context, defaults.tokens);
+    let tokens = tokens::read(section, context, defaults.tokens);
     let api_key_prefix: Option<Arc<str>> = match section.maybe::<String>("api_key_prefix") {
         Some(prefix) => Some(prefix.into()),
         None => defaults.api_key_prefix.map(Arc::from),
@@ -198,196 +198,6 @@ fn realm(section: &mut Section<'_>, context: &Context<'_>) -> Option<RealmName> 
         "add a [[realm]] of this name",
     );
     None
-}
-
-fn places(section: &mut Section<'_>, context: &Context<'_>) -> Vec<Place> {
-    let only = context.names.only("listener").map(str::to_owned);
-    let mut places = Vec::new();
-    let mut records = Vec::new();
-    if !section.has("at") {
-        section.raw("at");
-        let Some(listener) = only else {
-            section.missing("at", "[{ listener = \"…\" }], since there are several listeners");
-            return places;
-        };
-        records.push(place_record(&listener, &[], &["/".to_owned()]));
-        places.push(Place { listener: listener.into(), hosts: Vec::new(), prefix: "".into() });
-        section.note("at", Toml::Array(records));
-        return places;
-    }
-    for mut at in section.list("at", "listener") {
-        let listener = listener(&mut at, context);
-        let hosts = hosts(&mut at);
-        let prefixes = prefixes(&mut at);
-        at.finish();
-        let Some(listener) = listener else { continue };
-        records.push(place_record(&listener, &hosts, &prefixes));
-        for prefix in prefixes {
-            let prefix = prefix.trim_end_matches('/').into();
-            places.push(Place { listener: listener.as_str().into(), hosts: hosts.clone(), prefix });
-        }
-    }
-    section.note("at", Toml::Array(records));
-    places
-}
-
-fn place_record(listener: &str, hosts: &[Arc<str>], prefixes: &[String]) -> Toml {
-    Toml::Table(Record::from_iter([
-        ("listener".to_owned(), Toml::String(listener.to_owned())),
-        ("hosts".to_owned(), hosts.to_vec().write()),
-        ("prefixes".to_owned(), prefixes.to_vec().write()),
-    ]))
-}
-
-/// Reads `listener`, which may be left out when there is only one.
-pub(super) fn listener(section: &mut Section<'_>, context: &Context<'_>) -> Option<String> {
-    let name = match context.names.only("listener") {
-        Some(only) => section.or("listener", only.to_owned()),
-        None => section.need::<String>("listener")?,
-    };
-    if context.names.has("listener", &name) {
-        return Some(name);
-    }
-    section.problems.unknown(
-        &section.place_of("listener"),
-        section.key("listener"),
-        "listener",
-        &name,
-        context.names.of("listener"),
-        "add a [[listener]] of this name",
-    );
-    None
-}
-
-/// Reads `hosts`: exact names, without port; folded to lower case.
-pub(super) fn hosts(section: &mut Section<'_>) -> Vec<Arc<str>> {
-    let hosts: Vec<String> = section.or("hosts", Vec::new());
-    for host in &hosts {
-        let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-        let is_address = host.parse::<std::net::IpAddr>().is_ok();
-        if !is_address && (host.is_empty() || !host.chars().all(name)) {
-            let what = format!("bad host \"{host}\"");
-            let why = "hosts are compared exactly, without port; there are no wildcards";
-            let fix = "write a name such as \"api.example.org\", or leave hosts out for any";
-            section.fault("hosts", Fault::new(what, why, fix));
-        }
-    }
-    hosts.iter().map(|host| host.to_ascii_lowercase().trim_end_matches('.').into()).collect()
-}
-
-fn prefixes(at: &mut Section<'_>) -> Vec<String> {
-    let prefixes: Vec<String> = at.or("prefixes", vec!["/".to_owned()]);
-    if prefixes.is_empty() {
-        let why = "the mount would be reachable nowhere";
-        at.fault("prefixes", Fault::new("an empty list", why, "write [\"/\"], or leave it out"));
-    }
-    for prefix in &prefixes {
-        if let Some(why) = odd_path(prefix) {
-            let what = format!("bad path \"{prefix}\"");
-            at.fault("prefixes", Fault::new(what, why, "write a prefix such as \"/v2\", or \"/\""));
-        }
-    }
-    prefixes
-}
-
-/// Why a written path is not in the canonical form, if so.
-pub(super) fn odd_path(path: &str) -> Option<&'static str> {
-    let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#\\%;".contains(&byte);
-    if !path.starts_with('/') {
-        return Some("a path begins with /");
-    }
-    if !path.bytes().all(plain) {
-        return Some("it has blanks, escapes or one of ? # \\ % ;");
-    }
-    if path.contains("//") || path.split('/').any(|part| matches!(part, "." | "..")) {
-        return Some("it has an empty or a dot segment, which no request has");
-    }
-    None
-}
-
-fn tokens(section: &mut Section<'_>, context: &Context<'_>, start: TokenSettings) -> TokenSettings {
-    let issuer = section.or("issuer", start.issuer);
-    let audience = match section.maybe::<String>("audience") {
-        Some(text) => Some(text.into()),
-        None => start.audience,
-    };
-    if let Some(audience) = &audience {
-        section.note("audience", audience.write());
-    }
-    let algorithm = algorithm(section, start.algorithm);
-    let secret = secret(section, "secret", context);
-    if let Some(secret) = &secret {
-        if algorithm != Algorithm::HS256 {
-            let what = format!("a secret for {}", algorithm_name(algorithm));
-            let why = "only HS256 signs with a shared secret; other keys are made and kept by the gateway";
-            section.fault(
-                "secret",
-                Fault::new(what, why, "remove secret, or write algorithm = \"HS256\""),
-            );
-        }
-        if secret.expose_secret().len() < SECRET_BYTES {
-            let what = format!("the secret has fewer than {SECRET_BYTES} bytes");
-            let why = "HS256 needs a key at least as long as its hash (RFC 7518 section 3.2)";
-            section.fault("secret", Fault::new(what, why, "make one: openssl rand -hex 32"));
-        }
-    }
-    let above_zero = |span: &Duration| {
-        if *span >= Duration::from_secs(1) {
-            return Ok(());
-        }
-        let why = "a token must live at least a second";
-        Err(Fault::new("shorter than 1s", why, "write a longer duration"))
-    };
-    let access_lifetime =
-        section.checked("access_token_lifetime", start.access_lifetime, above_zero);
-    let refresh_lifetime =
-        section.checked("refresh_token_lifetime", start.refresh_lifetime, above_zero);
-    let refresh_rotates = section.or("refresh_rotates", start.refresh_rotates);
-    let refresh_grace = section.checked("refresh_grace", start.refresh_grace, |grace| {
-        if *grace <= Duration::from_secs(300) {
-            return Ok(());
-        }
-        let why = "a spent refresh token would be good for longer than a lost reply explains";
-        Err(Fault::new("longer than 5m", why, "write \"10s\", or \"0s\" for strict"))
-    });
-    TokenSettings {
-        issuer,
-        audience,
-        algorithm,
-        key_id_in_header: start.key_id_in_header,
-        secret,
-        access_lifetime,
-        refresh_lifetime,
-        refresh_rotates,
-        refresh_grace,
-    }
-}
-
-const ALGORITHMS: [(&str, Algorithm); 4] = [
-    ("HS256", Algorithm::HS256),
-    ("RS256", Algorithm::RS256),
-    ("ES256", Algorithm::ES256),
-    ("EdDSA", Algorithm::EdDSA),
-];
-
-fn algorithm_name(algorithm: Algorithm) -> &'static str {
-    ALGORITHMS.iter().find(|(_, known)| *known == algorithm).map_or("?", |(name, _)| name)
-}
-
-fn algorithm(section: &mut Section<'_>, start: Algorithm) -> Algorithm {
-    let name = section.or("algorithm", algorithm_name(start).to_owned());
-    let found = ALGORITHMS.iter().find(|(known, _)| *known == name).map(|(_, found)| *found);
-    found.unwrap_or_else(|| {
-        section.problems.unknown(
-            &section.place_of("algorithm"),
-            section.key("algorithm"),
-            "algorithm",
-            &name,
-            ALGORITHMS.iter().map(|(name, _)| *name),
-            "name one of these",
-        );
-        start
-    })
 }
 
 fn cors(section: &mut Section<'_>) -> Cors {

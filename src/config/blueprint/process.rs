@@ -93,14 +93,15 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
 
     let defaults = logging::Settings::default();
     let mut log = top.inner("log");
-    let level = log.checked("level", defaults.level, |level: &String| {
-        level.parse::<tracing_subscriber::EnvFilter>().map(|_| ()).map_err(|_| {
-            let what = format!("bad level \"{level}\"");
-            let why = "it is no level and no filter";
-            Fault::new(what, why, "write error, warn, info, debug, trace, or a filter")
-        })
-    });
+    let level = log.or("level", defaults.level);
     let access_log = log.or("access", defaults.access_log);
+    let log_settings = logging::Settings { level, access_log };
+    if let Err(error) = log_settings.check() {
+        let why = "a filter is a level, or TARGET=LEVEL parts with commas between";
+        let fix =
+            "write error, warn, info, debug, trace, or a filter such as \"info,portcullis=debug\"";
+        log.fault("level", Fault::new(error.to_string(), why, fix));
+    }
     top.note("log", Toml::Table(log.finish()));
 
     let hashing = hashing(top);
@@ -125,7 +126,7 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
         data_dir,
         internal,
         master_keys,
-        log: logging::Settings { level, access_log },
+        log: log_settings,
         hashing,
         limiter: limit::Settings { max_keys },
         identity_headers,

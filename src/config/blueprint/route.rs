@@ -7,7 +7,10 @@ use toml::Value as Toml;
 
 use super::{
     Context, Declared, each,
-    mount::{MountConfig, hosts, known_limits, listener, odd_path},
+    mount::{
+        MountConfig, known_limits,
+        places::{hosts, listener, odd_path},
+    },
     process::Process,
     realm::RealmConfig,
 };

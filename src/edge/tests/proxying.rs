@@ -166,6 +166,18 @@ fn a_slash_redirect_never_reaches_the_client_and_is_remembered() {
 }
 
 #[test]
+fn a_post_that_may_have_run_is_not_sent_again_but_its_redirect_names_no_upstream() {
+    let upstream = Upstream::start(|seen| {
+        let host = field(&seen.head, "host").unwrap();
+        format!("HTTP/1.1 302 X\r\nLocation: http://{host}/tasks/\r\nContent-Length: 0\r\n\r\n")
+    });
+    let edge = Edge::start(public(|_| {}), &[upstream.settings()]);
+    let answer = edge.ask("POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+    assert_eq!((answer.status, answer.field("location")), (302, Some("/tasks/")));
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[test]
 fn redirects_that_say_something_else_pass() {
     let upstream = Upstream::start(|_| {
         "HTTP/1.1 307 X\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n".into()

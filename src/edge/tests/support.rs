@@ -58,8 +58,17 @@ pub(super) struct Edge {
 
 impl Edge {
     pub(super) fn start(snapshot: Snapshot, upstreams: &[UpstreamSettings]) -> Self {
+        Self::with(snapshot, upstreams, |_| {})
+    }
+
+    /// With other surroundings than none.
+    pub(super) fn with(
+        snapshot: Snapshot,
+        upstreams: &[UpstreamSettings],
+        adjust: impl FnOnce(&mut Parts),
+    ) -> Self {
         let metrics = Metrics::new().unwrap();
-        let parts = Parts {
+        let mut parts = Parts {
             limiter: Arc::new(LocalLimiter::new(&limit::Settings::default())),
             lookup: Arc::new(NoKeys),
             revocations: Arc::new(NoRevocations),
@@ -68,6 +77,7 @@ impl Edge {
             random: Arc::new(SystemRandom),
             access_log: Arc::new(AtomicBool::new(true)),
         };
+        adjust(&mut parts);
         let settings = Settings {
             listeners: vec![ListenerSettings {
                 name: "public".into(),

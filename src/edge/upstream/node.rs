@@ -79,7 +79,7 @@ impl Node {
     }
 
     /// The peer of one request. Every request of a node gets the same one but for its deadlines, so that they share
-    /// connections. Reads have no deadline here: the request's [`Conn`](crate::edge::guard::Conn) watches them.
+    /// connections. Reads have no deadline here: the request's [`Conn`](crate::edge::conn::Conn) watches them.
     pub(in crate::edge) fn peer(&self, timeouts: &Timeouts) -> Box<HttpPeer> {
         let mut peer = Box::new(self.template.clone());
         peer.options.connection_timeout = Some(timeouts.connect);

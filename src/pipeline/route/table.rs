@@ -62,7 +62,7 @@ impl RouteTable {
     /// Every route once, in no particular order, for companions built from the table.
     pub fn routes(&self) -> Vec<&Arc<Route>> {
         let mut found = Vec::new();
-        for (_, listener) in &self.listeners {
+        for listener in self.listeners.values() {
             for place in listener.hosts.values().chain([&listener.any_host]).flatten() {
                 place.tree.routes(&mut found);
             }

@@ -1,0 +1,190 @@
+//! One client connection's state: what is waited for, until when, and how it is to end.
+//!
+//! Hooks and the stream itself ([`super::guard::Guard`]) share it. All of a connection's hooks and its stream run in one
+//! task, so that plain stores are enough: a deadline set by a hook is seen by the next poll of the stream.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// From the first byte of a request to the end of its head; also what a new connection may stay silent.
+const HEAD_TOTAL: Duration = Duration::from_secs(10);
+/// Between two requests.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What a connection is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// The next request.
+    Idle,
+    /// The rest of a request's head.
+    Head,
+    /// Request body.
+    Body,
+    /// The upstream.
+    Upstream,
+}
+
+/// Which deadline ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expired {
+    /// The client was too slow.
+    Client,
+    /// The upstream was.
+    Upstream,
+}
+
+/// The handle that hooks use; one per connection, shared with its [`Guard`].
+pub(super) struct Conn {
+    /// Who connected.
+    pub(super) peer: SocketAddr,
+    /// Name of the listener.
+    pub(super) listener: Arc<str>,
+    born: Instant,
+    phase: AtomicU8,
+    /// Milliseconds since `born`; zero is none.
+    deadline: AtomicU64,
+    /// Milliseconds the upstream may be silent; zero is no limit.
+    gap: AtomicU64,
+    expired: AtomicU8,
+    linger: AtomicBool,
+    abort: AtomicBool,
+}
+
+impl Conn {
+    pub(super) fn new(peer: SocketAddr, listener: Arc<str>) -> Arc<Self> {
+        let conn = Self {
+            peer,
+            listener,
+            born: Instant::now(),
+            phase: AtomicU8::new(Phase::Idle as u8),
+            deadline: AtomicU64::new(0),
+            gap: AtomicU64::new(0),
+            expired: AtomicU8::new(0),
+            linger: AtomicBool::new(false),
+            abort: AtomicBool::new(false),
+        };
+        conn.set_deadline(HEAD_TOTAL);
+        Arc::new(conn)
+    }
+
+    /// A request's head was read.
+    pub(super) fn begin(&self, has_body: bool) {
+        self.gap.store(0, Relaxed);
+        self.deadline.store(0, Relaxed);
+        self.enter(if has_body { Phase::Body } else { Phase::Upstream });
+    }
+
+    /// The request's body is complete.
+    pub(super) fn body_done(&self) {
+        self.enter(Phase::Upstream);
+    }
+
+    /// The upstream must do its next step within this time; each byte to the client starts it anew.
+    pub(super) fn expect(&self, gap: Duration) {
+        self.gap.store(u64::try_from(gap.as_millis()).unwrap_or(u64::MAX).max(1), Relaxed);
+        self.touch();
+    }
+
+    /// The upstream did something.
+    pub(super) fn touch(&self) {
+        let gap = self.gap.load(Relaxed);
+        if gap != 0 {
+            self.set_deadline(Duration::from_millis(gap));
+        }
+    }
+
+    /// Nothing is waited for from the upstream any more.
+    pub(super) fn settled(&self) {
+        self.gap.store(0, Relaxed);
+        self.deadline.store(0, Relaxed);
+    }
+
+    /// The answer is out; the next request may come.
+    pub(super) fn idle(&self) {
+        self.enter(Phase::Idle);
+        self.set_deadline(IDLE);
+    }
+
+    /// The client may still be sending: read a little longer before closing.
+    pub(super) fn linger(&self) {
+        self.linger.store(true, Relaxed);
+    }
+
+    /// End the connection so that no truncated answer looks complete.
+    pub(super) fn abort(&self) {
+        self.abort.store(true, Relaxed);
+    }
+
+    /// Whether a deadline ended this connection, and whose.
+    pub(super) fn expired(&self) -> Option<Expired> {
+        match self.expired.load(Relaxed) {
+            0 => None,
+            1 => Some(Expired::Client),
+            _ => Some(Expired::Upstream),
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            0 => Phase::Idle,
+            1 => Phase::Head,
+            2 => Phase::Body,
+            _ => Phase::Upstream,
+        }
+    }
+
+    fn set_deadline(&self, span: Duration) {
+        let at = self.born.elapsed() + span;
+        self.deadline.store(u64::try_from(at.as_millis()).unwrap_or(u64::MAX).max(1), Relaxed);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.deadline.load(Relaxed) {
+            0 => None,
+            millis => self.born.checked_add(Duration::from_millis(millis)),
+        }
+    }
+
+    /// A request's head is being read.
+    pub(super) fn head_began(&self) {
+        self.enter(Phase::Head);
+        self.set_deadline(HEAD_TOTAL);
+    }
+
+    /// Whether leftover request bytes are to be read before the end.
+    pub(super) fn lingers(&self) -> bool {
+        self.linger.load(Relaxed)
+    }
+
+    /// Whether it ends in a reset.
+    pub(super) fn aborts(&self) -> bool {
+        self.abort.load(Relaxed)
+    }
+
+    /// The client takes nothing any more.
+    pub(super) fn stalled(&self) -> io::Error {
+        self.expired.store(1, Relaxed);
+        io::ErrorKind::TimedOut.into()
+    }
+
+    /// The read deadline passed.
+    pub(super) fn expire(&self) -> io::Error {
+        let whose = if self.phase() == Phase::Upstream { 2 } else { 1 };
+        self.expired.store(whose, Relaxed);
+        io::ErrorKind::TimedOut.into()
+    }
+}
