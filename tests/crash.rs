@@ -81,7 +81,7 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
         let stop = Arc::new(AtomicBool::new(false));
         let workers = spawn_workers(&gateway, &told, &stop);
         // Spread over the time in which writes are under way; the seed is the round, so a failure can be repeated.
-        let delay = 15 + round.wrapping_mul(2_654_435_761) % 160;
+        let delay = 20 + round.wrapping_mul(2_654_435_761) % 700;
         tokio::time::sleep(Duration::from_millis(delay)).await;
         gateway.kill();
         stop.store(true, Ordering::SeqCst);

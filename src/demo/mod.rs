@@ -96,6 +96,10 @@ fn configure(dir: &Path, options: &Options) -> Result<Config, RunError> {
         format!("internal.address={}", address(OPERATOR_PORT)?),
         format!("upstream.toy.backends=[\"http://{}\"]", address(UPSTREAM_PORT)?),
     ];
+    if !options.json {
+        // A person reads the welcome on the same terminal; the log would bury it.
+        sets.extend(["log.level=error", "log.access=false"].map(String::from));
+    }
     sets.extend(options.sets.iter().cloned());
     let config = config::parse(&file, TEMPLATE, &sets, &Machine)?;
     only_loopback(&config)?;

@@ -116,7 +116,7 @@ impl Facts {
              \n    {status} {public}/api/v1/tasks\
              \n    # 429 in the end: one request more than this key has in an hour\
              \n    {status} -H 'X-API-Key: {}' '{public}/api/v1/tasks?n=[1-{last}]'\n\
-             \n  stop with Ctrl-C\n\n",
+             \n  stop with Ctrl-C; watch the log with --set log.level=info --set log.access=true\n\n",
             keys.key, keys.small_key
         ));
         out

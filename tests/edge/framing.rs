@@ -140,13 +140,18 @@ async fn odd_bytes_in_a_head_are_refused() {
 async fn a_blank_in_a_target_has_one_reading() {
     let bench = bench();
     let host = bench.address();
-    for (sent, read) in [("{m}a b", "{m}a%20b"), ("{m} ", "{m}%20"), ("{m}x HTTP/1.1", "{m}x%20HTTP/1.1")] {
+    for (sent, read) in
+        [("{m}a b", "{m}a%20b"), ("{m} ", "{m}%20"), ("{m}x HTTP/1.1", "{m}x%20HTTP/1.1")]
+    {
         let mark = mark();
         let target = format!("/open/{}", sent.replace("{m}", &mark));
         let text = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
         match bench.provoke(text).await {
             Reaction::Replied(reply) if reply.status == 200 => {
-                assert_eq!(bench.only(&mark).target(), format!("/open/{}", read.replace("{m}", &mark)));
+                assert_eq!(
+                    bench.only(&mark).target(),
+                    format!("/open/{}", read.replace("{m}", &mark))
+                );
             }
             reaction => {
                 assert_refused(&reaction, sent);

@@ -6,6 +6,8 @@ use std::{
     process::{Command, Output},
 };
 
+use serde::Deserialize;
+
 use crate::support::tmws::shared;
 
 fn script(name: &str) -> PathBuf {
@@ -71,4 +73,62 @@ fn the_fetch_client_works() {
 #[test]
 fn the_node_key_client_works() {
     succeeds(play("node", &[], "key_client.mjs"));
+}
+
+#[test]
+fn the_go_client_works() {
+    succeeds(play("go", &["run"], "jwt_client.go"));
+}
+
+// The Rust client: no look at the status, strict shapes.
+
+#[derive(Deserialize)]
+struct LoginAnswer {
+    access_token: String,
+    refresh_token: String,
+    expires_in: u64,
+}
+
+#[derive(Deserialize)]
+struct TaskAnswer {
+    task: Task,
+}
+
+#[derive(Deserialize)]
+struct Task {
+    id: String,
+    title: String,
+    description: String,
+    priority: String,
+    status: String,
+}
+
+#[tokio::test]
+async fn the_rust_client_works() {
+    let base = shared().url();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let login: LoginAnswer = client
+        .post(format!("{base}/api/v1/auth/login"))
+        .json(&serde_json::json!({"username": "admin", "password": "password"}))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert!(login.expires_in > 300 && login.refresh_token.contains('.'));
+    let wanted = serde_json::json!({"title": "Rust", "description": "d", "priority": "high"});
+    let made: TaskAnswer = client
+        .post(format!("{base}/api/v1/tasks"))
+        .bearer_auth(&login.access_token)
+        .json(&wanted)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let task = made.task;
+    assert_eq!((task.title.as_str(), task.description.as_str()), ("Rust", "d"));
+    assert!(!task.id.is_empty() && task.priority == "high" && !task.status.is_empty());
 }

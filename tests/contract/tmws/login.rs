@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use crate::support::{
+    gateway::Gateway,
     operate,
     tmws::{
-        Tokens, account, admin, assert_common_headers, assert_error, assert_error_shape, caller,
-        login, person, shared, try_login,
+        NO_GENERAL_LIMIT, Tokens, account, admin, assert_common_headers, assert_error,
+        assert_error_shape, caller, login, person, shared, try_login,
     },
     wire,
 };
@@ -185,4 +186,36 @@ async fn a_head_or_get_on_the_login_is_405_with_allow() {
     assert_error(&reply, 405, "Method Not Allowed");
     let allow = reply.header("allow").expect("Allow names the methods");
     assert!(allow.contains("POST") && !allow.contains("GET"), "{allow}");
+}
+
+#[tokio::test]
+async fn a_full_hashing_queue_answers_at_once_in_shape() {
+    let mut arguments = NO_GENERAL_LIMIT.to_vec();
+    arguments.extend_from_slice(&["--set", "hashing.permits=1", "--set", "hashing.queue=1"]);
+    let gateway = Gateway::demo(&arguments);
+    let tasks: Vec<_> = (0..24)
+        .map(|_| {
+            let client = caller(&gateway);
+            tokio::spawn(async move { try_login(&client, "admin", "password").await })
+        })
+        .collect();
+    let (mut done, mut busy) = (0, 0);
+    for task in tasks {
+        let reply = task.await.unwrap();
+        match reply.status {
+            200 => done += 1,
+            429 | 503 => {
+                assert_error_shape(&reply);
+                let wait: u64 = reply.header("retry-after").expect("Retry-After").parse().unwrap();
+                assert!(wait >= 1);
+                busy += 1;
+            }
+            other => panic!("{other}: {}", reply.text()),
+        }
+    }
+    assert!(done >= 1 && busy >= 1, "{done} logged in, {busy} turned away");
+    // Being turned away is no failed login.
+    for _ in 0..3 {
+        try_login(&caller(&gateway), "admin", "password").await.expect(200);
+    }
 }
