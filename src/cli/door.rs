@@ -48,19 +48,28 @@ impl Door {
                 || Failure::Unreachable(format!("no gateway answers at {}", socket.display()));
             return Ok(Self { way: way.ok_or_else(none)?, runtime });
         }
-        let config = read(at)?;
-        let way = runtime.block_on(find(config))?;
+        let way = match read(at) {
+            Ok(config) => runtime.block_on(find(config))?,
+            // A file with faults is no reason to leave the running gateway alone: it goes on with what it has.
+            Err(faults) => match runtime.block_on(knock_despite_faults(at))? {
+                Some(client) => Way::Socket(client),
+                None => return Err(faults),
+            },
+        };
         Ok(Self { way, runtime })
     }
 
     /// Opens the socket only: for what makes sense with a running gateway alone.
     pub(super) fn running(at: &GatewayArgs) -> Result<Option<Self>, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let socket = match &at.socket {
-            Some(socket) => socket.clone(),
-            None => read(at)?.boot().operator_socket,
+        let client = match (&at.socket, read(at)) {
+            (Some(socket), _) => runtime.block_on(knock(socket))?,
+            (None, Ok(config)) => runtime.block_on(knock(&config.boot().operator_socket))?,
+            (None, Err(faults)) => match runtime.block_on(knock_despite_faults(at))? {
+                Some(client) => Some(client),
+                None => return Err(faults),
+            },
         };
-        let client = runtime.block_on(knock(&socket))?;
         Ok(client.map(|client| Self { way: Way::Socket(client), runtime }))
     }
 
@@ -136,6 +145,14 @@ async fn find(config: Config) -> Result<Way, Failure> {
         random: std::sync::Arc::new(SystemRandom),
     });
     Ok(Way::Store { router: InProcess::new(router), opened: Box::new(opened) })
+}
+
+/// The running gateway of a file that has faults.
+async fn knock_despite_faults(at: &GatewayArgs) -> Result<Option<reqwest::Client>, Failure> {
+    match config::operator_socket(&at.config, &at.set, &Machine) {
+        Some(socket) => knock(&socket).await,
+        None => Ok(None),
+    }
 }
 
 /// A client for the socket, if somebody answers there.

@@ -59,6 +59,11 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// The definition of the command line, for its reference and for shell completions.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Parses the arguments, does the command, and gives the exit code.
 pub fn main() -> ExitCode {
     match dispatch(Arguments::parse()) {
@@ -98,7 +103,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     // Into memory first: the generator panics when its reader goes away.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "portcullis", &mut script);
+    clap_complete::generate(shell, &mut command(), "portcullis", &mut script);
     Ok(io::stdout().write_all(&script)?)
 }
 

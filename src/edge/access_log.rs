@@ -41,12 +41,17 @@ struct End {
 impl End {
     fn of(session: &Session, ctx: &Ctx) -> Self {
         let sent = session.as_downstream().response_written().map(|reply| reply.status.as_u16());
-        let outcome = ctx.outcome();
         let (status, reason) = match (&ctx.deny, sent) {
             _ if ctx.client_gone => (sent.unwrap_or(CLIENT_CLOSED), "client_closed"),
             (Some(deny), sent) => (sent.unwrap_or(0), deny.reason()),
             (None, Some(sent)) => (sent, ctx.trail.reason.unwrap_or("ok")),
             (None, None) => (0, Deny::Internal.reason()),
+        };
+        // Identity refuses in its own words: what it gave a reason for was not permitted.
+        let outcome = match (&ctx.deny, ctx.trail.reason) {
+            (None, Some(_)) if status >= 500 => Outcome::Undetermined,
+            (None, Some(_)) => Outcome::Refused,
+            _ => ctx.outcome(),
         };
         Self { status, outcome, reason }
     }

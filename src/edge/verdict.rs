@@ -1,13 +1,14 @@
 //! What identity says about a request it answered, beside the answer itself.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use pingora::http::ResponseHeader;
 
 use super::ctx::Trail;
 use crate::{
+    identity::IdentityError,
     model::hop::{HopToll, HopVerdict, VERDICT_HEADER, decode},
-    pipeline::{Toll, Window},
+    pipeline::{Deny, Toll, Window},
 };
 
 /// Takes the verdict out of a reply of the identity plane. Only its replies are asked: an upstream cannot say this.
@@ -36,27 +37,18 @@ fn toll(hop: HopToll) -> Toll {
     }
 }
 
-/// The reason as one of a closed set, because it becomes a label.
+/// The reason as one of a closed set: a sender may say what it likes, the log may not.
 fn known(reason: &str) -> &'static str {
-    const KNOWN: [&str; 15] = [
-        "invalid_credentials",
-        "account_locked",
-        "account_disabled",
-        "rate_limited",
-        "refresh_token_invalid",
-        "credential_ended",
-        "current_password_wrong",
-        "insufficient_scope",
-        "not_found",
-        "already_exists",
-        "weak_password",
-        "validation",
-        "hash_pool_full",
-        "dependency_unavailable",
-        "internal",
-    ];
-    KNOWN.into_iter().find(|own| *own == reason).unwrap_or("identity_other")
+    static KNOWN: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let own = IdentityError::every().into_iter().map(|error| error.reason());
+        let shared = Deny::every().into_iter().map(|deny| deny.reason());
+        own.chain(shared).chain(OF_CONTRACTS).collect()
+    });
+    KNOWN.iter().find(|own| **own == reason).copied().unwrap_or("identity_other")
 }
+
+/// Reasons that only a contract's own handlers have: a body of the wrong type, a body that broke off.
+const OF_CONTRACTS: [&str; 2] = ["media_type", "body_broken"];
 
 #[cfg(test)]
 mod tests {
@@ -86,6 +78,13 @@ mod tests {
         assert_eq!(trail.reason, Some("account_locked"));
         assert_eq!(trail.subject.as_deref(), Some("id"));
         assert_eq!(trail.toll.unwrap().reset_after, Duration::from_millis(1500));
+    }
+
+    #[test]
+    fn every_reason_of_identity_and_its_contracts_is_in_the_set() {
+        for reason in ["account_locked", "no_route", "body_too_large", "media_type"] {
+            assert_eq!(known(reason), reason);
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::{pipeline::Toll, store::StoreError};
 
+mod reasons;
+
 /// One field of a request that is not acceptable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {

@@ -6,6 +6,8 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::quota::Toll;
 
+mod reasons;
+
 /// How a request ended, as far as the gateway decided it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {

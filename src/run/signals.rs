@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     time::Instant,
 };
@@ -16,11 +16,28 @@ const CUT_SHORT: i32 = 130;
 /// A second SIGINT within this time belongs to the first.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Installs the handlers; from here on no signal kills the process by default.
-pub(super) fn watch(gateway: &Arc<Gateway>, stop: watch::Sender<bool>) -> Result<(), RunError> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+/// The signals, from the moment on which none of them kills the process by default. One that comes before somebody
+/// watches is kept.
+pub(super) struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Installs the handlers. To be called on a runtime.
+    pub(super) fn install() -> Result<Self, RunError> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
+/// Obeys them from here on.
+pub(super) fn watch(signals: Signals, gateway: &Arc<Gateway>, stop: watch::Sender<bool>) {
+    let Signals { mut hangup, mut terminate, mut interrupt } = signals;
     let reloading = gateway.clone();
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
@@ -50,5 +67,4 @@ pub(super) fn watch(gateway: &Arc<Gateway>, stop: watch::Sender<bool>) -> Result
             }
         }
     });
-    Ok(())
 }

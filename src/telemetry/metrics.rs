@@ -3,9 +3,11 @@
 //! Nothing here reads a clock or another room: callers bring the figures. Figures that somebody else keeps anyway
 //! (limiter state, pool sizes) are fetched by a probe at the moment of a scrape.
 
+mod make;
 mod process;
 mod route;
 
+pub use make::Family;
 pub use route::RouteMetrics;
 
 use std::{
@@ -14,9 +16,11 @@ use std::{
 };
 
 use prometheus::{
-    Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Error, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Registry, TextEncoder,
 };
+
+use make::Make;
 
 /// Every metric of the product; cheap to clone.
 #[derive(Clone)]
@@ -37,6 +41,7 @@ type Probe = Box<dyn Fn(&Metrics) + Send + Sync>;
 
 struct Inner {
     registry: Registry,
+    families: Vec<Family>,
     probes: Mutex<Vec<Probe>>,
     route: route::Families,
     in_flight: IntGauge,
@@ -72,7 +77,7 @@ impl Metrics {
     /// Registers everything in a registry of its own, so that several gateways fit in one process.
     pub fn new() -> Result<Self, Error> {
         let registry = Registry::new();
-        let make = Make { registry: &registry };
+        let make = Make::new(&registry);
         let caches = make.counters(
             "portcullis_credential_cache_lookups_total",
             "Look-ups in the edge's caches of verified credentials.",
@@ -85,7 +90,7 @@ impl Metrics {
         let build =
             make.gauges("portcullis_build_info", "Version that is running.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        registry.register(Box::new(process::Process::new()?))?;
+        make.collector(process::Process::new()?)?;
 
         let inner = Inner {
             route: route::Families::register(&make)?,
@@ -172,12 +177,18 @@ impl Metrics {
                 "Log lines that found the writer's queue full.",
             )?,
             probes: Mutex::default(),
+            families: make.into_families(),
             registry,
         };
         for result in ["ok", "error"] {
             inner.reloads.with_label_values(&[result]);
         }
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Every family there is, by name, whether or not it has a value yet.
+    pub fn families(&self) -> &[Family] {
+        &self.inner.families
     }
 
     /// Everything as text. Runs the probes first.
@@ -325,49 +336,6 @@ impl Metrics {
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Metrics")
-    }
-}
-
-/// Creates and registers in one step.
-struct Make<'r> {
-    registry: &'r Registry,
-}
-
-impl Make<'_> {
-    fn add<M: prometheus::core::Collector + Clone + 'static>(&self, metric: M) -> Result<M, Error> {
-        self.registry.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, Error> {
-        self.add(IntCounter::new(name, help)?)
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
-        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, Error> {
-        self.add(IntGauge::new(name, help)?)
-    }
-
-    fn seconds(&self, name: &str, help: &str) -> Result<Gauge, Error> {
-        self.add(Gauge::new(name, help)?)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
-        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-        buckets: &[f64],
-    ) -> Result<HistogramVec, Error> {
-        let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.add(HistogramVec::new(opts, labels)?)
     }
 }
 

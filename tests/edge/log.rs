@@ -92,6 +92,7 @@ async fn identitys_own_refusals_are_named_too() {
     let line = line(&bench.gateway, reply.header("x-request-id").unwrap()).await;
     assert_eq!(line["reason"], "invalid_credentials", "{line}");
     assert_eq!(line["status"], 401);
+    assert_eq!(line["outcome"], "refused", "{line}");
     let text = line.to_string();
     assert!(!text.contains("wrong"), "{text}");
 }

@@ -176,7 +176,7 @@ fn internal(top: &mut Section<'_>, context: &Context<'_>) -> Internal {
         _ => Some(internal.or("address", default)),
     };
     let token = secret(&mut internal, "token", context);
-    let probes = internal.or("probes", true);
+    let probes = internal.or("probes", false);
     top.note("internal", Toml::Table(internal.finish()));
     Internal { address, token, probes }
 }

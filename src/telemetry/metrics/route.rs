@@ -7,7 +7,7 @@ use std::{
 
 use prometheus::{Error, Histogram, HistogramVec, IntCounter, IntCounterVec};
 
-use super::{Make, observe};
+use super::{make::Make, observe};
 use crate::pipeline::Outcome;
 
 const CODES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];

@@ -1,0 +1,192 @@
+//! Every reason in words, for the reference of reason codes. Nothing here is ever shown to a client.
+
+use std::time::Duration;
+
+use super::{Deny, KeyFault, Malformed, TokenFault, UpstreamFault};
+use crate::pipeline::quota::{Toll, Window};
+
+impl Deny {
+    /// One of every reason there is. `tests/docs.rs` holds it against [`Deny::reason`].
+    pub fn every() -> Vec<Deny> {
+        let malformed = [
+            Malformed::PathByte,
+            Malformed::PathDots,
+            Malformed::PathEncoding,
+            Malformed::PathDoubleEncoding,
+            Malformed::PathNotAllowedHere,
+            Malformed::Target,
+            Malformed::Host,
+            Malformed::Header,
+            Malformed::Connection,
+            Malformed::Framing,
+        ];
+        let token = [TokenFault::Invalid, TokenFault::Expired, TokenFault::Revoked];
+        let key = [KeyFault::Malformed, KeyFault::Unknown, KeyFault::Expired, KeyFault::Revoked];
+        let upstream = [UpstreamFault::Unreachable, UpstreamFault::Timeout, UpstreamFault::Broken];
+        let mut all: Vec<Deny> = malformed.map(Deny::Malformed).into();
+        all.push(Deny::NoRoute);
+        all.push(Deny::MethodNotAllowed { allow: String::new() });
+        all.push(Deny::MissingCredential);
+        all.extend(token.map(Deny::Token));
+        all.extend(key.map(Deny::Key));
+        all.push(Deny::AddressNotAllowed);
+        all.push(Deny::Forbidden { action: "read".into() });
+        all.push(Deny::BodyTooLarge);
+        all.push(Deny::RateLimited(Toll {
+            name: "limit".into(),
+            window: Window { limit: 1, per: Duration::from_secs(1) },
+            remaining: 0,
+            reset_after: Duration::from_secs(1),
+            retry_after: Some(Duration::from_secs(1)),
+        }));
+        all.push(Deny::Unavailable { dependency: "store" });
+        all.extend(upstream.map(Deny::Upstream));
+        all.push(Deny::Internal);
+        all
+    }
+
+    /// What it means, and what the operator can do about it.
+    pub const fn explained(&self) -> (&'static str, &'static str) {
+        match self {
+            Deny::Malformed(fault) => fault.explained(),
+            Deny::NoRoute => (
+                "No route matches host, path and listener. Nothing was forwarded.",
+                "If it should exist, add a `[[route]]`; else nothing.",
+            ),
+            Deny::MethodNotAllowed { .. } => (
+                "The path has routes, but none for this method. `TRACE` and `CONNECT` never have one.",
+                "Look at `methods` of the route.",
+            ),
+            Deny::MissingCredential => (
+                "The route needs a credential of a kind it lists, and none was sent.",
+                "The client must send one. Look at `authn` of the route if it did.",
+            ),
+            Deny::Token(fault) => fault.explained(),
+            Deny::Key(fault) => fault.explained(),
+            Deny::AddressNotAllowed => (
+                "The key is good, but not from this address.",
+                "Compare `client` of the access line with the key's address list. Behind a proxy: `[trust] proxies`.",
+            ),
+            Deny::Forbidden { .. } => (
+                "The caller is proven, but its roles or scopes do not reach.",
+                "Give the account the role, or the key the scope; or change `authz` or the policy.",
+            ),
+            Deny::BodyTooLarge => (
+                "The body is larger than the route takes.",
+                "Raise `body_limit` of the route, if such bodies are meant to pass.",
+            ),
+            Deny::RateLimited(_) => (
+                "A limit is used up: of the route, of the key, or of failed logins.",
+                "Wait `Retry-After` seconds. The headers of the reply say which window it was.",
+            ),
+            Deny::Unavailable { .. } => (
+                "A dependency of the decision (store, limiter) could not be asked in time.",
+                "Look for `store_error` and `key_lookup_failed` in the log: disk full? slow disk?",
+            ),
+            Deny::Upstream(fault) => fault.explained(),
+            Deny::Internal => (
+                "A fault of the gateway itself.",
+                "The log has the cause beside the request id. Please report it.",
+            ),
+        }
+    }
+}
+
+impl Malformed {
+    const fn explained(self) -> (&'static str, &'static str) {
+        const CLIENT: &str =
+            "The client must send it correctly. Many of these: somebody is probing.";
+        match self {
+            Malformed::PathByte => (
+                "The path has a control or non-ASCII byte, a backslash, or the target has a `#`.",
+                CLIENT,
+            ),
+            Malformed::PathDots => ("The path has a dot segment, plain or encoded.", CLIENT),
+            Malformed::PathEncoding => (
+                "The path has a `%` without two hexadecimal digits, an encoded control byte, or bytes that are not UTF-8.",
+                CLIENT,
+            ),
+            Malformed::PathDoubleEncoding => {
+                ("The path is encoded twice (`%25` and two hexadecimal digits).", CLIENT)
+            }
+            Malformed::PathNotAllowedHere => (
+                "The path has an encoded slash, a `;` or an empty segment, and the route does not take that.",
+                "If the upstream means them literally, name the form in `allow` of the route.",
+            ),
+            Malformed::Target => (
+                "The request target is not a path, or its query has a byte that may not stand there.",
+                CLIENT,
+            ),
+            Malformed::Host => ("There is no host, more than one, or one that is none.", CLIENT),
+            Malformed::Header => (
+                "A header that may stand once stands twice, is not text, or the head is too large.",
+                CLIENT,
+            ),
+            Malformed::Connection => {
+                ("`Connection` names a header that is not the client's to remove.", CLIENT)
+            }
+            Malformed::Framing => (
+                "The head or the length of the body could be read in two ways.",
+                "A client never sends this by accident; a proxy in front may be broken.",
+            ),
+        }
+    }
+}
+
+impl TokenFault {
+    const fn explained(self) -> (&'static str, &'static str) {
+        match self {
+            TokenFault::Invalid => (
+                "Not a token of this mount: form, signature, issuer, audience or claims.",
+                "Did the client log in at another mount? Was the signing secret changed?",
+            ),
+            TokenFault::Expired => ("Genuine, but past its end.", "The client refreshes it."),
+            TokenFault::Revoked => (
+                "Genuine, but logged out, or its session or account ended.",
+                "The client logs in again.",
+            ),
+        }
+    }
+}
+
+impl KeyFault {
+    const fn explained(self) -> (&'static str, &'static str) {
+        match self {
+            KeyFault::Malformed => (
+                "Not a key of this mount by its form or checksum. No look-up was made.",
+                "A slip in copying it, or a key of another mount.",
+            ),
+            KeyFault::Unknown => (
+                "No key of this id at this mount, or the secret is wrong.",
+                "Compare the id with `key list`. Many of these: somebody is guessing.",
+            ),
+            KeyFault::Expired => (
+                "The key is past its end, or its overlap after a rotation is over.",
+                "Make or rotate a key.",
+            ),
+            KeyFault::Revoked => (
+                "The key was revoked, or its owner is disabled.",
+                "Make a new key, or enable the account.",
+            ),
+        }
+    }
+}
+
+impl UpstreamFault {
+    const fn explained(self) -> (&'static str, &'static str) {
+        match self {
+            UpstreamFault::Unreachable => (
+                "No backend took the connection.",
+                "Is the upstream running at the address in `backends`? Does the name resolve?",
+            ),
+            UpstreamFault::Timeout => (
+                "A deadline of the route passed: connecting, first byte, or between bytes.",
+                "Look at the upstream; or raise `timeouts`, or write `streaming = true`.",
+            ),
+            UpstreamFault::Broken => (
+                "The upstream broke off, or answered something that is not HTTP.",
+                "The log of the upstream has the cause.",
+            ),
+        }
+    }
+}

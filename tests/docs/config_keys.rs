@@ -1,0 +1,122 @@
+//! `conf/portcullis.toml` names every key there is, and what it comments out can be written.
+
+use std::{collections::BTreeSet, io, path::Path};
+
+use portcullis::config::{self, Config, Report, Surroundings};
+use toml::{Table, Value};
+
+use crate::{assert_none, read, words};
+
+const FULL: &str = "conf/portcullis.toml";
+
+/// A machine on which every secret is there, each another one.
+struct Machine;
+
+impl Surroundings for Machine {
+    fn var(&self, name: &str) -> Option<String> {
+        Some(format!("{name:-<40}"))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<String> {
+        Ok(format!("{:-<60}", path.display().to_string()))
+    }
+}
+
+fn parse(text: &str, sets: &[&str]) -> Result<Config, Report> {
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    config::parse(Path::new("/etc/p/p.toml"), text, &sets, &Machine)
+}
+
+/// Puts a key that nobody knows into every table, however deep.
+fn salt(value: &mut Value) {
+    match value {
+        Value::Table(table) => {
+            table.iter_mut().for_each(|(_, inner)| salt(inner));
+            table.insert(SALT.into(), Value::Integer(1));
+        }
+        Value::Array(items) => items.iter_mut().for_each(salt),
+        _ => {}
+    }
+}
+
+const SALT: &str = "zzzz";
+
+/// What the reader itself says it knows, table by table.
+fn known_keys() -> BTreeSet<String> {
+    // Tables that are off, or another form of a value, would not be read.
+    let sets = [
+        "upstream.app.health.path=/health",
+        "route.api.authz={ scopes = { GET = \"READ\" }, roles = [\"ADMIN\"], match = \"all\" }",
+    ];
+    let config = parse(&read(FULL), &sets).unwrap();
+    let mut whole = Value::Table(config.effective.parse::<Table>().unwrap());
+    salt(&mut whole);
+    let report = parse(&toml::to_string(&whole).unwrap(), &[]).unwrap_err();
+    let told = report.problems.iter().filter(|problem| problem.what.contains("unknown key"));
+    let lists = told.filter_map(|problem| problem.why.split_once(" knows: "));
+    lists.flat_map(|(_, list)| list.split(", ").map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn every_known_key_is_in_the_file() {
+    let text = read(FULL);
+    let named = |key: &str| {
+        text.lines().any(|line| {
+            let mut rest = line;
+            while let Some((before, after)) = rest.split_once(key) {
+                let begins = !before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+                if begins && (after.starts_with([']', '.']) || after.trim_start().starts_with('='))
+                {
+                    return true;
+                }
+                rest = after;
+            }
+            false
+        })
+    };
+    let known = known_keys();
+    assert!(known.len() > 80, "{known:?}");
+    let missing: Vec<String> = known.into_iter().filter(|key| !named(key)).collect();
+    assert_none(&missing);
+}
+
+#[test]
+fn what_is_commented_out_can_be_written() {
+    let text = read(FULL);
+    let lines: Vec<&str> = text.lines().collect();
+    let mut faults = Vec::new();
+    let mut seen = 0;
+    for (at, line) in lines.iter().enumerate() {
+        let Some(setting) = line.strip_prefix("# ") else { continue };
+        let Some((key, _)) = setting.split_once(" = ") else { continue };
+        if words(key, "_.").count() != 1 {
+            continue;
+        }
+        seen += 1;
+        // In the place of the line that says something else about the same key.
+        let other = format!("{key} = ");
+        let begin = lines[..at].iter().rposition(|line| line.starts_with('[')).unwrap_or(0);
+        let end = lines[at..].iter().position(|line| line.starts_with('['));
+        let end = end.map_or(lines.len(), |n| at + n);
+        let changed: Vec<&str> = lines
+            .iter()
+            .enumerate()
+            .filter(|(n, line)| !((begin..end).contains(n) && line.starts_with(&other)))
+            .map(|(n, line)| if n == at { setting } else { *line })
+            .collect();
+        if let Err(report) = parse(&changed.join("\n"), &[]) {
+            faults.push(format!("{FULL}:{}: {report}", at + 1));
+        }
+    }
+    assert!(seen > 8, "{seen}");
+    assert_none(&faults);
+}
+
+#[test]
+fn the_shipped_files_pass_check() {
+    for name in [FULL, "conf/minimal.toml", "conf/demo.toml"] {
+        if let Err(report) = parse(&read(name), &[]) {
+            panic!("{name}: {report}");
+        }
+    }
+}
