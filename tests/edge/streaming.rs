@@ -36,7 +36,8 @@ async fn a_huge_upload_passes_with_flat_memory() {
     // Warm up, so that only the body is measured.
     let warm = format!("GET /large/warm HTTP/1.1\r\nHost: {host}\r\n\r\n");
     assert_eq!(wire::exchange(host, warm).await.status, 200);
-    let before = gateway.peak_kib();
+    gateway.reset_peak();
+    let before = gateway.resident_kib();
 
     let size = size();
     let mut wire = wire::connect(host).await;
@@ -64,7 +65,8 @@ async fn a_huge_download_passes_with_flat_memory_even_to_a_slow_reader() {
         Answer::steps(vec![Step::Send(head.into_bytes()), Step::Fill(size)])
     });
     let host = gateway.address();
-    let before = gateway.peak_kib();
+    gateway.reset_peak();
+    let before = gateway.resident_kib();
     let mut wire = wire::connect(host).await;
     wire.send(format!("GET /large/down HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
     let head = wire.head().await.unwrap();

@@ -116,20 +116,24 @@ impl Gateway {
     pub fn demo(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let dir = folder.path().join("demo");
-        let mut gateway = Self::demo_in(&dir, arguments);
+        let mut gateway = Self::demo_watched(&dir, folder.path(), arguments);
         gateway._folder = Some(folder);
         gateway
     }
 
     /// `demo` in a folder that the test keeps.
     pub fn demo_in(dir: &Path, arguments: &[&str]) -> Self {
+        Self::demo_watched(dir, dir, arguments)
+    }
+
+    fn demo_watched(dir: &Path, folder: &Path, arguments: &[&str]) -> Self {
         let dir_text = dir.to_str().expect("a UTF-8 path");
         for _ in 0..ATTEMPTS {
             let offset = ports::free_offset().to_string();
             let mut all =
                 vec!["demo", "--output", "json", "--dir", dir_text, "--port-offset", &offset];
             all.extend_from_slice(arguments);
-            if let Start::Up(gateway) = demo(&all, dir) {
+            if let Start::Up(gateway) = demo(&all, dir, folder) {
                 return *gateway;
             }
         }
@@ -237,7 +241,12 @@ impl Gateway {
         memory_field(self.pid, "VmRSS:")
     }
 
-    /// Highest resident memory so far in KiB.
+    /// Forgets the highest resident memory so far.
+    pub fn reset_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.pid), "5").expect("it is our child");
+    }
+
+    /// Highest resident memory since the start or the last reset in KiB.
     pub fn peak_kib(&self) -> u64 {
         memory_field(self.pid, "VmHWM:")
     }
@@ -389,8 +398,8 @@ fn is_ready(gateway: &Gateway) -> bool {
         && std::net::TcpStream::connect(gateway.places.public).is_ok()
 }
 
-fn demo(arguments: &[&str], dir: &Path) -> Start {
-    let (mut child, watchdog) = spawn(arguments, dir);
+fn demo(arguments: &[&str], dir: &Path, folder: &Path) -> Start {
+    let (mut child, watchdog) = spawn(arguments, folder);
     let stdout = Lines::gather(child.stdout.take().expect("piped"));
     let stderr = Lines::gather(child.stderr.take().expect("piped"));
     let placeholder: SocketAddr = ([127, 0, 0, 1], 0).into();
