@@ -58,6 +58,8 @@ impl Identity {
         let now = self.now();
         let session = self.inner.store.session(id).await?.ok_or(IdentityError::NotFound)?;
         if session.ended_at.is_some() {
+            // Whoever ended it may not have come to tell the view.
+            self.inner.forget_sessions(vec![session.id], now);
             return Ok(());
         }
         let told = AuditRecord {

@@ -194,7 +194,8 @@ impl Store {
     }
 }
 
-/// Ends sessions and their families inside a transaction; gives those that were live.
+/// Ends sessions and their families inside a transaction; gives those that this call ended. Also such that have expired
+/// by themselves: an access token issued in them shortly before may still live.
 pub(super) async fn end(
     tx: &mut Connection,
     which: &SessionsToEnd,
@@ -208,7 +209,7 @@ pub(super) async fn end(
         }
     };
     let ended: Vec<String> = sqlx::query_scalar(
-        "UPDATE session SET ended_at = $4 WHERE ended_at IS NULL AND expires_at > $4 \
+        "UPDATE session SET ended_at = $4 WHERE ended_at IS NULL \
          AND id IN (SELECT id FROM session WHERE id = $1 \
          UNION SELECT id FROM session WHERE account_id = $2) \
          AND (CAST($3 AS TEXT) IS NULL OR id <> $3) RETURNING id",
@@ -228,6 +229,20 @@ pub(super) async fn end(
         .execute(&mut *tx)
         .await?;
     }
+    Ok(ended.into_iter().map(SessionId::from).collect())
+}
+
+/// Every ended session of an account that is still kept, inside a transaction.
+pub(super) async fn ended_of(
+    tx: &mut Connection,
+    account: &AccountId,
+) -> Result<Vec<SessionId>, StoreError> {
+    let ended: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM session WHERE account_id = $1 AND ended_at IS NOT NULL ORDER BY id",
+    )
+    .bind(account.as_str())
+    .fetch_all(tx)
+    .await?;
     Ok(ended.into_iter().map(SessionId::from).collect())
 }
 

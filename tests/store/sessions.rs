@@ -92,6 +92,17 @@ async fn ending_takes_the_family_along_and_tells_once() {
 }
 
 #[tokio::test]
+async fn a_session_that_has_expired_can_still_be_ended() {
+    let (_place, store, account) = with_account("ada").await;
+    store.open_session(&login("s1", &account), &[]).await.unwrap();
+    let later = NOW + HOUR * 25;
+    let which = SessionsToEnd::One("s1".into());
+    let ended = store.end_sessions(&which, None, later, &[event("LOGOUT")]).await.unwrap();
+    assert_eq!(ended, ["s1".into()]);
+    assert_eq!(store.sessions_ended_since(later).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn an_accounts_sessions_end_together_and_nobody_elses() {
     let (_place, store, ada) = with_account("ada").await;
     let bob = account("bob");
