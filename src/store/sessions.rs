@@ -5,7 +5,7 @@ use super::{
     Spare, Store, StoreError, failures, refresh, revocations,
     rows::{self, session_columns},
 };
-use crate::model::{AccountId, Digest, RealmName, SessionId, Timestamp};
+use crate::model::{AccountId, Digest, MountName, RealmName, SessionId, Timestamp};
 
 impl Store {
     /// Opens a session: session, family, first refresh token, last login and audit at once; clears login failures.
@@ -171,6 +171,37 @@ impl Store {
         .await
     }
 
+    /// Ends the sessions, with their families, that were opened at `mount` while it served another realm than `realm`.
+    /// Gives those that this call ended; a call that ends nothing records nothing.
+    pub async fn end_foreign_sessions(
+        &self,
+        mount: &MountName,
+        realm: &RealmName,
+        now: Timestamp,
+        audit: &[AuditRecord],
+    ) -> Result<Vec<SessionId>, StoreError> {
+        self.bounded_by(super::LONG_CALL, "end_foreign_sessions", async {
+            let mut tx = self.begin().await?;
+            let ended: Vec<String> = sqlx::query_scalar(
+                "UPDATE session SET ended_at = $3 \
+                 WHERE mount = $1 AND realm <> $2 AND ended_at IS NULL RETURNING id",
+            )
+            .bind(mount.as_str())
+            .bind(realm.as_str())
+            .bind(now.millis())
+            .fetch_all(&mut *tx)
+            .await?;
+            if ended.is_empty() {
+                return Ok(Vec::new());
+            }
+            end_families(&mut tx, &ended, now).await?;
+            self.record(&mut tx, audit).await?;
+            tx.commit().await?;
+            Ok(ended.into_iter().map(SessionId::from).collect())
+        })
+        .await
+    }
+
     /// Sessions ended at or after `since`, for the revocation view at start.
     pub async fn sessions_ended_since(
         &self,
@@ -220,7 +251,16 @@ pub(super) async fn end(
     .bind(now.millis())
     .fetch_all(&mut *tx)
     .await?;
-    for id in &ended {
+    end_families(tx, &ended, now).await?;
+    Ok(ended.into_iter().map(SessionId::from).collect())
+}
+
+async fn end_families(
+    tx: &mut Connection,
+    sessions: &[String],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for id in sessions {
         sqlx::query(
             "UPDATE refresh_family SET ended_at = $2 WHERE session_id = $1 AND ended_at IS NULL",
         )
@@ -229,7 +269,7 @@ pub(super) async fn end(
         .execute(&mut *tx)
         .await?;
     }
-    Ok(ended.into_iter().map(SessionId::from).collect())
+    Ok(())
 }
 
 /// Every ended session of an account that is still kept, inside a transaction.

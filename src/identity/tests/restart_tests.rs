@@ -104,6 +104,34 @@ async fn an_operators_secret_is_used_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_mount_that_changes_its_realm_takes_nobody_along() {
+    let moved = || {
+        let mut all = settings();
+        all.realms.push(crate::identity::RealmSettings { name: "new".into(), rules: rules() });
+        all.mounts[0].realm = "new".into();
+        all
+    };
+    let kit = Kit::open(|_| ()).await;
+    kit.user("ada", &["USER"]).await;
+    let before = kit.login("ada", GOOD).await.unwrap();
+    kit.identity.reconfigure(moved()).await.unwrap();
+    assert!(kit.is_revoked(&before));
+    assert_eq!(
+        kit.refresh(refresh_of(&before)).await.unwrap_err(),
+        IdentityError::InvalidRefreshToken
+    );
+    assert_eq!(kit.events().await.last().map(String::as_str), Some("SESSION_ENDED"));
+    // Nor after the way back: what has ended stays so.
+    kit.identity.reconfigure(settings()).await.unwrap();
+    assert!(kit.is_revoked(&before));
+    kit.refresh(refresh_of(&before)).await.unwrap_err();
+
+    let before = kit.login("ada", GOOD).await.unwrap();
+    let kit = kit.reopen(|all| *all = moved()).await;
+    assert!(kit.is_revoked(&before), "also when the file changed between two runs");
+}
+
+#[tokio::test]
 async fn new_settings_hold_from_the_next_call_on() {
     let kit = Kit::open(|_| ()).await;
     kit.user("ada", &["USER"]).await;
