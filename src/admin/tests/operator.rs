@@ -185,6 +185,21 @@ async fn a_new_signing_key_is_made_known_to_the_edge() {
 }
 
 #[tokio::test]
+async fn a_rotation_runs_to_its_end_also_when_the_caller_hangs_up() {
+    let kit = Kit::open(&["api"]).await;
+    let closed = kit.control.gate.lock().await;
+    let (router, path) = (kit.router.clone(), "/v1/signing-keys/api/rotate");
+    let caller = tokio::spawn(async move { ask(&router, Method::POST, path, None).await });
+    kit.control.at_the_gate.notified().await;
+    caller.abort();
+    assert!(caller.await.is_err());
+    drop(closed);
+    let patience = std::time::Duration::from_secs(10);
+    let ended = tokio::time::timeout(patience, kit.control.through_the_gate.notified()).await;
+    assert!(ended.is_ok(), "the edge never learned of the new key");
+}
+
+#[tokio::test]
 async fn the_store_is_copied_while_it_is_open() {
     let kit = Kit::open(&["api"]).await;
     let path = kit.folder.path().join("copy.db");
