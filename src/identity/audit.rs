@@ -8,20 +8,24 @@ use crate::{
     store::{AuditRecord, ChainedRecord},
 };
 
+/// Events per transaction: each costs a sync to the disk, and no login waits long for it.
+const BATCH: usize = 500;
+
 impl Identity {
-    /// Records an event seen elsewhere (refusals counted by the edge).
-    pub async fn record(&self, event: AuditEvent) -> Result<(), IdentityError> {
-        let record = AuditRecord {
-            realm: event.realm,
-            mount: event.mount,
-            account: event.account,
-            ip: event.address,
-            user_agent: event.user_agent.map(|text| text.to_string()),
-            request_id: event.request_id,
-            details: event.details,
-            ..AuditRecord::new(event.kind.as_str(), self.now())
-        };
-        Ok(self.inner.store.audit_append(&[record]).await?)
+    /// Records events seen elsewhere (refusals counted by the edge), many in one transaction. Gives how many could not
+    /// be recorded: after a failure the rest is not tried.
+    pub async fn record_all(&self, events: Vec<AuditEvent>) -> usize {
+        let now = self.now();
+        let records: Vec<AuditRecord> = events.into_iter().map(|event| noted(event, now)).collect();
+        let mut left = records.len();
+        for batch in records.chunks(BATCH) {
+            if let Err(error) = self.inner.store.audit_append(batch).await {
+                tracing::warn!(event = "audit_not_recorded", %error, events = left);
+                return left;
+            }
+            left -= batch.len();
+        }
+        left
     }
 
     /// Newest audit events first.
@@ -48,6 +52,19 @@ pub(super) fn done_by<const N: usize>(by: &Actor, facts: [(&str, Value); N]) -> 
     let actor = by.account.as_ref().map_or("operator", |id| id.as_str());
     let facts = facts.into_iter().map(|(name, fact)| (name.to_owned(), fact));
     Value::Object([("by".to_owned(), actor.into())].into_iter().chain(facts).collect())
+}
+
+fn noted(event: AuditEvent, now: Timestamp) -> AuditRecord {
+    AuditRecord {
+        realm: event.realm,
+        mount: event.mount,
+        account: event.account,
+        ip: event.address,
+        user_agent: event.user_agent.map(|text| text.to_string()),
+        request_id: event.request_id,
+        details: event.details,
+        ..AuditRecord::new(event.kind.as_str(), now)
+    }
 }
 
 fn entry(chained: ChainedRecord) -> AuditEntry {
@@ -96,6 +113,26 @@ impl EventKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::test_kit::Kit;
+
+    #[tokio::test]
+    async fn many_events_are_all_recorded_and_what_is_not_is_counted() {
+        let kit = Kit::open(|_| ()).await;
+        let event = AuditEvent {
+            kind: EventKind::PermissionDenied,
+            realm: None,
+            mount: None,
+            account: None,
+            address: None,
+            user_agent: None,
+            request_id: None,
+            details: Value::Null,
+        };
+        assert_eq!(kit.identity.record_all(vec![event.clone(); 2 * BATCH + 1]).await, 0);
+        assert_eq!(kit.identity.audit(9999).await.unwrap().len(), 2 * BATCH + 1);
+        kit.identity.inner.store.close().await;
+        assert_eq!(kit.identity.record_all(vec![event; 3]).await, 3);
+    }
 
     #[test]
     fn names_are_those_that_serde_writes() {

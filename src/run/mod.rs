@@ -36,6 +36,9 @@ use crate::{
 const CONTROL_THREADS: usize = 2;
 /// How often the readiness probe knocks at listeners that are not open yet.
 const KNOCK: Duration = Duration::from_millis(20);
+/// How long the internal plane may still answer after the data plane has drained: nobody waits there any more but the
+/// operator, and the supervisor's patience is for the store.
+const INTERNAL_GRACE: Duration = Duration::from_secs(5);
 
 /// Why the gateway cannot run, or a command cannot work on its store.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +168,7 @@ impl Running {
                 open_probes: boot.open_probes,
             };
             let doors = admin::Listeners::bind(&settings).await?;
-            let grace = boot.edge.grace_period;
+            let grace = boot.edge.grace_period.min(INTERNAL_GRACE);
             let watch_file = boot.watch;
             let gateway = Gateway::new(opened, config, sets, boot.edge, log)?;
             let operator = admin::operator_router(gateway.operator_parts());
