@@ -16,7 +16,7 @@ use std::{
 use crate::{
     config::{self, Config, Machine},
     model::secret::ExposeSecret,
-    run::{Purpose, RunError, Running, STORE_FILE},
+    run::{Ground, Purpose, RunError, Running, STORE_FILE},
     store::{Store, StoreError},
     telemetry::logging::Output,
 };
@@ -43,6 +43,7 @@ pub struct Options {
 
 /// Runs the demo until told to stop.
 pub fn run(options: Options) -> Result<(), RunError> {
+    let ground = Ground::prepare()?;
     // Removed when this function ends, however it ends.
     let temporary = match options.dir {
         Some(_) => None,
@@ -58,7 +59,7 @@ pub fn run(options: Options) -> Result<(), RunError> {
     let toy = TcpListener::bind(upstream)
         .map_err(|error| RunError::Demo(format!("toy upstream {upstream}: {error}")))?;
 
-    let mut running = Running::start(config, Vec::new(), Purpose::Demo, Output::Stderr)?;
+    let mut running = Running::start(ground, config, Vec::new(), Purpose::Demo, Output::Stderr)?;
     let gateway = running.gateway.clone();
     let seeded = running.block_on(async {
         toy::start(toy)?;

@@ -114,8 +114,32 @@ pub enum RunError {
 
 /// Reads the configuration and serves until told to stop.
 pub fn serve(file: PathBuf, sets: Vec<String>) -> Result<(), RunError> {
+    let ground = Ground::prepare()?;
     let config = config::load(&file, &sets, &Machine)?;
-    Running::start(config, sets, Purpose::Serve, Output::Stdout)?.run()
+    Running::start(ground, config, sets, Purpose::Serve, Output::Stdout)?.run()
+}
+
+/// The control runtime with the signal handlers on it. Prepared before anything else: a supervisor that says "reload"
+/// or "stop" while the gateway starts must not kill it half-way.
+pub struct Ground {
+    runtime: Runtime,
+    signals: signals::Signals,
+}
+
+impl Ground {
+    /// Starts the threads and installs the handlers.
+    pub fn prepare() -> Result<Self, RunError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(CONTROL_THREADS)
+            .thread_name("control")
+            .enable_all()
+            .build()?;
+        let signals = {
+            let _on_it = runtime.enter();
+            signals::Signals::install()?
+        };
+        Ok(Self { runtime, signals })
+    }
 }
 
 /// A gateway whose control plane is up and whose data plane is about to be.
@@ -135,6 +159,7 @@ pub struct Running {
 impl Running {
     /// Opens everything but the public listeners.
     pub fn start(
+        ground: Ground,
         config: Config,
         sets: Vec<String>,
         purpose: Purpose,
@@ -149,11 +174,7 @@ impl Running {
         for listener in &boot.edge.listeners {
             probe_address(listener)?;
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(CONTROL_THREADS)
-            .thread_name("control")
-            .enable_all()
-            .build()?;
+        let Ground { runtime, signals } = ground;
         let stop_internal = watch::Sender::new(false);
         let stop_edge = watch::Sender::new(false);
         let addresses = boot.edge.listeners.iter().map(|listener| listener.address).collect();
@@ -177,7 +198,7 @@ impl Running {
             let internal = tokio::spawn(async move {
                 admin::serve::serve(doors, &settings, operator, contract, stop, grace).await;
             });
-            signals::watch(&gateway, stop_edge.clone())?;
+            signals::watch(signals, &gateway, stop_edge.clone());
             timers::start(&gateway, watch_file);
             Ok::<_, RunError>((gateway, internal))
         })?;

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     time::Instant,
 };
 
-use super::{Gateway, RunError};
+use super::Gateway;
 use crate::admin::{Control, Readiness};
 
 /// Exit code after a second SIGINT: as a shell reports a program that SIGINT ended.
@@ -16,11 +16,27 @@ const CUT_SHORT: i32 = 130;
 /// A second SIGINT within this time belongs to the first.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Installs the handlers; from here on no signal kills the process by default.
-pub(super) fn watch(gateway: &Arc<Gateway>, stop: watch::Sender<bool>) -> Result<(), RunError> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+/// The handlers. From their making on no signal kills the process by default; what comes before they are watched waits.
+pub(super) struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Installs the handlers, on the current runtime.
+    pub(super) fn install() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
+/// Does from now on what the signals say.
+pub(super) fn watch(signals: Signals, gateway: &Arc<Gateway>, stop: watch::Sender<bool>) {
+    let Signals { mut hangup, mut terminate, mut interrupt } = signals;
     let reloading = gateway.clone();
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
@@ -50,5 +66,4 @@ pub(super) fn watch(gateway: &Arc<Gateway>, stop: watch::Sender<bool>) -> Result
             }
         }
     });
-    Ok(())
 }
