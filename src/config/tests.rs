@@ -444,6 +444,28 @@ fn a_reload_of_boot_only_keys_is_refused_whole() {
 }
 
 #[test]
+fn a_reload_refuses_another_secret_behind_the_same_boot_only_reference() {
+    let text = format!(
+        "{MINIMAL}[internal]\ntoken = \"file:token\"\n[secrets]\nmaster_keys = [\"file:key\"]\n"
+    );
+    let mut world = World::default();
+    world.files.insert(FILE.into(), text);
+    world.files.insert("/etc/p/token".into(), "the token of the operator\n".into());
+    world.files.insert("/etc/p/key".into(), "the master key of the store\n".into());
+    let active = load(Path::new(FILE), &[], &world).unwrap();
+    reload::reload(&active, &[], &world).unwrap();
+
+    world.files.insert("/etc/p/token".into(), "another token of the operator\n".into());
+    world.files.insert("/etc/p/key".into(), "another master key of the store\n".into());
+    let found = reload::reload(&active, &[], &world).unwrap_err().to_string();
+    for key in ["internal.token", "secrets.master_keys"] {
+        let what = format!("{key}: the secret behind it changed, but is fixed until a restart");
+        assert!(found.contains(&what), "{found}");
+    }
+    assert!(!found.contains("another token") && !found.contains("another master"), "{found}");
+}
+
+#[test]
 fn check_lists_public_routes_and_relaxations() {
     let findings = read(MINIMAL, &[]).unwrap().findings();
     let public: Vec<&str> = findings.public_routes.iter().map(|r| r.route.as_str()).collect();
