@@ -36,7 +36,7 @@ impl Store {
                 refresh::insert_family(&mut tx, family).await?;
                 refresh::insert_token(&mut tx, token).await?;
             }
-            if let Some(name) = &new.clear_failures {
+            for name in &new.clear_failures {
                 failures::clear(&mut tx, &session.realm, name).await?;
             }
             self.record(&mut tx, audit).await?;
