@@ -226,9 +226,11 @@ impl Identity {
         Ok(())
     }
 
-    /// Removes what has expired (sessions, revocations, codes); called by a timer.
-    pub async fn sweep(&self) -> Result<(), IdentityError> {
-        let now = self.now();
+    /// Removes what has expired (sessions, revocations, codes); called by a timer. It is never later than `at_most`, which
+    /// comes from a clock that does not jump: what a wall clock set forward by mistake declares expired would be gone for
+    /// good, and ended tokens would be good again once it is set back.
+    pub async fn sweep(&self, at_most: Timestamp) -> Result<(), IdentityError> {
+        let now = self.now().min(at_most);
         let keep = self.inner.state().remember().max(KEEP);
         self.inner.store.sweep(now, keep).await?;
         // A change whose acknowledgement was lost (the store answered too late) is caught up with here.

@@ -102,10 +102,10 @@ async fn a_sweep_forgets_what_no_token_can_need_any_more() {
     kit.identity.logout(&kit.principal(&granted), None, &from("192.0.2.1")).await.unwrap();
     assert_eq!(kit.identity.gauges().revocations, 2);
     kit.advance(3600);
-    kit.identity.sweep().await.unwrap();
+    kit.sweep().await.unwrap();
     assert!(kit.is_revoked(&granted), "the edge's leeway lets it live a little longer");
     kit.advance(2 * 24 * 3600);
-    kit.identity.sweep().await.unwrap();
+    kit.sweep().await.unwrap();
     assert_eq!(kit.identity.gauges().revocations, 0);
     assert!(kit.identity.healthy().await);
 }
@@ -135,6 +135,19 @@ async fn an_ended_session_is_ended_again_for_the_view() {
 }
 
 #[tokio::test]
+async fn a_clock_that_jumps_forward_and_back_brings_no_ended_token_back() {
+    let kit = Kit::open(|_| ()).await;
+    kit.user("ada", &["USER"]).await;
+    let granted = kit.login("ada", GOOD).await.unwrap();
+    kit.identity.logout(&kit.principal(&granted), None, &from("192.0.2.1")).await.unwrap();
+    kit.advance(10 * 365 * 24 * 3600);
+    kit.identity.sweep(START + MINUTE).await.unwrap();
+    assert!(kit.is_revoked(&granted));
+    let stored = kit.identity.inner.store.live_revocations(START).await.unwrap();
+    assert_eq!(stored.len(), 1, "nor after a restart");
+}
+
+#[tokio::test]
 async fn a_sweep_catches_up_with_what_the_view_has_missed() {
     let kit = Kit::open(|_| ()).await;
     let ada = kit.user("ada", &["USER"]).await;
@@ -143,6 +156,6 @@ async fn a_sweep_catches_up_with_what_the_view_has_missed() {
     let which = SessionsToEnd::Account(ada.id, Spare::Nothing);
     kit.identity.inner.store.end_sessions(&which, None, START, &[]).await.unwrap();
     assert!(!kit.is_revoked(&granted));
-    kit.identity.sweep().await.unwrap();
+    kit.sweep().await.unwrap();
     assert!(kit.is_revoked(&granted));
 }
