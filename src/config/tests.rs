@@ -145,6 +145,12 @@ fn every_kind_of_fault_is_told_with_its_line_and_the_fix() {
              fix: write a size such as \"64KiB\", \"10MiB\" or \"500B\"",
         ),
         (
+            "[[mount]]\nname = \"two\"\ndialect = \"tmws\"\nat = [{ hosts = [\"b\"] }]\naccess_token_lifetime = \"25h\"\n".into(),
+            "/etc/p/p.toml:14:25: mount.two.access_token_lifetime: longer than 24h\n    \
+             why: ended sessions are remembered for a day, and no token may outlive that\n    \
+             fix: write \"24h\" or less",
+        ),
+        (
             no_authn.into(),
             "/etc/p/p.toml:10:1: route.r.authn: a route without authn\n    \
              why: nothing is public by default; a route says which credentials it takes\n    \
