@@ -1,8 +1,9 @@
 //! Backup while running, and restore of a file. Both leave either the old state or the new one, never a mixture.
 
 use std::{
-    fs::{self, File},
-    io::ErrorKind,
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use sqlx::{ConnectOptions, Connection as _, sqlite::SqliteConnectOptions};
 use super::{
     Connection, Store, StoreError,
     lock::StoreLock,
-    open::{connect_options, folder_of, make_file, make_folder, migrate, sync_folder},
+    open::{connect_options, folder_of, make_folder, migrate, sync_folder},
 };
 
 /// A copy of a large store takes its time.
@@ -46,7 +47,7 @@ impl Store {
         make_folder(&folder_of(to))?;
         let _lock = StoreLock::take(to).await?;
         let part = Partial::new(to)?;
-        fs::copy(from, &part.path)?;
+        part.fill(from)?;
         check(&part.path).await?;
         settle(to).await;
         part.replace(to)
@@ -63,8 +64,16 @@ impl Partial {
         let name = target.file_name().ok_or(StoreError::NotFound)?.to_string_lossy();
         let part = Self { path: target.with_file_name(format!(".{name}.part")) };
         part.remove();
-        make_file(&part.path)?;
+        // New, not merely opened: a file that somebody else put there keeps its owner and its mode.
+        OpenOptions::new().create_new(true).write(true).mode(0o600).open(&part.path)?;
         Ok(part)
+    }
+
+    /// Takes the content of a file over, but not its mode.
+    fn fill(&self, from: &Path) -> Result<(), StoreError> {
+        let mut out = OpenOptions::new().write(true).truncate(true).open(&self.path)?;
+        io::copy(&mut File::open(from)?, &mut out)?;
+        Ok(())
     }
 
     fn text(&self) -> Result<&str, StoreError> {
