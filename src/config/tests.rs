@@ -327,6 +327,24 @@ fn two_mounts_never_share_a_secret() {
 }
 
 #[test]
+fn short_secrets_of_the_process_are_refused_before_it_starts() {
+    let mut world = World::default();
+    world.files.insert("/etc/p/token".into(), "fifteen-letters\n".into());
+    world.files.insert("/etc/p/key".into(), "short-canary\n".into());
+    let text = format!(
+        "{HEAD}[internal]\ntoken = \"file:token\"\n[secrets]\nmaster_keys = [\"file:key\"]\n"
+    );
+    let found = parse(Path::new(FILE), &text, &[], &world).unwrap_err().to_string();
+    let token = "p.toml:11:9: internal.token: the operator token has fewer than 16 bytes\n    \
+                 why: it opens every account and key, and a short one can be guessed\n    \
+                 fix: make one: openssl rand -hex 32";
+    assert!(found.contains(token), "{found}");
+    let key = "secrets.master_keys: the master key file:/etc/p/key has fewer than 16 bytes";
+    assert!(found.contains(key), "{found}");
+    assert!(!found.contains("fifteen") && !found.contains("canary"), "{found}");
+}
+
+#[test]
 fn ten_lines_are_enough() {
     let lines = MINIMAL.lines().filter(|line| !line.starts_with('#')).count();
     assert_eq!(lines, 10);

@@ -21,13 +21,15 @@ use crate::{
     },
     identity::settings::HashSettings,
     limit,
-    model::SecretString,
+    model::{SecretString, secret::ExposeSecret},
     pipeline::mutate::IdentityHeaders,
     telemetry::logging,
 };
 
 /// Longest path a Unix socket can have, with its final zero byte (`sockaddr_un`).
 const SOCKET_PATH: usize = 107;
+/// Fewest bytes of a master key and of the operator token.
+const SHORTEST_SECRET: usize = 16;
 /// The sockets in the data folder.
 pub const OPERATOR_SOCKET: &str = "operator.sock";
 /// Between edge and identity.
@@ -176,6 +178,9 @@ fn internal(top: &mut Section<'_>, context: &Context<'_>) -> Internal {
         _ => Some(internal.or("address", default)),
     };
     let token = secret(&mut internal, "token", context);
+    if token.as_ref().is_some_and(too_short) {
+        internal.fault("token", short("the operator token", "it opens every account and key"));
+    }
     let probes = internal.or("probes", false);
     top.note("internal", Toml::Table(internal.finish()));
     Internal { address, token, probes }
@@ -205,11 +210,26 @@ fn master_keys(secrets: &mut Section<'_>, context: &Context<'_>) -> Vec<SecretSt
     let mut keys = Vec::new();
     for reference in found {
         match reference.resolve(context.from) {
-            Ok(key) => keys.push(key),
+            Ok(key) => {
+                if too_short(&key) {
+                    let what = format!("the master key {reference}");
+                    secrets.fault("master_keys", short(&what, "it protects every signing key"));
+                }
+                keys.push(key);
+            }
             Err(fault) => secrets.fault("master_keys", fault),
         }
     }
     keys
+}
+
+fn too_short(secret: &SecretString) -> bool {
+    secret.expose_secret().len() < SHORTEST_SECRET
+}
+
+fn short(what: &str, why: &str) -> Fault {
+    let what = format!("{what} has fewer than {SHORTEST_SECRET} bytes");
+    Fault::new(what, format!("{why}, and a short one can be guessed"), "make one: openssl rand -hex 32")
 }
 
 fn hashing(top: &mut Section<'_>) -> HashSettings {
