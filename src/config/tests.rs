@@ -431,17 +431,21 @@ fn faults_of_overrides_name_the_override() {
     for (set, expected) in [
         (
             "mount.tmsw.realm=x",
-            "--set mount.tmsw.realm=x: mount.tmsw.realm: unknown mount \"tmsw\"",
+            "--set mount.tmsw.realm: mount.tmsw.realm: unknown mount \"tmsw\"",
         ),
-        ("mount.tmws.relam=x", "--set mount.tmws.relam=x: mount.tmws.relam: unknown key \"relam\""),
-        ("log.level=5", "--set log.level=5: log.level: expected a string, found an integer"),
-        ("route=1", "--set route=1: route: [[route]] is no single value"),
+        ("mount.tmws.relam=x", "--set mount.tmws.relam: mount.tmws.relam: unknown key \"relam\""),
+        ("log.level=5", "--set log.level: log.level: expected a string, found an integer"),
+        ("route=1", "--set route: route: [[route]] is no single value"),
         ("log", "--set log: log: there is no = in it"),
-        ("log..level=x", "--set log..level=x: log..level: an empty part in the key"),
+        ("log..level=x", "--set log..level: log..level: an empty part in the key"),
     ] {
         let found = read(MINIMAL, &[set]).unwrap_err().to_string();
         assert_eq!(found.lines().next(), Some(expected));
     }
+    let typed = ["internal.token=hunter2hunter2", "internal.tokn=hunter2hunter2"];
+    let found = read(MINIMAL, &typed).unwrap_err();
+    let as_json = serde_json::to_string(&found).unwrap();
+    assert!(!found.to_string().contains("hunter2") && !as_json.contains("hunter2"), "{found}");
 }
 
 #[test]
