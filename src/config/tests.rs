@@ -494,6 +494,20 @@ fn a_reload_refuses_another_secret_behind_the_same_boot_only_reference() {
 }
 
 #[test]
+fn an_ipv6_host_is_in_the_form_of_requests_however_it_was_written() {
+    for written in ["::1", "[::1]", "0:0:0:0:0:0:0:1", "[0::1]"] {
+        let set = format!("mount.tmws.at=[{{ hosts = [\"{written}\", \"A.example\"] }}]");
+        let config = read(MINIMAL, &[&set]).unwrap_or_else(|report| panic!("{report}"));
+        let hosts = |config: &Config| {
+            config.blueprint.mounts.first().unwrap().is.places.first().unwrap().hosts.clone()
+        };
+        assert_eq!(hosts(&config), ["[::1]".into(), "a.example".into()]);
+        let again = read(&config.effective, &[]).unwrap_or_else(|report| panic!("{report}"));
+        assert_eq!((hosts(&again), again.hash), (hosts(&config), config.hash));
+    }
+}
+
+#[test]
 fn check_lists_public_routes_and_relaxations() {
     let findings = read(MINIMAL, &[]).unwrap().findings();
     let public: Vec<&str> = findings.public_routes.iter().map(|r| r.route.as_str()).collect();
