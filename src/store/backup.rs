@@ -22,13 +22,13 @@ const CACHE_KIB: u32 = 2048;
 
 impl Store {
     /// Copies the store, as of one moment, to a new file (0600) while it goes on working.
-    /// [`StoreError::Conflict`] with field `file` if `to` exists.
+    /// [`StoreError::Conflict`] with field `file` if `to` exists, [`StoreError::Unwritable`] if nothing can be made there.
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         self.bounded_by(COPY_LIMIT, "backup", async {
             if to.try_exists()? {
                 return Err(StoreError::Conflict { field: "file" });
             }
-            let part = Partial::new(to)?;
+            let part = Partial::new(to).map_err(|_| StoreError::Unwritable)?;
             // A connection of its own: the copy is one long read and must not occupy a reader.
             let mut connection = connect_options(&self.inner.path, CACHE_KIB).connect().await?;
             sqlx::query("VACUUM INTO $1").bind(part.text()?).execute(&mut connection).await?;

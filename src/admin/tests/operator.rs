@@ -207,6 +207,20 @@ async fn the_store_is_copied_while_it_is_open() {
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert!(path.exists());
     assert_eq!(kit.post("/v1/store/backup", json!({ "path": "copy.db" })).await.status, 422);
+    let nowhere = kit.folder.path().join("missing").join("copy.db");
+    let answer = kit.post("/v1/store/backup", json!({ "path": nowhere })).await;
+    assert_eq!(answer.status, 422, "{}", answer.text);
+    assert!(answer.text.contains("the file cannot be written"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_key_for_a_disabled_account_is_refused_for_that_reason() {
+    let kit = Kit::open(&["api"]).await;
+    user(&kit, "alice", "USER").await;
+    kit.post("/v1/users/alice/disable", json!({})).await;
+    let wish = json!({ "mount": "api", "owner": "alice", "name": "ci", "scopes": ["READ"] });
+    let answer = kit.post("/v1/keys", wish).await;
+    assert_eq!((answer.status, answer.code()), (403, "account_disabled".to_owned()));
 }
 
 #[tokio::test]
