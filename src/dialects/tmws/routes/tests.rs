@@ -470,7 +470,7 @@ async fn administrators_make_users_but_none_above_themselves() {
         (&chief, "u3", json!(["SUPER_ADMIN"]), 403),
         (&chief, "u3", json!(["super_admin"]), 403),
         (&chief, "u3", json!(["USER", "SUPER_ADMIN"]), 403),
-        (&chief, "u3", json!(["KING"]), 403),
+        (&chief, "u3", json!(["KING"]), 422),
         (&root, "u3", json!(["SUPER_ADMIN"]), 201),
         (&root, "u4", json!(["KING"]), 422),
         (&root, "u1", json!(null), 400),
