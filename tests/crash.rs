@@ -9,7 +9,7 @@ mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -125,7 +125,7 @@ fn spawn_workers(
     workers
 }
 
-fn add_users(socket: &PathBuf, told: &Shared, stop: &AtomicBool) {
+fn add_users(socket: &Path, told: &Shared, stop: &AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
         let name = fresh_name();
         let body = json!({"username": name, "password": GOOD_PASSWORD});
@@ -135,7 +135,7 @@ fn add_users(socket: &PathBuf, told: &Shared, stop: &AtomicBool) {
     }
 }
 
-fn add_and_revoke_keys(socket: &PathBuf, told: &Shared, stop: &AtomicBool) {
+fn add_and_revoke_keys(socket: &Path, told: &Shared, stop: &AtomicBool) {
     let mut count = 0;
     while !stop.load(Ordering::SeqCst) {
         let body = json!({"owner": operate::ADMIN, "name": "survivor", "scopes": ["READ"]});

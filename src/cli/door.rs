@@ -52,8 +52,7 @@ impl Door {
                 || Failure::Unreachable(format!("no gateway answers at {}", socket.display()));
             return Ok(Self { way: way.ok_or_else(none)?, runtime });
         }
-        let config = whereabouts(at)?;
-        let way = match runtime.block_on(knock(&config.boot().operator_socket))? {
+        let way = match runtime.block_on(knock_by_file(at))? {
             Some(client) => Way::Socket(client),
             None => runtime.block_on(in_person(read(at)?))?,
         };
@@ -63,11 +62,14 @@ impl Door {
     /// Opens the socket only: for what makes sense with a running gateway alone.
     pub(super) fn running(at: &GatewayArgs) -> Result<Option<Self>, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let socket = match &at.socket {
-            Some(socket) => socket.clone(),
-            None => whereabouts(at)?.boot().operator_socket,
+        let client = match &at.socket {
+            Some(socket) => runtime.block_on(knock(socket))?,
+            None => runtime.block_on(knock_by_file(at))?,
         };
-        let client = runtime.block_on(knock(&socket))?;
+        if client.is_none() && at.socket.is_none() {
+            // Nobody answers: because none runs, or because the file does not say where.
+            whereabouts(at)?;
+        }
         Ok(client.map(|client| Self { way: Way::Socket(client), runtime }))
     }
 
@@ -190,6 +192,16 @@ async fn in_person(config: Config) -> Result<Way, Failure> {
         random: std::sync::Arc::new(SystemRandom),
     });
     Ok(Way::Store { router: InProcess::new(router), opened: Box::new(opened) })
+}
+
+/// The running gateway of a configuration file. One with faults will do: the gateway goes on with what it has, and
+/// whoever wants to revoke something must not have to mend the file first.
+async fn knock_by_file(at: &GatewayArgs) -> Result<Option<reqwest::Client>, Failure> {
+    let invented = Invented { config: &at.config };
+    match config::operator_socket(&at.config, &at.set, &invented) {
+        Some(socket) => knock(&socket).await,
+        None => Ok(None),
+    }
 }
 
 /// A client for the socket, if somebody answers there.

@@ -64,6 +64,13 @@ impl Value {
     }
 }
 
+/// What can be read of a text that may have syntax errors: good for finding one's way, never for serving.
+pub fn parse_what_can_be(text: &str) -> Table {
+    let lines = Lines::of(text);
+    let (root, _) = DeTable::parse_recoverable(text);
+    table(root.into_inner(), &|at| lines.place(at))
+}
+
 /// Reads a file's text. Syntax errors come all at once.
 pub fn parse(text: &str) -> Result<Table, Vec<Problem>> {
     let lines = Lines::of(text);

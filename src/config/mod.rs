@@ -72,6 +72,17 @@ pub fn parse(
     Ok(Config { file: file.to_owned(), blueprint, effective, hash, tree })
 }
 
+/// The operator socket of the gateway that a file belongs to, even if the file has faults meanwhile: whoever wants to
+/// revoke something in the running gateway must not have to mend the file first. `None`: the file says nothing usable.
+pub fn operator_socket(file: &Path, sets: &[String], from: &dyn Surroundings) -> Option<PathBuf> {
+    let mut tree = document::parse_what_can_be(&from.read(file).ok()?);
+    let faults = Problems::default();
+    overrides::apply(&mut tree, sets, &faults);
+    let base = file.parent().unwrap_or(Path::new(""));
+    let blueprint = blueprint::read(&tree, base, from, &faults);
+    Some(blueprint.process.data_dir.join(blueprint::OPERATOR_SOCKET))
+}
+
 impl Config {
     /// Where a key is written, for messages about an accepted configuration.
     pub fn place_of(&self, path: &str) -> Place {

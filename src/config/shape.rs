@@ -6,7 +6,10 @@ use http::{HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 use toml::Value as Toml;
 
-use super::document::{Node, Value};
+use super::{
+    document::{Node, Value},
+    problem::Place,
+};
 use crate::pipeline::Per;
 
 mod units;
@@ -259,7 +262,13 @@ impl<T: Shape> Shape for Vec<T> {
 
     fn read(node: &Node) -> Result<Self, Fault> {
         let Value::List(items) = &node.value else {
-            let expected = format!("a list of {}", T::EXPECTED);
+            // On the command line one value may stand for a list of one: brackets need quoting there.
+            if matches!(node.place, Place::Set(_))
+                && let Ok(only) = T::read(node)
+            {
+                return Ok(vec![only]);
+            }
+            let expected = format!("a list in square brackets of {}", T::EXPECTED);
             return Err(Fault::kind(&expected, node));
         };
         items.iter().map(T::read).collect()

@@ -401,7 +401,7 @@ fn overrides_reach_named_entries_and_make_limits() {
         "mount.tmws.access_token_lifetime=2s",
         "limit.tmws-general.windows=[\"1000/min\"]",
         "limit.new.per=[\"client\"]",
-        "limit.new.windows=[\"5/s\"]",
+        "limit.new.windows=5/s",
         "realm.main.lockout.failures=3",
         "route.api.limits=[]",
         "upstream.app.backends=[\"http://10.0.0.1:1\"]",
@@ -418,7 +418,8 @@ fn overrides_reach_named_entries_and_make_limits() {
     let general = b.limits.iter().find(|limit| &*limit.name == "tmws-general").unwrap();
     assert_eq!(general.windows.first().unwrap().limit, 1000);
     assert_eq!(general.per, [crate::pipeline::Per::Credential]);
-    assert!(b.limits.iter().any(|limit| &*limit.name == "new"));
+    let made = b.limits.iter().find(|limit| &*limit.name == "new").unwrap();
+    assert_eq!(made.windows.first().unwrap().limit, 5, "one value stands for a list of one");
     assert_eq!(b.realms.first().unwrap().is.rules.lockout.unwrap().failures, 3);
     assert!(b.routes.first().unwrap().is.limits.is_empty());
     assert_eq!(b.process.data_dir, Path::new("/srv/x"));

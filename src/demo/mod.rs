@@ -8,15 +8,17 @@ mod welcome;
 
 use std::{
     fs,
-    io::Write,
+    io::{ErrorKind, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
 };
 
 use crate::{
+    admin::BindError,
     config::{self, Config, Machine},
+    edge::EdgeError,
     model::secret::ExposeSecret,
-    run::{Ground, Purpose, RunError, Running, STORE_FILE},
+    run::{Purpose, RunError, STORE_FILE, Threads},
     store::{Store, StoreError},
     telemetry::logging::Output,
 };
@@ -24,6 +26,11 @@ use crate::{
 const TEMPLATE: &str = include_str!("../../conf/demo.toml");
 /// The effective configuration in the demo's folder.
 const CONFIG_FILE: &str = "portcullis.toml";
+/// Its first line.
+const MADE: &str =
+    "# Written by `portcullis demo` at every start; your changes to it would be lost.\n";
+/// What to do about a port that is taken.
+const ELSEWHERE: &str = "move every port with --port-offset N, or stop what listens there";
 const PUBLIC_PORT: u16 = 8000;
 const OPERATOR_PORT: u16 = 9901;
 const UPSTREAM_PORT: u16 = 9900;
@@ -43,7 +50,15 @@ pub struct Options {
 
 /// Runs the demo until told to stop.
 pub fn run(options: Options) -> Result<(), RunError> {
-    let ground = Ground::prepare()?;
+    play(options).map_err(|error| match port_is_taken(&error) {
+        true => RunError::Demo(format!("{error}: {ELSEWHERE}")),
+        false => error,
+    })
+}
+
+fn play(options: Options) -> Result<(), RunError> {
+    // Before the folder is made: a signal that comes now must not leave it behind.
+    let threads = Threads::prepare()?;
     // Removed when this function ends, however it ends.
     let temporary = match options.dir {
         Some(_) => None,
@@ -56,10 +71,11 @@ pub fn run(options: Options) -> Result<(), RunError> {
     };
     let config = configure(&dir, &options)?;
     let upstream = loopback(port(UPSTREAM_PORT, options.port_offset)?);
-    let toy = TcpListener::bind(upstream)
-        .map_err(|error| RunError::Demo(format!("toy upstream {upstream}: {error}")))?;
+    let toy = TcpListener::bind(upstream).map_err(|error| {
+        RunError::Demo(format!("toy upstream {upstream}: {error}: {ELSEWHERE}"))
+    })?;
 
-    let mut running = Running::start(ground, config, Vec::new(), Purpose::Demo, Output::Stderr)?;
+    let mut running = threads.start(config, Vec::new(), Purpose::Demo, Output::Stderr)?;
     let gateway = running.gateway.clone();
     let seeded = running.block_on(async {
         toy::start(toy)?;
@@ -104,8 +120,30 @@ fn configure(dir: &Path, options: &Options) -> Result<Config, RunError> {
     sets.extend(options.sets.iter().cloned());
     let config = config::parse(&file, TEMPLATE, &sets, &Machine)?;
     only_loopback(&config)?;
-    fs::write(&file, &config.effective).map_err(wrong)?;
+    only_our_own(&file)?;
+    fs::write(&file, format!("{MADE}{}", config.effective)).map_err(wrong)?;
     Ok(config::load(&file, &[], &Machine)?)
+}
+
+/// Somebody's real configuration may have the same name: it is never overwritten.
+fn only_our_own(file: &Path) -> Result<(), RunError> {
+    match fs::read(file) {
+        Ok(there) if !there.starts_with(MADE.as_bytes()) => Err(RunError::Demo(format!(
+            "{} was not written by the demo and would be overwritten: name another --dir",
+            file.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether something else listens where the gateway wants to.
+fn port_is_taken(error: &RunError) -> bool {
+    let source = match error {
+        RunError::Edge(EdgeError::Bind { source, .. })
+        | RunError::Bind(BindError::Tcp { source, .. }) => source,
+        _ => return false,
+    };
+    source.kind() == ErrorKind::AddrInUse
 }
 
 /// The passwords are public, so nobody else may reach the demo.
@@ -166,6 +204,20 @@ mod tests {
         assert!(config.effective.contains("http://127.0.0.1:29900"));
         let error = configured(&Options { port_offset: 60_000, ..Options::default() }).unwrap_err();
         assert!(error.contains("at most 55634"), "{error}");
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(CONFIG_FILE);
+        fs::write(&file, "version = 1\n").unwrap();
+        let error = configure(dir.path(), &Options::default()).unwrap_err().to_string();
+        assert!(error.contains("another --dir"), "{error}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "version = 1\n");
+        // Its own file it may write again.
+        fs::remove_file(&file).unwrap();
+        configure(dir.path(), &Options::default()).unwrap();
+        configure(dir.path(), &Options::default()).unwrap();
     }
 
     #[test]

@@ -116,8 +116,12 @@ impl Facts {
              \n    {status} {public}/api/v1/tasks\
              \n    # 429 in the end: one request more than this key has in an hour\
              \n    {status} -H 'X-API-Key: {}' '{public}/api/v1/tasks?n=[1-{last}]'\n\
-             \n  stop with Ctrl-C; watch the log with --set log.level=info --set log.access=true\n\n",
-            keys.key, keys.small_key
+             \n  stop with Ctrl-C; watch the log with --set log.level=info --set log.access=true\
+             \n  try other values:  --set mount.tmws.access_token_lifetime=10m --set limit.tmws-general.windows=5/min\
+             \n  see all of them:   portcullis config show --effective --config {}\n\n",
+            keys.key,
+            keys.small_key,
+            self.config.display()
         ));
         out
     }

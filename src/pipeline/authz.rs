@@ -35,7 +35,7 @@ pub struct RouteRule {
     pub all: bool,
 }
 
-/// Proof that this caller may use this route. Only [`Authz::authorize`] makes one.
+/// Proof that this caller may use this route. Only [`authorize`] makes one.
 #[derive(Clone, Debug)]
 pub struct Permit {
     principal: Option<Arc<Principal>>,

@@ -9,15 +9,11 @@ pub mod open;
 mod signals;
 mod timers;
 
-use std::{
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::{net::TcpStream, runtime::Runtime, sync::watch, task::JoinHandle};
+use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
+use self::signals::Signals;
 pub use self::{
     gateway::Gateway,
     open::{Opened, Purpose, STORE_FILE, open},
@@ -34,8 +30,6 @@ use crate::{
 
 /// Threads of the control runtime: logins hash on a pool of their own, so these only wait and write.
 const CONTROL_THREADS: usize = 2;
-/// How often the readiness probe knocks at listeners that are not open yet.
-const KNOCK: Duration = Duration::from_millis(20);
 /// How long the internal plane may still answer after the data plane has drained: nobody waits there any more but the
 /// operator, and the supervisor's patience is for the store.
 const INTERNAL_GRACE: Duration = Duration::from_secs(5);
@@ -114,32 +108,16 @@ pub enum RunError {
 
 /// Reads the configuration and serves until told to stop.
 pub fn serve(file: PathBuf, sets: Vec<String>) -> Result<(), RunError> {
-    let ground = Ground::prepare()?;
+    let threads = Threads::prepare()?;
     let config = config::load(&file, &sets, &Machine)?;
-    Running::start(ground, config, sets, Purpose::Serve, Output::Stdout)?.run()
+    threads.start(config, sets, Purpose::Serve, Output::Stdout)?.run()
 }
 
-/// The control runtime with the signal handlers on it. Prepared before anything else: a supervisor that says "reload"
-/// or "stop" while the gateway starts must not kill it half-way.
-pub struct Ground {
+/// The control runtime, before anything runs on it. From here on no signal kills the process half-way: one that comes
+/// while it starts is obeyed as soon as it has started.
+pub struct Threads {
     runtime: Runtime,
-    signals: signals::Signals,
-}
-
-impl Ground {
-    /// Starts the threads and installs the handlers.
-    pub fn prepare() -> Result<Self, RunError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(CONTROL_THREADS)
-            .thread_name("control")
-            .enable_all()
-            .build()?;
-        let signals = {
-            let _on_it = runtime.enter();
-            signals::Signals::install()?
-        };
-        Ok(Self { runtime, signals })
-    }
+    signals: Signals,
 }
 
 /// A gateway whose control plane is up and whose data plane is about to be.
@@ -150,21 +128,32 @@ pub struct Running {
     internal: JoinHandle<()>,
     stop_internal: watch::Sender<bool>,
     stop_edge: watch::Sender<bool>,
-    listeners: Vec<SocketAddr>,
     on_ready: Option<Box<dyn FnOnce() + Send>>,
     // Last: what is still queued is written when everything else is gone.
     _log: logging::Guard,
 }
 
-impl Running {
+impl Threads {
+    /// Makes the threads and takes over the signals.
+    pub fn prepare() -> Result<Self, RunError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(CONTROL_THREADS)
+            .thread_name("control")
+            .enable_all()
+            .build()?;
+        let signals = runtime.block_on(async { Signals::install() })?;
+        Ok(Self { runtime, signals })
+    }
+
     /// Opens everything but the public listeners.
     pub fn start(
-        ground: Ground,
+        self,
         config: Config,
         sets: Vec<String>,
         purpose: Purpose,
         output: Output,
-    ) -> Result<Self, RunError> {
+    ) -> Result<Running, RunError> {
+        let Self { runtime, signals } = self;
         install_crypto_provider();
         let (log, guard) = logging::init(&config.blueprint.process.log, output)?;
         for finding in &config.findings().relaxations {
@@ -174,10 +163,8 @@ impl Running {
         for listener in &boot.edge.listeners {
             probe_address(listener)?;
         }
-        let Ground { runtime, signals } = ground;
         let stop_internal = watch::Sender::new(false);
         let stop_edge = watch::Sender::new(false);
-        let addresses = boot.edge.listeners.iter().map(|listener| listener.address).collect();
 
         let (gateway, internal) = runtime.block_on(async {
             let opened = open(&config, purpose).await?;
@@ -202,18 +189,19 @@ impl Running {
             timers::start(&gateway, watch_file);
             Ok::<_, RunError>((gateway, internal))
         })?;
-        Ok(Self {
+        Ok(Running {
             gateway,
             runtime,
             internal,
             stop_internal,
             stop_edge,
-            listeners: addresses,
             on_ready: None,
             _log: guard,
         })
     }
+}
 
+impl Running {
     /// Runs something on the control runtime before the listeners open.
     pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
@@ -226,11 +214,7 @@ impl Running {
 
     /// Opens the public listeners and serves until told to stop; then drains, flushes and closes.
     pub fn run(mut self) -> Result<(), RunError> {
-        let ready = self.runtime.spawn(announce(
-            self.gateway.clone(),
-            std::mem::take(&mut self.listeners),
-            self.on_ready.take(),
-        ));
+        let ready = self.runtime.spawn(announce(self.gateway.clone(), self.on_ready.take()));
         let served = edge::serve(self.gateway.edge().clone(), self.stop_edge.subscribe());
         ready.abort();
         self.gateway.set_readiness(Readiness::Draining);
@@ -254,34 +238,15 @@ fn probe_address(listener: &edge::ListenerSettings) -> Result<(), RunError> {
     })
 }
 
-/// Knocks until every listener answers, then says that the gateway is ready.
-async fn announce(
-    gateway: Arc<Gateway>,
-    listeners: Vec<SocketAddr>,
-    tell: Option<Box<dyn FnOnce() + Send>>,
-) {
-    for address in listeners {
-        while TcpStream::connect(reachable(address)).await.is_err() {
-            tokio::time::sleep(KNOCK).await;
-        }
+/// Waits until every listener is bound, by us and nobody else, then says that the gateway is ready.
+async fn announce(gateway: Arc<Gateway>, tell: Option<Box<dyn FnOnce() + Send>>) {
+    let mut bound = gateway.edge().bound();
+    if bound.wait_for(Option::is_some).await.is_err() {
+        return;
     }
     gateway.set_readiness(Readiness::Ready);
     tracing::info!(event = "ready", config_hash = %gateway.hash());
     if let Some(tell) = tell {
         tell();
     }
-}
-
-/// The address under which a wildcard listener answers on this machine.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
-            address.set_ip(Ipv4Addr::LOCALHOST.into())
-        }
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
-            address.set_ip(Ipv6Addr::LOCALHOST.into())
-        }
-        _ => {}
-    }
-    address
 }

@@ -8,7 +8,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::Gateway;
+use super::{Gateway, RunError};
 use crate::admin::{Control, Readiness};
 
 /// Exit code after a second SIGINT: as a shell reports a program that SIGINT ended.
@@ -16,7 +16,8 @@ const CUT_SHORT: i32 = 130;
 /// A second SIGINT within this time belongs to the first.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The handlers. From their making on no signal kills the process by default; what comes before they are watched waits.
+/// The signals, from the moment on which none of them kills the process by default. One that comes before somebody
+/// watches is kept.
 pub(super) struct Signals {
     hangup: Signal,
     terminate: Signal,
@@ -24,8 +25,8 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Installs the handlers, on the current runtime.
-    pub(super) fn install() -> std::io::Result<Self> {
+    /// Installs the handlers. To be called on a runtime.
+    pub(super) fn install() -> Result<Self, RunError> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
@@ -34,7 +35,7 @@ impl Signals {
     }
 }
 
-/// Does from now on what the signals say.
+/// Obeys them from here on.
 pub(super) fn watch(signals: Signals, gateway: &Arc<Gateway>, stop: watch::Sender<bool>) {
     let Signals { mut hangup, mut terminate, mut interrupt } = signals;
     let reloading = gateway.clone();

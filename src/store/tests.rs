@@ -32,7 +32,7 @@ async fn a_full_disk_refuses_writes_keeps_reads_and_passes() {
         sqlx::query("PRAGMA max_page_count = 1").execute(&store.inner.writer).await.unwrap();
         let refused = loop {
             let account = account(format!("a{stored}"));
-            match store.insert_account(&account, &[created.clone()]).await {
+            match store.insert_account(&account, std::slice::from_ref(&created)).await {
                 Ok(()) => stored += 1,
                 Err(error) => break error,
             }

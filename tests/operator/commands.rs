@@ -273,3 +273,37 @@ async fn without_a_gateway_the_commands_work_on_the_store_themselves() {
     login(&caller(&again), &name, &password).await;
     caller(&again).key(key["api_key"].as_str().unwrap()).get(TASKS).await.expect(200);
 }
+
+#[test]
+fn a_file_with_faults_keeps_no_command_from_the_running_process() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|places| configuration(places, &upstream).text());
+    let name = fresh_name();
+    gateway.cli_ok(&["user", "add", &name]);
+    let good = std::fs::read_to_string(&gateway.config).unwrap();
+    for fault in ["\nbogus = 1\n", "\nx = = 1\n[[\n"] {
+        std::fs::write(&gateway.config, format!("{good}{fault}")).unwrap();
+        let refused = gateway.cli(&["reload"]);
+        assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+        assert_eq!(gateway.cli_json(&["status"])["config"], "stale");
+        gateway.cli_ok(&["user", "disable", &name]);
+    }
+    gateway.stop();
+    // Nobody runs: the faults are what there is to say.
+    let refused = gateway.cli(&["user", "list"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains("not valid TOML"), "{}", said(&refused));
+}
+
+#[test]
+fn an_unknown_account_is_named() {
+    for arguments in [
+        ["user", "disable", "nobody-here"].as_slice(),
+        &["key", "create", "k1", "--owner", "nobody-here", "--scope", "READ"],
+        &["session", "list", "--user", "nobody-here"],
+    ] {
+        let output = gateway().cli(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(said(&output).contains("no account \"nobody-here\""), "{}", said(&output));
+    }
+}

@@ -91,6 +91,38 @@ fn a_temporary_folder_is_removed_at_exit_by_either_signal() {
 }
 
 #[test]
+fn a_signal_that_comes_while_it_starts_leaves_nothing_behind() {
+    let temporary = tempfile::tempdir().unwrap();
+    let left = || std::fs::read_dir(temporary.path()).unwrap().count();
+    let offset = ports::free_offset().to_string();
+    let mut child = Command::new(BINARY)
+        .args(["demo", "--output", "json", "--port-offset", &offset])
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait::until_blocking("its folder is there", || (left() > 0).then_some(()));
+    signal(child.id(), "TERM");
+    let status = wait::until_blocking("the demo ends", || child.try_wait().unwrap());
+    assert!(status.success(), "{status}");
+    assert_eq!(left(), 0);
+}
+
+#[test]
+fn a_taken_port_is_told_with_the_way_out() {
+    let offset = ports::free_offset();
+    for port in [8000, 9900, 9901] {
+        let _taken = std::net::TcpListener::bind(("127.0.0.1", port + offset)).unwrap();
+        let output = run(&["demo", "--port-offset", &offset.to_string()]);
+        assert_eq!(output.status.code(), Some(1));
+        let said = said(&output);
+        assert!(said.contains(&format!("127.0.0.1:{}", port + offset)), "{said}");
+        assert!(said.contains("--port-offset"), "{said}");
+    }
+}
+
+#[test]
 fn the_three_printed_curl_lines_answer_200_401_and_429() {
     let folder = tempfile::tempdir().unwrap();
     let offset = ports::free_offset().to_string();

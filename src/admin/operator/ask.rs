@@ -8,7 +8,10 @@ use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{super::problem::Problem, App};
-use crate::model::{KeyId, MountName, RealmName};
+use crate::{
+    identity::{Account, IdentityError},
+    model::{KeyId, MountName, RealmName},
+};
 
 /// Most entries of one list.
 const MAX_LIMIT: u32 = 1000;
@@ -156,6 +159,18 @@ impl App {
         name.map(|name| Ok(self.mount(Some(name))?.0)).transpose()
     }
 
+    /// The account of a login name, e-mail address or id.
+    pub(super) async fn account(&self, realm: &RealmName, name: &str) -> Result<Account, Problem> {
+        let found = self.parts.identity.find_account(realm, name).await;
+        found.map_err(|error| match error {
+            IdentityError::NotFound => {
+                let what = format!("realm {realm} has no account {name:?}");
+                Problem::new(StatusCode::NOT_FOUND, error.reason(), what)
+            }
+            other => other.into(),
+        })
+    }
+
     /// The mount a key belongs to: the named one, or the one that knows the key.
     pub(super) async fn mount_of_key(
         &self,
@@ -168,7 +183,7 @@ impl App {
         for (mount, _) in self.parts.shared.mounts() {
             match self.parts.identity.key(&mount, id).await {
                 Ok(_) => return Ok(mount),
-                Err(crate::identity::IdentityError::NotFound) => {}
+                Err(IdentityError::NotFound) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -74,7 +74,7 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<NewKeyView>), Problem> {
     let (mount, realm) = app.mount(new.mount.as_deref())?;
     let lifetime = new.expires_days.map(lifetime).transpose()?;
-    let owner = app.parts.identity.find_account(&realm, &new.owner).await?;
+    let owner = app.account(&realm, &new.owner).await?;
     let new = NewKey {
         name: new.name,
         description: new.description,

@@ -40,7 +40,7 @@ pub(super) async fn list(
         None => (app.realm_filter(page.realm.as_deref())?, None),
         Some(user) => {
             let realm = app.realm(page.realm.as_deref())?;
-            let account = app.parts.identity.find_account(&realm, user).await?;
+            let account = app.account(&realm, user).await?;
             (Some(realm), Some(account.id))
         }
     };

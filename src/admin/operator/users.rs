@@ -228,7 +228,7 @@ async fn set_enabled(
 
 async fn find(app: &App, name: &str, query: &InRealm) -> Result<(RealmName, Account), Problem> {
     let realm = app.realm(query.realm.as_deref())?;
-    let account = app.parts.identity.find_account(&realm, name).await?;
+    let account = app.account(&realm, name).await?;
     Ok((realm, account))
 }
 
