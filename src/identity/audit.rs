@@ -1,11 +1,13 @@
 //! Audit: how events of identity become records of the store, and back for the operator.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-use super::{Actor, AuditEntry, AuditEvent, EventKind, Identity, IdentityError};
+use super::{Actor, AuditCheck, AuditEntry, AuditEvent, EventKind, Identity, IdentityError};
 use crate::{
     model::Timestamp,
-    store::{AuditRecord, ChainedRecord},
+    store::{AuditFault, AuditRecord, ChainedRecord},
 };
 
 /// Events per transaction: each costs a sync to the disk, and no login waits long for it.
@@ -26,6 +28,25 @@ impl Identity {
             left -= batch.len();
         }
         left
+    }
+
+    /// Removes audit events older than `keep`; called by a timer. `at_most` as for [`Identity::sweep`].
+    pub async fn trim_audit(&self, keep: Duration, at_most: Timestamp) -> Result<(), IdentityError> {
+        let now = self.now().min(at_most);
+        // In parts, so that no login waits for it. The last one finds nothing: what a part leaves behind is new.
+        while self.inner.store.audit_trim(now - keep, now).await? > 0 {}
+        Ok(())
+    }
+
+    /// Checks the chain of the audit log from its base to its head.
+    pub async fn verify_audit(&self) -> Result<AuditCheck, IdentityError> {
+        let verdict = self.inner.store.audit_verify().await?;
+        let fault = verdict.fault.map(|fault| match fault {
+            AuditFault::Edited { seq } => format!("event {seq} is not what was written"),
+            AuditFault::Gap { seq } => format!("events are missing from {seq} on"),
+            AuditFault::Cut { seq } => format!("the newest events are missing, from {seq} on"),
+        });
+        Ok(AuditCheck { checked: verdict.checked, fault })
     }
 
     /// Newest audit events first.
@@ -132,6 +153,21 @@ mod tests {
         assert_eq!(kit.identity.audit(9999).await.unwrap().len(), 2 * BATCH + 1);
         kit.identity.inner.store.close().await;
         assert_eq!(kit.identity.record_all(vec![event; 3]).await, 3);
+    }
+
+    #[tokio::test]
+    async fn old_events_are_removed_and_the_chain_stays_whole() {
+        let kit = Kit::open(|_| ()).await;
+        kit.user("ada", &["USER"]).await;
+        kit.advance(10 * 24 * 3600);
+        kit.user("bob", &["USER"]).await;
+        let week = Duration::from_secs(7 * 24 * 3600);
+        kit.identity.trim_audit(week, kit.clock.now()).await.unwrap();
+        assert_eq!(kit.events().await.first().map(String::as_str), Some("ACCOUNT_CREATED"));
+        assert_eq!(kit.events().await.iter().filter(|e| *e == "ACCOUNT_CREATED").count(), 1);
+        let check = kit.identity.verify_audit().await.unwrap();
+        assert_eq!(check.fault, None);
+        assert!(check.checked >= 2);
     }
 
     #[test]

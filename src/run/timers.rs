@@ -35,6 +35,11 @@ pub(super) fn start(gateway: &Arc<Gateway>, watch_file: bool) {
         if let Err(error) = gateway.opened().identity.sweep(wall + started.elapsed()).await {
             tracing::warn!(event = "sweep_failed", %error);
         }
+        let Some(keep) = gateway.active().blueprint.process.audit_retention else { return };
+        let at_most = wall + started.elapsed();
+        if let Err(error) = gateway.opened().identity.trim_audit(keep, at_most).await {
+            tracing::warn!(event = "audit_not_trimmed", %error);
+        }
     });
     if watch_file {
         tokio::spawn(follow(gateway.clone()));

@@ -12,7 +12,11 @@ use super::{
     ask::{Asked, Done, EventsAsked, SessionsAsked, limit},
     views::{EventView, SessionView},
 };
-use crate::{admin::problem::Problem, identity::Actor, model::SessionId};
+use crate::{
+    admin::problem::Problem,
+    identity::{Actor, AuditCheck},
+    model::SessionId,
+};
 
 /// Live sessions.
 #[derive(Serialize, ToSchema)]
@@ -26,6 +30,17 @@ pub(super) struct Sessions {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Events {
     events: Vec<EventView>,
+}
+
+/// Whether the audit log is as it was written.
+#[derive(Serialize, ToSchema)]
+pub(super) struct AuditChecked {
+    /// Whether every event is there and none was changed.
+    whole: bool,
+    /// Events that were read.
+    checked: u64,
+    /// The first fault.
+    fault: Option<String>,
 }
 
 /// Lists live sessions, of one user if asked.
@@ -72,4 +87,12 @@ pub(super) async fn audit(
 ) -> Result<Json<Events>, Problem> {
     let events = app.parts.identity.audit(limit(page.limit)?).await?;
     Ok(Json(Events { events: events.into_iter().map(EventView::from).collect() }))
+}
+
+/// Checks the chain of the audit log from its base to its head.
+#[utoipa::path(get, path = "/v1/audit/verify", tag = "audit",
+    responses((status = 200, body = AuditChecked), (status = 503, body = Problem)))]
+pub(super) async fn verify_audit(State(app): State<App>) -> Result<Json<AuditChecked>, Problem> {
+    let AuditCheck { checked, fault } = app.parts.identity.verify_audit().await?;
+    Ok(Json(AuditChecked { whole: fault.is_none(), checked, fault }))
 }

@@ -171,6 +171,8 @@ async fn sessions_and_events_are_listed() {
         assert_eq!(kit.get(ignored).await.status, 422, "{ignored}");
     }
     assert_eq!(kit.post("/v1/sessions/nothing/end", json!({})).await.status, 404);
+    let check = kit.get("/v1/audit/verify").await.json();
+    assert_eq!((&check["whole"], &check["fault"]), (&json!(true), &Value::Null));
     let events = kit.get("/v1/audit?limit=10").await.json();
     assert_eq!(events["events"][0]["event_type"], "ACCOUNT_CREATED");
     assert!(events["events"][0]["timestamp"].as_str().unwrap().ends_with('Z'));

@@ -30,6 +30,10 @@ use crate::{
 const SOCKET_PATH: usize = 107;
 /// Fewest bytes of a master key and of the operator token.
 const SHORTEST_SECRET: usize = 16;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// A year and what it takes to notice that it is over.
+const AUDIT_RETENTION: Duration = DAY.saturating_mul(400);
+const SHORTEST_RETENTION: Duration = DAY;
 /// The sockets in the data folder.
 pub const OPERATOR_SOCKET: &str = "operator.sock";
 /// Between edge and identity.
@@ -48,6 +52,8 @@ pub struct Process {
     pub upstream_keepalive_pool: usize,
     /// Absolute.
     pub data_dir: PathBuf,
+    /// How long audit events are kept; `None`: for ever.
+    pub audit_retention: Option<Duration>,
     /// Internal listener.
     pub internal: Internal,
     /// Master keys, newest first; empty: one is made in the data folder.
@@ -76,8 +82,10 @@ pub struct Internal {
 }
 
 pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
-    let (data_dir, record) = data(top.inner("data"), context);
-    top.note("data", Toml::Table(record));
+    let mut data = top.inner("data");
+    let data_dir = data_dir(&mut data, context);
+    let audit_retention = audit_retention(&mut data);
+    top.note("data", Toml::Table(data.finish()));
 
     let mut server = top.inner("server");
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -126,6 +134,7 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
         watch,
         upstream_keepalive_pool,
         data_dir,
+        audit_retention,
         internal,
         master_keys,
         log: log_settings,
@@ -136,7 +145,7 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
     }
 }
 
-fn data(mut data: Section<'_>, context: &Context<'_>) -> (PathBuf, toml::Table) {
+fn data_dir(data: &mut Section<'_>, context: &Context<'_>) -> PathBuf {
     let written = data.or("dir", PathBuf::from("data"));
     let dir = absolute(&context.base.join(written));
     data.note("dir", dir.write());
@@ -147,7 +156,22 @@ fn data(mut data: Section<'_>, context: &Context<'_>) -> (PathBuf, toml::Table) 
             format!("a Unix socket in it would have {longest} bytes, {SOCKET_PATH} are possible");
         data.fault("dir", Fault::new(what, why, "choose a folder with a shorter path"));
     }
-    (dir, data.finish())
+    dir
+}
+
+fn audit_retention(data: &mut Section<'_>) -> Option<Duration> {
+    if let Some(Value::Bool(false)) = data.raw("audit_retention").map(|node| &node.value) {
+        data.note("audit_retention", Toml::Boolean(false));
+        return None;
+    }
+    let kept = data.checked("audit_retention", AUDIT_RETENTION, |span| {
+        if *span >= SHORTEST_RETENTION {
+            return Ok(());
+        }
+        let why = "what happened yesterday must still be there today";
+        Err(Fault::new("shorter than 1d", why, "write \"400d\", or false to keep everything"))
+    });
+    Some(kept)
 }
 
 /// Absolute without touching the disk; the working folder is where a relative path starts.
