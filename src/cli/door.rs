@@ -123,7 +123,9 @@ pub(super) fn whereabouts(at: &GatewayArgs) -> Result<Config, Failure> {
 
 fn refused(report: &Report) -> Failure {
     // A half-edited file must not keep anybody from revoking a key.
-    Failure::Failed(format!("{report}\na running gateway is reached without the file: --socket PATH"))
+    Failure::Failed(format!(
+        "{report}\na running gateway is reached without the file: --socket PATH"
+    ))
 }
 
 /// Reads the configuration file, and makes up whatever else is asked for.

@@ -31,7 +31,11 @@ impl Identity {
     }
 
     /// Removes audit events older than `keep`; called by a timer. `at_most` as for [`Identity::sweep`].
-    pub async fn trim_audit(&self, keep: Duration, at_most: Timestamp) -> Result<(), IdentityError> {
+    pub async fn trim_audit(
+        &self,
+        keep: Duration,
+        at_most: Timestamp,
+    ) -> Result<(), IdentityError> {
         let now = self.now().min(at_most);
         // In parts, so that no login waits for it. The last one finds nothing: what a part leaves behind is new.
         while self.inner.store.audit_trim(now - keep, now).await? > 0 {}

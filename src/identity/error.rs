@@ -108,8 +108,9 @@ impl From<StoreError> for IdentityError {
             StoreError::Unwritable => Self::Invalid(vec![FieldError {
                 field: "path",
                 kind: "invalid",
-                message: "the file cannot be written: is its folder there, and the gateway's to write?"
-                    .to_owned(),
+                message:
+                    "the file cannot be written: is its folder there, and the gateway's to write?"
+                        .to_owned(),
             }]),
             // Whoever can say what a change in between means says it before this; here it is only bad luck.
             StoreError::Changed => Self::Unavailable,

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::{
     Actor, EventKind, Granted, Identity, IdentityError, Login, MountSettings, RealmRules, audit,
-    lockout::{self, Counted}, refresh_tokens::RefreshText,
+    lockout::{self, Counted},
+    refresh_tokens::RefreshText,
 };
 use crate::{
     model::{MountName, SecretString, Timestamp, secret::ExposeSecret},

@@ -2,7 +2,8 @@
 
 use super::{
     Actor, EventKind, FieldError, Identity, IdentityError, PasswordPolicy, RealmRules, accounts,
-    lockout::{self, Counted}, rules,
+    lockout::{self, Counted},
+    rules,
 };
 use crate::{
     model::{AccountId, RealmName, SecretString, secret::ExposeSecret},

@@ -165,9 +165,17 @@ async fn the_mount_must_be_named_when_there_are_several_but_a_key_is_found_anywa
 async fn sessions_and_events_are_listed() {
     let kit = Kit::open(&["api"]).await;
     user(&kit, "alice", "USER").await;
-    assert_eq!(kit.get("/v1/sessions?user=alice").await.json(), json!({ "sessions": [], "more": false }));
+    assert_eq!(
+        kit.get("/v1/sessions?user=alice").await.json(),
+        json!({ "sessions": [], "more": false })
+    );
     assert_eq!(kit.get("/v1/sessions?user=nobody").await.status, 404);
-    for ignored in ["/v1/keys?user=alice", "/v1/audit?user=alice", "/v1/users?mount=api", "/v1/sessions?mount=api"] {
+    for ignored in [
+        "/v1/keys?user=alice",
+        "/v1/audit?user=alice",
+        "/v1/users?mount=api",
+        "/v1/sessions?mount=api",
+    ] {
         assert_eq!(kit.get(ignored).await.status, 422, "{ignored}");
     }
     assert_eq!(kit.post("/v1/sessions/nothing/end", json!({})).await.status, 404);

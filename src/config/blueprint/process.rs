@@ -253,7 +253,11 @@ fn too_short(secret: &SecretString) -> bool {
 
 fn short(what: &str, why: &str) -> Fault {
     let what = format!("{what} has fewer than {SHORTEST_SECRET} bytes");
-    Fault::new(what, format!("{why}, and a short one can be guessed"), "make one: openssl rand -hex 32")
+    Fault::new(
+        what,
+        format!("{why}, and a short one can be guessed"),
+        "make one: openssl rand -hex 32",
+    )
 }
 
 fn hashing(top: &mut Section<'_>) -> HashSettings {

@@ -56,14 +56,13 @@ pub(super) fn read(
         let why = "a token must live at least a second";
         Err(Fault::new("shorter than 1s", why, "write a longer duration"))
     };
-    let access_lifetime =
-        section.checked("access_token_lifetime", start.access_lifetime, |span| {
-            if *span > LONGEST_ACCESS {
-                let why = "ended sessions are remembered for a day, and no token may outlive that";
-                return Err(Fault::new("longer than 24h", why, "write \"24h\" or less"));
-            }
-            above_zero(span)
-        });
+    let access_lifetime = section.checked("access_token_lifetime", start.access_lifetime, |span| {
+        if *span > LONGEST_ACCESS {
+            let why = "ended sessions are remembered for a day, and no token may outlive that";
+            return Err(Fault::new("longer than 24h", why, "write \"24h\" or less"));
+        }
+        above_zero(span)
+    });
     let refresh_lifetime =
         section.checked("refresh_token_lifetime", start.refresh_lifetime, above_zero);
     let refresh_rotates = section.or("refresh_rotates", start.refresh_rotates);
