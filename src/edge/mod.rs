@@ -174,16 +174,20 @@ impl ProxyHttp for Gateway {
         if reply.status.is_informational() {
             return Ok(());
         }
-        if let Some(admitted) = &ctx.admitted {
-            let rules = &admitted.route.route.headers;
-            for name in &rules.response_remove {
-                reply.remove_header(name);
+        let now = self.shared.parts.clock.now();
+        headers::edit(reply, |status, fields| {
+            if let Some(admitted) = &ctx.admitted {
+                let rules = &admitted.route.route.headers;
+                for name in &rules.response_remove {
+                    fields.remove(name);
+                }
+                for (name, value) in &rules.response_set {
+                    fields.insert(name, value.clone());
+                }
             }
-            for (name, value) in &rules.response_set {
-                reply.insert_header(name, value.clone())?;
-            }
-        }
-        headers::stamp(reply, ctx, self.shared.parts.clock.now())
+            headers::stamp(status, fields, ctx, now);
+        });
+        Ok(())
     }
 
     fn fail_to_connect(

@@ -30,7 +30,8 @@ pub(super) async fn refuse(
     if ctx.admitted.is_none() {
         // What was admitted has them already.
         let origin = session.req_header().headers.get(header::ORIGIN);
-        headers::cross_origin(&mut out, &ctx.mount().cors.reply_headers(origin))?;
+        let fields = ctx.mount().cors.reply_headers(origin);
+        headers::edit(&mut out, |_, headers| headers::cross_origin(headers, &fields));
     }
     if matches!(deny, Deny::Malformed(_)) {
         // What this parser refused, another may read differently: nothing more from this connection.
@@ -49,7 +50,7 @@ pub(super) async fn answer(
     let body = Bytes::from_static(b"{}");
     let mut out = build(StatusCode::OK, &[], &body)?;
     out.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
-    headers::cross_origin(&mut out, &answer.headers)?;
+    headers::edit(&mut out, |_, headers| headers::cross_origin(headers, &answer.headers));
     write(session, ctx, out, body, now).await
 }
 
@@ -58,7 +59,7 @@ fn build(
     fields: &[(HeaderName, HeaderValue)],
     body: &Bytes,
 ) -> Result<ResponseHeader> {
-    let mut out = ResponseHeader::build(status, Some(fields.len() + 12))?;
+    let mut out = ResponseHeader::build_no_case(status, Some(fields.len() + 12))?;
     for (name, value) in fields {
         out.append_header(name, value.clone())?;
     }
@@ -74,7 +75,7 @@ async fn write(
     body: Bytes,
     now: Timestamp,
 ) -> Result<()> {
-    headers::stamp(&mut out, ctx, now)?;
+    headers::edit(&mut out, |status, headers| headers::stamp(status, headers, ctx, now));
     if !session.as_downstream_mut().is_body_done() {
         // Leftover bytes must never be read as a request; they are drained for a moment so that the answer arrives.
         session.set_keepalive(None);

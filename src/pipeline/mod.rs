@@ -25,6 +25,7 @@ mod pattern;
 pub mod policy;
 pub mod quota;
 pub mod route;
+pub mod scan;
 pub mod snapshot;
 pub mod view;
 

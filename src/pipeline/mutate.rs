@@ -2,8 +2,10 @@
 
 use http::{HeaderName, HeaderValue};
 
+use self::fields::Fields;
 use super::{Target, authz::Permit, route::TrailingSlash, view::RequestView};
 
+mod fields;
 mod forward;
 mod identity;
 mod strip;
@@ -79,10 +81,12 @@ pub fn patch(
     let remove = view.headers.keys().filter(|name| rule.strips(name)).cloned().collect();
     let mut set = Vec::with_capacity(route.headers.request_set.len() + 14);
     set.extend(route.headers.request_set.iter().cloned());
+    let mut fields = Fields::new();
     if let (Target::Upstream(_), Some(who)) = (&route.target, permit.principal()) {
-        identity::set(&mut set, names, who);
+        identity::set(&mut fields, names, who);
     }
-    forward::set(&mut set, view.client, hop);
+    forward::set(&mut fields, view.client, hop);
+    fields.append_to(&mut set);
     HeaderPatch {
         remove,
         set,

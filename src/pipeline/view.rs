@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, Method, Uri, header};
 
-use super::{deny::Malformed, path::CanonicalPath};
+use super::{deny::Malformed, path::CanonicalPath, scan};
 use crate::model::ClientFacts;
 
 mod framing;
@@ -42,7 +42,7 @@ impl<'a> RequestView<'a> {
     ) -> Result<Self, Malformed> {
         let path = CanonicalPath::parse(uri.path())?;
         let query = uri.query();
-        if query.is_some_and(|query| query.bytes().any(|byte| !is_query_byte(byte))) {
+        if query.is_some_and(|query| !scan::all(query.as_bytes(), is_query_byte)) {
             return Err(Malformed::Target);
         }
         let host = host::read(uri, headers)?;
@@ -60,21 +60,23 @@ impl<'a> RequestView<'a> {
 pub fn check_target(raw: &[u8]) -> Result<(), Malformed> {
     let absolute = || raw.windows(3).any(|part| part == b"://");
     let is_formed = raw.starts_with(b"/") || raw == b"*" || absolute();
-    if is_formed && raw.iter().all(|byte| is_query_byte(*byte)) {
+    if is_formed && scan::all(raw, is_query_byte) {
         return Ok(());
     }
     Err(Malformed::Target)
 }
 
 fn is_query_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() && byte != b'#'
+    byte.is_ascii_graphic() & (byte != b'#')
 }
 
 /// RFC 9110 section 5.3: a field that is no list may stand once, and we only read text.
 fn at_most_once(headers: &HeaderMap, name: &header::HeaderName) -> Result<(), Malformed> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(()) };
-    if values.next().is_some() || value.to_str().is_err() {
+    // Blank to tilde, and the tab: what `HeaderValue::to_str` takes, which looks at one byte at a time.
+    let is_text = |byte: u8| ((b' '..=b'~').contains(&byte)) | (byte == b'\t');
+    if values.next().is_some() || !scan::all(value.as_bytes(), is_text) {
         return Err(Malformed::Header);
     }
     Ok(())

@@ -214,7 +214,11 @@ impl Running {
 
     /// Opens the public listeners and serves until told to stop; then drains, flushes and closes.
     pub fn run(mut self) -> Result<(), RunError> {
-        let ready = self.runtime.spawn(announce(self.gateway.clone(), self.on_ready.take()));
+        let ready = self.runtime.spawn(announce(
+            self.gateway.clone(),
+            self.stop_edge.subscribe(),
+            self.on_ready.take(),
+        ));
         let served = edge::serve(self.gateway.edge().clone(), self.stop_edge.subscribe());
         ready.abort();
         self.gateway.set_readiness(Readiness::Draining);
@@ -239,9 +243,14 @@ fn probe_address(listener: &edge::ListenerSettings) -> Result<(), RunError> {
 }
 
 /// Waits until every listener is bound, by us and nobody else, then says that the gateway is ready.
-async fn announce(gateway: Arc<Gateway>, tell: Option<Box<dyn FnOnce() + Send>>) {
+/// One that was told to stop meanwhile is never ready.
+async fn announce(
+    gateway: Arc<Gateway>,
+    stop: watch::Receiver<bool>,
+    tell: Option<Box<dyn FnOnce() + Send>>,
+) {
     let mut bound = gateway.edge().bound();
-    if bound.wait_for(Option::is_some).await.is_err() {
+    if bound.wait_for(Option::is_some).await.is_err() || *stop.borrow() {
         return;
     }
     gateway.set_readiness(Readiness::Ready);
