@@ -9,7 +9,7 @@ pub mod open;
 mod signals;
 mod timers;
 
-use std::{net::TcpListener, path::PathBuf, sync::Arc};
+use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
@@ -30,6 +30,9 @@ use crate::{
 
 /// Threads of the control runtime: logins hash on a pool of their own, so these only wait and write.
 const CONTROL_THREADS: usize = 2;
+/// How long the internal plane may still answer after the data plane has drained: nobody waits there any more but the
+/// operator, and the supervisor's patience is for the store.
+const INTERNAL_GRACE: Duration = Duration::from_secs(5);
 
 /// Why the gateway cannot run, or a command cannot work on its store.
 #[derive(Debug, thiserror::Error)]
@@ -105,8 +108,9 @@ pub enum RunError {
 
 /// Reads the configuration and serves until told to stop.
 pub fn serve(file: PathBuf, sets: Vec<String>) -> Result<(), RunError> {
+    let threads = Threads::prepare()?;
     let config = config::load(&file, &sets, &Machine)?;
-    Threads::prepare()?.start(config, sets, Purpose::Serve, Output::Stdout)?.run()
+    threads.start(config, sets, Purpose::Serve, Output::Stdout)?.run()
 }
 
 /// The control runtime, before anything runs on it. From here on no signal kills the process half-way: one that comes
@@ -172,7 +176,7 @@ impl Threads {
                 open_probes: boot.open_probes,
             };
             let doors = admin::Listeners::bind(&settings).await?;
-            let grace = boot.edge.grace_period;
+            let grace = boot.edge.grace_period.min(INTERNAL_GRACE);
             let watch_file = boot.watch;
             let gateway = Gateway::new(opened, config, sets, boot.edge, log)?;
             let operator = admin::operator_router(gateway.operator_parts());
