@@ -12,25 +12,20 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Adds the fields. A value that cannot stand in a header is left out: the client's own was stripped in any case.
+/// Adds the fields: one client address, never a chain, so that an upstream has nothing to choose from. A value that cannot stand in a header is left out: the client's own was stripped in any case.
 pub(super) fn set(
     out: &mut Vec<(HeaderName, HeaderValue)>,
     client: &ClientFacts,
     hop: &HopFacts<'_>,
 ) {
-    let chain = hop.forwarded_for.iter().chain(std::iter::once(&client.address));
-    let mut plain = String::new();
-    let mut formal = String::new();
-    for address in chain.map(IpAddr::to_canonical) {
-        let separator = if plain.is_empty() { "" } else { ", " };
-        // Writing to a String cannot fail.
-        let _ = write!(plain, "{separator}{address}");
-        let _ = match address {
-            IpAddr::V4(v4) => write!(formal, "{separator}for={v4}"),
-            IpAddr::V6(v6) => write!(formal, "{separator}for=\"[{v6}]\""),
-        };
-    }
+    let address = client.address.to_canonical();
+    let plain = address.to_string();
+    let mut formal = match address {
+        IpAddr::V4(v4) => format!("for={v4}"),
+        IpAddr::V6(v6) => format!("for=\"[{v6}]\""),
+    };
     let host = if is_quotable(hop.host) { hop.host } else { "" };
+    // Writing to a String cannot fail.
     if !host.is_empty() {
         let _ = write!(formal, ";host=\"{host}\"");
     }
