@@ -63,6 +63,54 @@ pub(super) fn stamp(status: StatusCode, headers: &mut HeaderMap, ctx: &Ctx, now:
     }
 }
 
+/// Turns an upstream's reply into the gateway's: what is not its to say, the operator's rules, then our own fields.
+pub(super) fn of_upstream(reply: &mut ResponseHeader, ctx: &Ctx, now: Timestamp) -> Result<()> {
+    clean(reply);
+    if let Some(admitted) = &ctx.admitted {
+        let rules = &admitted.route.route.headers;
+        for name in &rules.response_remove {
+            reply.remove_header(name);
+        }
+        for (name, value) in &rules.response_set {
+            reply.insert_header(name, value.clone())?;
+        }
+    }
+    stamp(reply, ctx, now)
+}
+
+/// Takes out of an upstream's reply what is not the upstream's to say to a client: fields that hold for one connection
+/// only (RFC 9110 section 7.6.1), and cross-origin permissions, which the mount alone gives.
+fn clean(reply: &mut ResponseHeader) {
+    const OF_ONE_CONNECTION: [HeaderName; 5] = [
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("proxy-connection"),
+        header::TRAILER,
+        header::TE,
+        header::UPGRADE,
+    ];
+    const CROSS_ORIGIN: [HeaderName; 6] = [
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        header::ACCESS_CONTROL_MAX_AGE,
+    ];
+    for name in nominated(reply).iter().chain(&OF_ONE_CONNECTION).chain(&CROSS_ORIGIN) {
+        reply.remove_header(name);
+    }
+}
+
+/// The fields that a reply's `Connection` names. What frames the message stays: pingora reads and writes by it.
+fn nominated(reply: &ResponseHeader) -> Vec<HeaderName> {
+    let values = reply.headers.get_all(header::CONNECTION).iter();
+    values
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .filter(|name| !matches!(*name, header::CONTENT_LENGTH | header::TRANSFER_ENCODING))
+        .collect()
+}
+
 /// Cross-origin fields replace the upstream's; `Vary` is a list and only grows.
 pub(super) fn cross_origin(headers: &mut HeaderMap, fields: &[(HeaderName, HeaderValue)]) {
     for (name, value) in fields {
@@ -105,7 +153,7 @@ fn rate(
 }
 
 /// Seconds rounded up.
-pub(super) fn whole_seconds(span: std::time::Duration) -> u64 {
+fn whole_seconds(span: std::time::Duration) -> u64 {
     span.as_secs() + u64::from(span.subsec_nanos() != 0)
 }
 
@@ -147,6 +195,7 @@ mod tests {
     }
 
     #[test]
+<<<<<<< HEAD
     fn an_edited_reply_keeps_its_status_and_its_own_words_for_it() {
         let mut reply = ResponseHeader::build(404, None).unwrap();
         reply.set_reason_phrase(Some("Gone Fishing")).unwrap();
@@ -155,6 +204,31 @@ mod tests {
         });
         assert_eq!((reply.status.as_u16(), reply.get_reason_phrase()), (404, Some("Gone Fishing")));
         assert!(reply.headers.contains_key(LIMIT));
+=======
+    fn an_upstream_speaks_neither_for_the_connection_nor_for_the_mount() {
+        let mut reply = ResponseHeader::build(200, None).unwrap();
+        for (name, value) in [
+            ("Connection", "close, X-Gone ,Content-Length"),
+            ("Connection", "x-too"),
+            ("X-Gone", "1"),
+            ("X-Too", "1"),
+            ("Content-Length", "0"),
+            ("Keep-Alive", "timeout=5"),
+            ("Proxy-Connection", "keep-alive"),
+            ("Trailer", "X"),
+            ("TE", "trailers"),
+            ("Upgrade", "h2c"),
+            ("Access-Control-Allow-Origin", "*"),
+            ("Access-Control-Allow-Credentials", "true"),
+            ("X-Own", "1"),
+        ] {
+            reply.append_header(name, value).unwrap();
+        }
+        clean(&mut reply);
+        let mut left: Vec<_> = reply.headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["connection", "content-length", "x-own"]);
+>>>>>>> w/fixedge
     }
 
     #[test]

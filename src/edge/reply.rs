@@ -10,7 +10,7 @@ use crate::{
     pipeline::{Deny, ReplyFacts},
 };
 
-/// Answers with the refusal that `ctx` carries, in the shape of its mount.
+/// Answers with `deny` in the shape of the mount that `ctx` found, or of the stranger where it found none.
 pub(super) async fn refuse(
     session: &mut Session,
     ctx: &Ctx,
@@ -22,11 +22,6 @@ pub(super) async fn refuse(
     let facts = ReplyFacts { request_id: ctx.request_id(), path, method: head.method.as_str() };
     let reply = ctx.mount().face.render(deny, &facts);
     let mut out = build(reply.status, &reply.headers, &reply.body)?;
-    if let Some(after) = deny.retry_after()
-        && !out.headers.contains_key(header::RETRY_AFTER)
-    {
-        out.insert_header(header::RETRY_AFTER, headers::whole_seconds(after).max(1))?;
-    }
     if ctx.admitted.is_none() {
         // What was admitted has them already.
         let origin = session.req_header().headers.get(header::ORIGIN);

@@ -4,7 +4,11 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, Method, Uri, header};
 
+<<<<<<< HEAD
 use super::{deny::Malformed, path::CanonicalPath, scan};
+=======
+use super::{deny::Malformed, mutate::IdentityHeaders, path::CanonicalPath};
+>>>>>>> w/fixedge
 use crate::model::ClientFacts;
 
 mod framing;
@@ -16,7 +20,7 @@ pub const API_KEY: http::HeaderName = http::HeaderName::from_static("x-api-key")
 /// Method, host, canonical path, query, headers and client of one request. Making one is the first check.
 #[derive(Debug)]
 pub struct RequestView<'a> {
-    /// Method as sent. `TRACE` and `CONNECT` never get this far.
+    /// Method as sent, `TRACE` too: the edge refuses it before a route is looked for.
     pub method: &'a Method,
     /// Host in lower case without port and trailing dot.
     pub host: Cow<'a, str>,
@@ -52,6 +56,12 @@ impl<'a> RequestView<'a> {
         framing::check_length(headers)?;
         framing::check_connection(headers)?;
         Ok(Self { method, host, path, query, headers, client })
+    }
+
+    /// Refuses a request whose `Connection` names a field that carries identity. Beside [`RequestView::new`] because these
+    /// names are the configuration's.
+    pub fn check_connection(&self, names: &IdentityHeaders) -> Result<(), Malformed> {
+        framing::check_identity(self.headers, names)
     }
 }
 

@@ -158,6 +158,12 @@ impl Gateway {
     /// Takes a checked configuration over, or says why not; then nothing has changed.
     async fn apply(&self, next: Config) -> Result<(), String> {
         let identity = &self.opened.identity;
+        // All that can fail without identity is tried first: identity and edge must not be of two configurations.
+        next.compile(&|_: &MountName| Vec::new())
+            .map_err(|report| report.to_string())?
+            .log
+            .check()
+            .map_err(|error| error.to_string())?;
         identity
             .reconfigure(next.identity())
             .await
