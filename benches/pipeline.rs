@@ -299,8 +299,9 @@ impl World {
         let path = view.path.behind(found.prefix_len);
         let permit = authorize(found.route, who, &view, path).unwrap();
         let own = quota::own_window(permit.principal().map(|who| &**who));
-        let late = quota::late_charges(&permit, &view, own.as_ref());
-        let hop = HopFacts { scheme: "http", host: "api.example.org", forwarded_for: &[] };
+        let who = permit.principal().map(|who| &**who);
+        let late = quota::late_charges(found.route, who, view.client.address, own.as_ref());
+        let hop = HopFacts { scheme: "http", host: "api.example.org" };
         let patch = patch(&permit, &view, found.prefix_len, &self.names, &hop);
         (early.len() + late.len(), patch.set.len())
     }
@@ -359,10 +360,11 @@ fn stages(c: &mut Criterion) {
     group.bench_function("charges", |b| {
         b.iter(|| {
             let early = quota::early_charges(found.route, black_box(&view)).len();
-            early + quota::late_charges(&permit, &view, None).len()
+            let who = permit.principal().map(|who| &**who);
+            early + quota::late_charges(found.route, who, view.client.address, None).len()
         });
     });
-    let hop = HopFacts { scheme: "http", host: "api.example.org", forwarded_for: &[] };
+    let hop = HopFacts { scheme: "http", host: "api.example.org" };
     group.bench_function("mutate", |b| {
         b.iter(|| patch(black_box(&permit), &view, 0, &world.names, &hop).set.len());
     });

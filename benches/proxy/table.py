@@ -29,15 +29,17 @@ def show(path):
         for who, case, one, other in (line.split("\t") for line in runs):
             cpu[case, who].append(float(one))
             rate[case, who].append(float(other))
-    print(f"{'case':<8} {'bare µs':>9} {'portcullis µs':>14} {'ratio':>7} {'bare req/s':>11} {'portcullis req/s':>17}")
+    print(f"{'case':<8} {'access log':<11} {'bare µs':>8} {'portcullis µs':>14} {'ratio':>7} {'bare req/s':>11} {'portcullis req/s':>17}")
+    middle = statistics.median
     for case in ("public", "jwt", "key"):
-        bare, ours = cpu[case, "bare"], cpu[case, "portcullis"]
-        # Each round against its own neighbour: a busy moment of the machine then falls on both.
-        ratio = statistics.median(b / a for a, b in zip(bare, ours))
-        print(
-            f"{case:<8} {statistics.median(bare):>9.2f} {statistics.median(ours):>14.2f} {ratio:>7.3f}"
-            f" {statistics.median(rate[case, 'bare']):>11.0f} {statistics.median(rate[case, 'portcullis']):>17.0f}"
-        )
+        for who, log in (("logging", "on"), ("silent", "off")):
+            bare, ours = cpu[case, "bare"], cpu[case, who]
+            # Each round against its own neighbour: a busy moment of the machine then falls on both.
+            ratio = middle(b / a for a, b in zip(bare, ours))
+            print(
+                f"{case:<8} {log:<11} {middle(bare):>8.2f} {middle(ours):>14.2f} {ratio:>7.3f}"
+                f" {middle(rate[case, 'bare']):>11.0f} {middle(rate[case, who]):>17.0f}"
+            )
 
 
 if __name__ == "__main__":

@@ -68,6 +68,13 @@ pub(super) enum Command {
         #[command(flatten)]
         at: GatewayArgs,
     },
+    /// See the audit log, and check that nobody has changed it.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+        #[command(flatten)]
+        at: GatewayArgs,
+    },
     /// Back the store up, also while the gateway runs, and put a backup in its place.
     Store {
         #[command(subcommand)]
@@ -328,6 +335,24 @@ pub(super) enum SessionCommand {
     End {
         /// The session's id.
         id: String,
+    },
+}
+
+/// `audit …`
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Show the newest events, the very newest last.
+    Tail {
+        /// How many, at most 1000.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u32,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Check the chain of the audit log: exit code 1 if an event was changed or is missing.
+    Verify {
+        #[command(flatten)]
+        output: OutputArg,
     },
 }
 

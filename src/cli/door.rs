@@ -1,6 +1,10 @@
 //! How a command reaches the operator API: over the running gateway's socket, else in process on the store.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use http::{Method, StatusCode, header};
 use serde_json::Value;
@@ -8,7 +12,7 @@ use serde_json::Value;
 use super::{Failure, arguments::GatewayArgs};
 use crate::{
     admin::{self, ConfigState, Control, InProcess, Readiness, ReloadOutcome},
-    config::{self, Config, Machine},
+    config::{self, Config, Machine, Report, Surroundings},
     model::{SystemClock, SystemRandom},
     pipeline::jwt::install_crypto_provider,
     run::{self, Opened, Purpose, STORE_FILE},
@@ -48,13 +52,9 @@ impl Door {
                 || Failure::Unreachable(format!("no gateway answers at {}", socket.display()));
             return Ok(Self { way: way.ok_or_else(none)?, runtime });
         }
-        let way = match read(at) {
-            Ok(config) => runtime.block_on(find(config))?,
-            // A file with faults is no reason to leave the running gateway alone: it goes on with what it has.
-            Err(faults) => match runtime.block_on(knock_despite_faults(at))? {
-                Some(client) => Way::Socket(client),
-                None => return Err(faults),
-            },
+        let way = match runtime.block_on(knock_by_file(at))? {
+            Some(client) => Way::Socket(client),
+            None => runtime.block_on(in_person(read(at)?))?,
         };
         Ok(Self { way, runtime })
     }
@@ -62,14 +62,14 @@ impl Door {
     /// Opens the socket only: for what makes sense with a running gateway alone.
     pub(super) fn running(at: &GatewayArgs) -> Result<Option<Self>, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let client = match (&at.socket, read(at)) {
-            (Some(socket), _) => runtime.block_on(knock(socket))?,
-            (None, Ok(config)) => runtime.block_on(knock(&config.boot().operator_socket))?,
-            (None, Err(faults)) => match runtime.block_on(knock_despite_faults(at))? {
-                Some(client) => Some(client),
-                None => return Err(faults),
-            },
+        let client = match &at.socket {
+            Some(socket) => runtime.block_on(knock(socket))?,
+            None => runtime.block_on(knock_by_file(at))?,
         };
+        if client.is_none() && at.socket.is_none() {
+            // Nobody answers: because none runs, or because the file does not say where.
+            whereabouts(at)?;
+        }
         Ok(client.map(|client| Self { way: Way::Socket(client), runtime }))
     }
 
@@ -109,10 +109,41 @@ impl Drop for Door {
     }
 }
 
-/// The configuration that says where the data folder is.
+/// The whole configuration, as the gateway would read it here and now.
 pub(super) fn read(at: &GatewayArgs) -> Result<Config, Failure> {
-    config::load(&at.config, &at.set, &Machine)
-        .map_err(|report| Failure::Failed(report.to_string()))
+    config::load(&at.config, &at.set, &Machine).map_err(|report| refused(&report))
+}
+
+/// The configuration with made-up secrets: good for where things are and for nothing else. Secrets of a unit (`cred:`,
+/// `env:`) are not to be had in the operator's shell, and are not needed to find the gateway.
+pub(super) fn whereabouts(at: &GatewayArgs) -> Result<Config, Failure> {
+    let invented = Invented { config: &at.config };
+    config::load(&at.config, &at.set, &invented).map_err(|report| refused(&report))
+}
+
+fn refused(report: &Report) -> Failure {
+    // A half-edited file must not keep anybody from revoking a key.
+    Failure::Failed(format!(
+        "{report}\na running gateway is reached without the file: --socket PATH"
+    ))
+}
+
+/// Reads the configuration file, and makes up whatever else is asked for.
+struct Invented<'a> {
+    config: &'a Path,
+}
+
+impl Surroundings for Invented<'_> {
+    fn var(&self, name: &str) -> Option<String> {
+        Some(format!("/made up, long enough and different for each name: {name}"))
+    }
+
+    fn read(&self, path: &Path) -> std::io::Result<String> {
+        if path == self.config {
+            return Machine.read(path);
+        }
+        Ok(format!("made up, long enough and different for each path: {}", path.display()))
+    }
 }
 
 /// The store's file.
@@ -120,11 +151,29 @@ pub(super) fn store_file(config: &Config) -> PathBuf {
     config.boot().data_dir.join(STORE_FILE)
 }
 
-async fn find(config: Config) -> Result<Way, Failure> {
-    let socket = config.boot().operator_socket;
-    if let Some(client) = knock(&socket).await? {
-        return Ok(Way::Socket(client));
+/// Refuses to work on the store of another user: what root makes there, the gateway could not open.
+pub(super) fn same_owner(folder: &Path) -> Result<(), Failure> {
+    // A folder that is not there yet is made by this command, and belongs to who runs it.
+    let Ok(found) = std::fs::metadata(folder) else { return Ok(()) };
+    let own = std::fs::metadata("/proc/self")?.uid();
+    owned_by(folder, found.uid(), own)
+}
+
+fn owned_by(folder: &Path, owner: u32, own: u32) -> Result<(), Failure> {
+    if owner == own {
+        return Ok(());
     }
+    Err(Failure::Failed(format!(
+        "{} belongs to user {owner}, and this command runs as user {own}: the gateway could not read \
+         what it makes there. Run it as that user: sudo -u '#{owner}' portcullis …",
+        folder.display()
+    )))
+}
+
+/// The way through the store itself: nobody answers at the socket.
+async fn in_person(config: Config) -> Result<Way, Failure> {
+    let socket = config.boot().operator_socket;
+    same_owner(&config.boot().data_dir)?;
     let store = store_file(&config);
     if !Store::lock_is_free(&store) {
         return Err(Failure::Unreachable(format!(
@@ -147,9 +196,11 @@ async fn find(config: Config) -> Result<Way, Failure> {
     Ok(Way::Store { router: InProcess::new(router), opened: Box::new(opened) })
 }
 
-/// The running gateway of a file that has faults.
-async fn knock_despite_faults(at: &GatewayArgs) -> Result<Option<reqwest::Client>, Failure> {
-    match config::operator_socket(&at.config, &at.set, &Machine) {
+/// The running gateway of a configuration file. One with faults will do: the gateway goes on with what it has, and
+/// whoever wants to revoke something must not have to mend the file first.
+async fn knock_by_file(at: &GatewayArgs) -> Result<Option<reqwest::Client>, Failure> {
+    let invented = Invented { config: &at.config };
+    match config::operator_socket(&at.config, &at.set, &invented) {
         Some(socket) => knock(&socket).await,
         None => Ok(None),
     }
@@ -157,8 +208,15 @@ async fn knock_despite_faults(at: &GatewayArgs) -> Result<Option<reqwest::Client
 
 /// A client for the socket, if somebody answers there.
 async fn knock(socket: &Path) -> Result<Option<reqwest::Client>, Failure> {
-    if tokio::net::UnixStream::connect(socket).await.is_err() {
-        return Ok(None);
+    match tokio::net::UnixStream::connect(socket).await {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return Err(Failure::Unreachable(format!(
+                "{}: permission denied: only the gateway's own user and root may open it (sudo)",
+                socket.display()
+            )));
+        }
+        Err(_) => return Ok(None),
     }
     reqwest::Client::builder()
         .unix_socket(socket)
@@ -246,4 +304,45 @@ impl Control for Offline {
     }
 
     async fn keys_changed(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> (tempfile::TempDir, GatewayArgs) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("p.toml");
+        std::fs::write(&config, text).unwrap();
+        let at = GatewayArgs { config, set: Vec::new(), socket: None };
+        (folder, at)
+    }
+
+    #[test]
+    fn the_gateway_is_found_without_the_secrets_of_its_unit() {
+        let text = format!(
+            "{}[internal]\ntoken = \"env:NOT_SET_HERE\"\n[secrets]\nmaster_keys = [\"cred:one\", \"file:/no/such\"]\n",
+            include_str!("../../conf/minimal.toml")
+        );
+        let (folder, at) = at(&text);
+        let socket = whereabouts(&at).unwrap().boot().operator_socket;
+        assert_eq!(socket, folder.path().join("data/operator.sock"));
+        assert!(read(&at).is_err(), "the store itself is opened with the real ones only");
+    }
+
+    #[test]
+    fn a_broken_file_names_the_way_around_it() {
+        let (_folder, at) = at("version = ");
+        let told = whereabouts(&at).err().unwrap().to_string();
+        assert!(told.contains("--socket PATH"), "{told}");
+    }
+
+    #[test]
+    fn the_folder_of_another_user_is_left_alone() {
+        let (folder, _) = at("");
+        same_owner(folder.path()).unwrap();
+        same_owner(&folder.path().join("missing")).unwrap();
+        let told = owned_by(folder.path(), 987, 0).unwrap_err().to_string();
+        assert!(told.contains("sudo -u '#987'"), "{told}");
+    }
 }

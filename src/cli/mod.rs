@@ -3,6 +3,7 @@
 
 mod accounts;
 mod arguments;
+mod audit;
 mod check;
 mod door;
 mod keys;
@@ -90,6 +91,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::User { command, at } => accounts::run(command, &at),
         Command::Key { command, at } => keys::run(command, &at),
         Command::Session { command, at } => sessions::run(command, &at),
+        Command::Audit { command, at } => audit::run(command, &at),
         Command::Store { command, at } => process::store(command, &at),
         Command::Config { command: ConfigCommand::Show { effective, at } } => {
             process::show_config(effective, &at)

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     Failure,
     arguments::{GatewayArgs, OutputArg, StoreCommand},
-    door::{Content, Door, read, store_file},
+    door::{Content, Door, read, same_owner, store_file, whereabouts},
     show,
 };
 use crate::store::{Store, StoreError};
@@ -36,7 +36,9 @@ fn restore(file: &Path, at: &GatewayArgs) -> Result<(), Failure> {
     if Door::running(at)?.is_some() {
         return Err(Failure::Failed("the gateway is running: stop it before a restore".into()));
     }
-    let to = store_file(&read(at)?);
+    let config = whereabouts(at)?;
+    same_owner(&config.boot().data_dir)?;
+    let to = store_file(&config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(Store::restore(file, &to));
     done.map_err(|error| {

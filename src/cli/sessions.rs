@@ -22,8 +22,9 @@ pub(super) fn run(command: SessionCommand, at: &GatewayArgs) -> Result<(), Failu
             let answer = Door::open(at)?.json(Method::GET, &path, Content::Nothing)?;
             let sessions = answer.get("sessions").and_then(Value::as_array).cloned();
             let sessions = sessions.unwrap_or_default();
+            let more = answer.get("more").and_then(Value::as_bool).unwrap_or(false);
             if output.is_json() {
-                return show::json(&json!({ "sessions": sessions }));
+                return show::json(&json!({ "sessions": sessions, "more": more }));
             }
             let columns = [
                 ("ID", "id"),
@@ -35,7 +36,12 @@ pub(super) fn run(command: SessionCommand, at: &GatewayArgs) -> Result<(), Failu
                 ("EXPIRES", "expires_at"),
                 ("CLIENT", "user_agent"),
             ];
-            show::table(&sessions, &columns)
+            show::table(&sessions, &columns)?;
+            if more {
+                let newest = sessions.len();
+                show::line(&format!("these are the newest {newest}; narrow the list with --user"))?;
+            }
+            Ok(())
         }
         SessionCommand::End { id } => {
             let path = format!("/v1/sessions/{}/end", quoted(&id));

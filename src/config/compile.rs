@@ -78,7 +78,6 @@ impl Config {
                 identity_socket: process.data_dir.join(super::blueprint::IDENTITY_SOCKET),
                 grace_period: process.grace_period,
                 upstream_keepalive_pool: process.upstream_keepalive_pool,
-                data_dir: process.data_dir.clone(),
             },
             data_dir: process.data_dir.clone(),
             operator_socket: process.data_dir.join(super::blueprint::OPERATOR_SOCKET),

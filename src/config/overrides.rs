@@ -14,7 +14,8 @@ pub const NAMED: [&str; 6] = ["listener", "realm", "mount", "upstream", "limit",
 /// Applies all overrides in order; later ones win.
 pub fn apply(root: &mut Table, sets: &[String], problems: &Problems) {
     for set in sets {
-        let place = Place::Set(set.as_str().into());
+        // Only the key: what stands behind it may be a secret typed into the wrong place.
+        let place = Place::Set(set.split('=').next().unwrap_or_default().trim().into());
         if let Err(fault) = apply_one(root, set, &place) {
             let key = set.split('=').next().unwrap_or_default().trim().to_owned();
             let Fault { what, why, fix, nearest } = fault;

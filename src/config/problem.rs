@@ -14,7 +14,7 @@ pub enum Place {
         /// Column.
         column: usize,
     },
-    /// In a `--set` argument, as given.
+    /// In a `--set` argument: its key. The value is never repeated.
     Set(Arc<str>),
 }
 
@@ -22,7 +22,7 @@ impl Place {
     /// The very beginning of the file, for what is missing as a whole.
     pub const START: Place = Place::File { line: 1, column: 1 };
 
-    /// The place in words inside a sentence: `line 12`, `--set a.b=c`.
+    /// The place in words inside a sentence: `line 12`, `--set a.b`.
     pub fn in_words(&self) -> String {
         match self {
             Place::File { line, .. } => format!("line {line}"),

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::{Config, Place, Report, Surroundings, load, problem::Problem};
+use super::{Config, Place, Report, Surroundings, load, problem::Problem, secret};
+use crate::model::SecretString;
 
 /// Keys that are fixed until a restart: sockets, threads, the folder of the store and what protects it.
 const BOOT_ONLY: [&str; 11] = [
@@ -24,8 +25,9 @@ const BOOT_ONLY: [&str; 11] = [
 /// Reads the file again. `Err`: nothing changes, and the report says why.
 pub fn reload(active: &Config, sets: &[String], from: &dyn Surroundings) -> Result<Config, Report> {
     let next = load(&active.file, sets, from)?;
-    let problems: Vec<Problem> =
+    let mut problems: Vec<Problem> =
         BOOT_ONLY.iter().filter_map(|key| changed(active, &next, key)).collect();
+    problems.extend(changed_secrets(active, &next));
     if problems.is_empty() {
         return Ok(next);
     }
@@ -45,6 +47,29 @@ fn changed(active: &Config, next: &Config, key: &str) -> Option<Problem> {
         fix: format!("restart to use {}, or take the change back", shown(new)),
         nearest: None,
     })
+}
+
+/// Secrets fixed until a restart whose reference is the same, but not what stands behind it.
+fn changed_secrets(active: &Config, next: &Config) -> Vec<Problem> {
+    let (old, new) = (&active.blueprint.process, &next.blueprint.process);
+    let tokens = old.internal.token.iter().zip(&new.internal.token);
+    let keys = old.master_keys.iter().zip(&new.master_keys);
+    [("internal.token", differ(tokens)), ("secrets.master_keys", differ(keys))]
+        .into_iter()
+        .filter(|(key, differ)| *differ && value(active, key) == value(next, key))
+        .map(|(key, _)| Problem {
+            place: next.place_of(key),
+            key: key.to_owned(),
+            what: "the secret behind it changed, but is fixed until a restart".into(),
+            why: "the running process goes on with the old one".into(),
+            fix: "restart to use the new one, or put the old one back".into(),
+            nearest: None,
+        })
+        .collect()
+}
+
+fn differ<'s>(mut pairs: impl Iterator<Item = (&'s SecretString, &'s SecretString)>) -> bool {
+    pairs.any(|(old, new)| !secret::same(old, new))
 }
 
 fn value<'c>(config: &'c Config, key: &str) -> Option<&'c Value> {

@@ -44,7 +44,7 @@ const fn account(
 }
 
 /// What was made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Seeded {
     /// A key of `admin` with READ and WRITE.
     pub(super) key: String,

@@ -68,6 +68,7 @@ impl Acceptor {
     fn welcome(&self, tcp: TcpStream, peer: SocketAddr) {
         let trusted = self.shared.live().snapshot.trusts(peer.ip());
         let Some(permit) = self.shared.connections.enter(peer.ip(), trusted) else {
+            self.shared.parts.metrics.connection_refused();
             tracing::debug!(event = "connection_refused", listener = %self.name, %peer);
             return;
         };

@@ -26,7 +26,7 @@ pub(super) fn finish(shared: &Shared, session: &Session, ctx: &Ctx, now: Timesta
     if let Some(metrics) = metrics {
         metrics.finished(end.outcome, end.reason, end.status, total, upstream);
     }
-    shared.refusals.note(ctx, now);
+    shared.refusals.note(ctx, end.status, end.reason, now);
     if shared.parts.access_log.load(Ordering::Relaxed) {
         line(session, ctx, &end, total, upstream);
     }

@@ -52,7 +52,7 @@ pub(super) async fn admit(
     trail: &mut Trail,
 ) -> Result<Admission, Deny> {
     // 1 view: one way to read it, or none.
-    let view = read(asked).map_err(|fault| {
+    let view = read(live, asked).map_err(|fault| {
         trail.mount = options::mount_of_host(live, asked);
         Deny::Malformed(fault)
     })?;
@@ -93,19 +93,18 @@ pub(super) async fn admit(
 
     // 7 may it? A proven caller who may not is charged all the same.
     let own = quota::own_window(who.as_deref());
+    let late = |who| quota::late_charges(route, who, view.client.address, own.as_ref());
     let path = view.path.behind(found.prefix_len);
     let permit = match authz::authorize(route, who.clone(), &view, path) {
         Ok(permit) => permit,
         Err(deny) => {
-            let limits = &route.late_limits;
-            let charges = quota::charges(limits, route, who.as_deref(), view.client.address);
-            charge(edge, trail, &charges).await?;
+            charge(edge, trail, &late(who.as_deref())).await?;
             return Err(deny);
         }
     };
 
     // 8 limits of the caller, its key's own hour included.
-    charge(edge, trail, &quota::late_charges(&permit, &view, own.as_ref())).await?;
+    charge(edge, trail, &late(who.as_deref())).await?;
     if announced_length(asked.head) > route.body_limit {
         return Err(Deny::BodyTooLarge);
     }
@@ -114,7 +113,7 @@ pub(super) async fn admit(
     }
 
     // 9 what goes upstream.
-    let hop = HopFacts { scheme: asked.caller.scheme, host: outer_host(asked), forwarded_for: &[] };
+    let hop = HopFacts { scheme: asked.caller.scheme, host: outer_host(asked) };
     let names = &live.snapshot.identity_headers;
     let patch = mutate::patch(&permit, &view, found.prefix_len, names, &hop);
     let cors = route.mount.cors.reply_headers(view.headers.get(http::header::ORIGIN));
@@ -123,11 +122,17 @@ pub(super) async fn admit(
 }
 
 /// The view, after the bytes it was parsed from were judged themselves.
-fn read<'a>(asked: &Asked<'a>) -> Result<RequestView<'a>, Malformed> {
+fn read<'a>(live: &Live, asked: &Asked<'a>) -> Result<RequestView<'a>, Malformed> {
     head::judge(asked.raw_head)?;
     check_target(asked.head.raw_path())?;
     let head = asked.head;
-    RequestView::new(&head.method, &head.uri, &head.headers, &asked.caller.facts)
+    // The absolute form names a host as well, but the field must be there (RFC 9112 section 3.2).
+    if head.version == http::Version::HTTP_11 && !head.headers.contains_key(http::header::HOST) {
+        return Err(Malformed::Host);
+    }
+    let view = RequestView::new(&head.method, &head.uri, &head.headers, &asked.caller.facts)?;
+    view.check_connection(&live.snapshot.identity_headers)?;
+    Ok(view)
 }
 
 /// Credential, evidence, principal. `Ok(None)`: a public route, which reads no credential, good or bad.
@@ -163,7 +168,12 @@ async fn charge(edge: &Shared, trail: &mut Trail, charges: &[Charge<'_>]) -> Res
     if charges.is_empty() {
         return Ok(());
     }
-    match edge.parts.limiter.check(charges).await {
+    let limiter = &edge.parts.limiter;
+    let checked = match limiter.check_now(charges) {
+        Some(checked) => checked,
+        None => limiter.check(charges).await,
+    };
+    match checked {
         Ok(toll) => {
             trail.pay(toll);
             Ok(())

@@ -7,7 +7,13 @@ use std::{
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Live, Shared, client::Caller, conn::Conn, live::RouteLive, upstream::Node};
+use super::{
+    Live, Shared,
+    client::Caller,
+    conn::Conn,
+    live::RouteLive,
+    upstream::{Node, Seat},
+};
 use crate::{
     model::Principal,
     pipeline::{Deny, HeaderPatch, Mount, Outcome, Permit, Toll},
@@ -107,6 +113,8 @@ pub(super) struct Admitted {
 /// The way to the upstream so far.
 #[derive(Default)]
 pub(super) struct Progress {
+    /// Taken with the first try and held to the end of the request.
+    pub(super) seat: Option<Seat>,
     pub(super) node: Option<Arc<Node>>,
     /// Backends that took no connection.
     pub(super) tried: Vec<Arc<Node>>,

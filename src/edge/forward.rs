@@ -3,7 +3,11 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{StatusCode, header};
+<<<<<<< HEAD
+use http::{StatusCode, header, request};
+=======
+use http::{Method, StatusCode, header};
+>>>>>>> w/fixedge
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
@@ -56,6 +60,13 @@ pub(super) async fn peer(shared: &Shared, ctx: &mut Ctx) -> Result<Box<HttpPeer>
         ctx.deny = Some(Deny::Internal);
         return Err(Error::new_in(NO_PEER));
     };
+    if progress.seat.is_none() {
+        progress.seat = pool.enter();
+        if progress.seat.is_none() {
+            ctx.deny = Some(Deny::Unavailable { dependency: "upstream" });
+            return Err(Error::new_up(NO_PEER));
+        }
+    }
     let timeouts = &admitted.route.route.timeouts;
     pool.ready(timeouts.connect).await;
     // The other spelling goes to the node that asked for it.
@@ -70,19 +81,38 @@ pub(super) async fn peer(shared: &Shared, ctx: &mut Ctx) -> Result<Box<HttpPeer>
 }
 
 /// Applies the patch. Runs after hop-by-hop fields were removed, so that a client cannot have ours removed.
+///
+/// Works on the bare parts: pingora keeps a second map with the case of every name and parses each name anew, which
+/// for a dozen fields costs more than all checks before. Names go out in lower case, as in HTTP/2.
 pub(super) fn request(shared: &Shared, ctx: &Ctx, out: &mut RequestHeader) -> Result<()> {
     let Some(admitted) = &ctx.admitted else { return Err(Error::new_in(NO_PEER)) };
+    let blank = http::Request::new(()).into_parts().0.into();
+    let mut parts = request::Parts::from(std::mem::replace(out, blank));
     for name in &admitted.patch.remove {
-        out.remove_header(name);
+        parts.headers.remove(name);
     }
+    parts.headers.reserve(admitted.patch.set.len());
     for (name, value) in &admitted.patch.set {
-        out.insert_header(name, value.clone())?;
+        parts.headers.insert(name, value.clone());
     }
     if !admitted.route.route.streaming {
         // An upgraded connection is a stream nobody looks into: only where the route says so (requirement 16).
-        out.remove_header(&header::UPGRADE);
+<<<<<<< HEAD
+        parts.headers.remove(header::UPGRADE);
     }
-    out.set_raw_path(sent_path(admitted, &ctx.upstream).as_bytes())?;
+    *out = parts.into();
+    let path = sent_path(admitted, &ctx.upstream);
+    if out.raw_path() != path.as_bytes() {
+        out.set_raw_path(path.as_bytes())?;
+    }
+=======
+        if out.remove_header(&header::UPGRADE).is_some() {
+            out.remove_header(&header::CONNECTION);
+        }
+    }
+    let method = out.method.clone();
+    out.set_raw_path(sent_path(admitted, &method, &ctx.upstream).as_bytes())?;
+>>>>>>> w/fixedge
     if let Some(HostHeader::Fixed(host)) = pool(shared, admitted).map(|pool| &pool.settings().host)
     {
         out.insert_header(header::HOST, host.as_str())?;
@@ -99,17 +129,26 @@ pub(super) fn request(shared: &Shared, ctx: &Ctx, out: &mut RequestHeader) -> Re
 }
 
 /// The path of this try: as the patch says, unless the upstream asked, now or before, for the other spelling.
-fn sent_path<'a>(admitted: &'a Admitted, progress: &'a Progress) -> Cow<'a, str> {
+fn sent_path<'a>(admitted: &'a Admitted, method: &Method, progress: &'a Progress) -> Cow<'a, str> {
     let path = &admitted.patch.path_and_query;
     if let Some(asked) = &progress.respelled {
         return Cow::Borrowed(asked);
     }
-    admitted.route.spellings.known(path).map_or(Cow::Borrowed(path), Cow::Owned)
+    admitted.route.spellings.known(method, path).map_or(Cow::Borrowed(path), Cow::Owned)
 }
 
-/// Counts a piece of the request's body; the end of it starts the wait for the upstream's answer.
-pub(super) fn body(ctx: &mut Ctx, piece: Option<&Bytes>, end: bool) -> Result<()> {
+/// Counts a piece of the request's body; the end of it starts the wait for the upstream's answer. What flows through an
+/// upgraded connection is no body.
+pub(super) fn body(
+    session: &Session,
+    ctx: &mut Ctx,
+    piece: Option<&Bytes>,
+    end: bool,
+) -> Result<()> {
     let Some(admitted) = &ctx.admitted else { return Ok(()) };
+    if session.was_upgraded() {
+        return Ok(());
+    }
     let route = &admitted.route.route;
     let seen = &mut ctx.upstream.body_seen;
     *seen += piece.map_or(0, |piece| piece.len() as u64);
@@ -139,11 +178,20 @@ pub(super) fn response(
         return Ok(());
     }
     let route = &admitted.route.route;
+    let switches = reply.status == StatusCode::SWITCHING_PROTOCOLS;
+    if switches && !route.streaming {
+        // Nobody asked for another protocol.
+        return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
+    }
     if let (Some(pool), Some(node)) = (pool(shared, admitted), &ctx.upstream.node) {
         pool.succeeded(node);
     }
     ctx.upstream.answered = true;
     if let Some(conn) = &ctx.conn {
+        if !switches && !session.as_downstream_mut().is_body_done() {
+            // An answer before the upload is complete: what still comes must not reset it away.
+            conn.linger();
+        }
         let stream = route.streaming || is_stream(reply);
         conn.expect(if stream { STREAM_GAP } else { route.timeouts.between_bytes });
     }
@@ -162,7 +210,8 @@ pub(super) fn response(
 /// client is at least told a path of ours instead of the upstream's address.
 fn redirect(session: &mut Session, ctx: &mut Ctx, reply: &mut ResponseHeader) -> Result<()> {
     let Some(admitted) = &ctx.admitted else { return Ok(()) };
-    let sent = sent_path(admitted, &ctx.upstream).into_owned();
+    let method = &session.req_header().method;
+    let sent = sent_path(admitted, method, &ctx.upstream).into_owned();
     let location = reply.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
     let outer = session.req_header().headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let node = ctx.upstream.node.as_ref().map_or("", |node| node.label());
@@ -175,11 +224,14 @@ fn redirect(session: &mut Session, ctx: &mut Ctx, reply: &mut ResponseHeader) ->
         return Ok(());
     };
     // A 301 or 302 to a POST may also follow work that was done (post, redirect, get): only 307 and 308 promise not.
-    let untouched =
-        session.req_header().method.is_safe() || matches!(reply.status.as_u16(), 307 | 308);
+    let untouched = method.is_safe() || matches!(reply.status.as_u16(), 307 | 308);
+    let first = ctx.upstream.respelled.is_none();
+    if first && untouched {
+        // Also where this request cannot be sent again: the next one is right from the start.
+        admitted.route.spellings.learn(method, &sent);
+    }
     let at_hand = !session.as_downstream().retry_buffer_truncated();
-    if ctx.upstream.respelled.is_none() && untouched && at_hand {
-        admitted.route.spellings.learn(&sent);
+    if first && untouched && at_hand {
         (ctx.upstream.respelled, ctx.upstream.replay) = (Some(other), true);
         let mut error = Error::new_up(SLASH_REDIRECT);
         error.set_retry(true);
@@ -241,16 +293,23 @@ pub(super) fn broke(
         error.set_retry(true);
         return error;
     }
-    let expired = ctx.conn.as_ref().is_some_and(|conn| conn.expired().is_some());
+    let expired = ctx.conn.as_ref().and_then(|conn| conn.expired());
     let upstream = *error.esource() == ErrorSource::Upstream;
+    // Idempotent is not enough: a `DELETE` that ran twice is answered 404, and undoes what came in between.
     let harmless =
-        session.req_header().method.is_idempotent() && session.as_downstream_mut().is_body_empty();
-    if harmless && upstream && !expired && !ctx.upstream.answered {
+        session.req_header().method.is_safe() && session.as_downstream_mut().is_body_empty();
+    if harmless && upstream && expired.is_none() && !ctx.upstream.answered {
         error.retry.decide_reuse(reused);
     } else {
         error.set_retry(false);
     }
-    if upstream && !reused && !expired && !ctx.upstream.answered && !is_timeout(&error) {
+    let failed = match expired {
+        // A backend that takes requests and never answers is as dead as one that takes none.
+        Some(Expired::Upstream) => true,
+        Some(Expired::Client) => false,
+        None => upstream && !reused && !is_timeout(&error),
+    };
+    if failed && !ctx.upstream.answered {
         let pool = ctx.admitted.as_ref().and_then(|admitted| pool(shared, admitted));
         if let (Some(pool), Some(node)) = (pool, &ctx.upstream.node) {
             pool.failed(node);

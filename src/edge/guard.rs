@@ -3,7 +3,8 @@
 //! Everything about time on a connection is here: the head of a request must be complete within a total, a body must
 //! keep a minimum rate, a reader may not stall, an idle connection ends, and an upstream that is waited for has a
 //! deadline. The last one sits on the client's side because pingora polls it while it waits for the upstream, and because
-//! only so can the deadline change when the response header arrives. Nothing here looks at the bytes.
+//! only so can the deadline change when the response header arrives. Nothing here looks at the bytes; they are only
+//! counted: pingora would let a head grow to a mebibyte and parse it from the start again with every piece that comes.
 
 use std::{
     fmt, io,
@@ -37,6 +38,12 @@ const WRITE_STALL: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_secs(2);
 /// And how many of them.
 const LINGER_BYTES: usize = 16 << 20;
+/// Bytes of a head after which no more of it is read. Above every limit of [`super::head`], which tells them apart.
+const MAX_HEAD: usize = 48 << 10;
+/// The answer to such a head. Nothing of it was parsed, so there is no mount whose shape it could have.
+const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
+    Content-Type: application/json\r\nContent-Length: 104\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n\
+    {\"error\":\"Request Header Fields Too Large\",\"detail\":\"The request head is too large.\",\"status_code\":431}\n";
 /// Joins a header and a small body into one packet; small, because every idle connection holds one.
 const WRITE_BUFFER: usize = 2048;
 
@@ -46,6 +53,8 @@ pub(super) struct Guard<P> {
     conn: Arc<Conn>,
     digest: Arc<ProxyDigest>,
     body: BodyRate,
+    /// Bytes of the head that is being read.
+    head: usize,
     read_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
     write_since: Option<Instant>,
@@ -88,6 +97,7 @@ impl<P> Guard<P> {
             conn,
             digest,
             body: BodyRate::default(),
+            head: 0,
             read_timer: None,
             write_timer: None,
             write_since: None,
@@ -100,11 +110,13 @@ impl<P> Guard<P> {
             Phase::Idle if bytes > 0 => {
                 self.conn.head_began();
                 self.body = BodyRate::default();
+                self.head = bytes;
             }
+            Phase::Head => self.head = self.head.saturating_add(bytes),
             Phase::Body => self.body.brought(bytes),
             // An upgraded connection: traffic of either side keeps it open.
             Phase::Upstream => self.conn.touch(),
-            Phase::Idle | Phase::Head => {}
+            Phase::Idle => {}
         }
     }
 
@@ -112,6 +124,11 @@ impl<P> Guard<P> {
         self.write_since = None;
         // While the client takes what we have, the upstream is not late.
         self.conn.touch();
+    }
+
+    /// Whether more of a head is asked for than any head may have.
+    fn head_too_large(&self) -> bool {
+        self.head >= MAX_HEAD && self.conn.phase() == Phase::Head
     }
 
     fn read_deadline(&mut self) -> Option<Instant> {
@@ -144,6 +161,9 @@ impl<P: Unpin> AsyncRead for Guard<P> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.head_too_large() {
+            return this.poll_too_large(cx).map(Err);
+        }
         let before = buf.filled().len();
         if let Poll::Ready(result) = Pin::new(this.io.get_mut()).poll_read(cx, buf) {
             this.on_read(buf.filled().len() - before);
@@ -156,6 +176,21 @@ impl<P: Unpin> AsyncRead for Guard<P> {
 }
 
 impl<P: Unpin> Guard<P> {
+    /// Answers a head that is too large, once, and ends the reading.
+    fn poll_too_large(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if !self.conn.lingers() {
+            self.conn.linger();
+            // A new connection's buffers are empty: what does not fit at once meets a client that reads nothing.
+            if let Poll::Ready(Err(error)) = Pin::new(&mut self.io).poll_write(cx, HEAD_TOO_LARGE) {
+                return Poll::Ready(error);
+            }
+        }
+        match ready!(Pin::new(self).poll_flush(cx)) {
+            Ok(()) => Poll::Ready(io::ErrorKind::InvalidData.into()),
+            Err(error) => Poll::Ready(error),
+        }
+    }
+
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let since = *self.write_since.get_or_insert_with(Instant::now);
         ready!(wait(&mut self.write_timer, since + WRITE_STALL, cx));

@@ -40,7 +40,7 @@ use std::{sync::Arc, time::Duration, time::Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header;
+use http::{StatusCode, Version, header};
 use pingora::{
     Error, Result,
     http::{RequestHeader, ResponseHeader},
@@ -74,6 +74,8 @@ impl Gateway {
         ctx: &mut Ctx,
     ) -> Result<Option<options::LocalAnswer>, Deny> {
         let conn = Arc::clone(conn_of(session).ok_or(Deny::Internal)?);
+        // Before anything that may fail: whatever happens, this connection must be ended well.
+        ctx.conn = Some(Arc::clone(&conn));
         conn.begin(!session.as_downstream_mut().is_body_empty());
         let head = session.req_header();
         let (snapshot, ids) = (&ctx.live.snapshot, &self.shared.ids);
@@ -81,7 +83,6 @@ impl Gateway {
         let raw_head = session.as_downstream().to_h1_raw();
         let asked = Asked { raw_head: &raw_head, head, caller, listener: &conn.listener };
         let admission = admit::admit(&self.shared, &ctx.live, &asked, &mut ctx.trail).await;
-        ctx.conn = Some(conn);
         match admission? {
             Admission::Answer(answer) => Ok(Some(answer)),
             Admission::Pass(admitted) => {
@@ -109,6 +110,8 @@ impl ProxyHttp for Gateway {
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        // The stream itself watches every read; pingora's own minute would end silent WebSockets.
+        session.as_downstream_mut().set_read_timeout(None);
         let now = || self.shared.parts.clock.now();
         let admission = panics::contained(self.admit(session, ctx)).await;
         match admission.unwrap_or(Err(Deny::Internal)) {
@@ -123,7 +126,8 @@ impl ProxyHttp for Gateway {
     }
 
     async fn upstream_peer(&self, _: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
-        forward::peer(&self.shared, ctx).await
+        let peer = panics::contained(forward::peer(&self.shared, ctx)).await;
+        peer.unwrap_or_else(|| Err(panics::error()))
     }
 
     async fn upstream_request_filter(
@@ -132,17 +136,17 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        forward::request(&self.shared, ctx, request)
+        panics::caught(|| forward::request(&self.shared, ctx, request))
     }
 
     async fn request_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        forward::body(ctx, body.as_ref(), end)
+        panics::caught(|| forward::body(session, ctx, body.as_ref(), end))
     }
 
     async fn upstream_response_filter(
@@ -151,7 +155,7 @@ impl ProxyHttp for Gateway {
         reply: &mut ResponseHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        forward::response(&self.shared, session, ctx, reply)
+        panics::caught(|| forward::response(&self.shared, session, ctx, reply))
     }
 
     fn upstream_response_body_filter(
@@ -161,29 +165,44 @@ impl ProxyHttp for Gateway {
         end: bool,
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
-        forward::response_body(ctx, end);
-        Ok(None)
+        panics::caught(|| {
+            forward::response_body(ctx, end);
+            Ok(None)
+        })
     }
 
     async fn response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         reply: &mut ResponseHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
         if reply.status.is_informational() {
             return Ok(());
         }
-        if let Some(admitted) = &ctx.admitted {
-            let rules = &admitted.route.route.headers;
-            for name in &rules.response_remove {
-                reply.remove_header(name);
+<<<<<<< HEAD
+        let now = self.shared.parts.clock.now();
+        headers::edit(reply, |status, fields| {
+            if let Some(admitted) = &ctx.admitted {
+                let rules = &admitted.route.route.headers;
+                for name in &rules.response_remove {
+                    fields.remove(name);
+                }
+                for (name, value) in &rules.response_set {
+                    fields.insert(name, value.clone());
+                }
             }
-            for (name, value) in &rules.response_set {
-                reply.insert_header(name, value.clone())?;
-            }
+            headers::stamp(status, fields, ctx, now);
+        });
+        Ok(())
+=======
+        if session.req_header().version == Version::HTTP_10 {
+            // Such a client knows no chunks (RFC 9112 section 6.1): the body ends where the connection does.
+            reply.remove_header(&header::TRANSFER_ENCODING);
+            session.set_keepalive(None);
         }
-        headers::stamp(reply, ctx, self.shared.parts.clock.now())
+        panics::caught(|| headers::of_upstream(reply, ctx, self.shared.parts.clock.now()))
+>>>>>>> w/fixedge
     }
 
     fn fail_to_connect(
@@ -193,7 +212,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
         error: Box<Error>,
     ) -> Box<Error> {
-        forward::connect_failed(&self.shared, ctx, error)
+        panics::caught_error(|| forward::connect_failed(&self.shared, ctx, error))
     }
 
     fn error_while_proxy(
@@ -204,7 +223,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
         reused: bool,
     ) -> Box<Error> {
-        forward::broke(&self.shared, session, ctx, error, reused)
+        panics::caught_error(|| forward::broke(&self.shared, session, ctx, error, reused))
     }
 
     async fn fail_to_proxy(
@@ -256,10 +275,14 @@ impl ProxyHttp for Gateway {
 async fn fail(session: &mut Session, ctx: &mut Ctx, now: Timestamp) {
     let Some(deny) = ctx.deny.clone() else { return };
     let begun = session.as_downstream().response_written();
-    match begun.filter(|reply| !reply.status.is_informational()) {
+    let counts = |reply: &&ResponseHeader| {
+        !reply.status.is_informational() || reply.status == StatusCode::SWITCHING_PROTOCOLS
+    };
+    match begun.filter(counts) {
         Some(reply) if has_length(reply) => {}
         Some(_) => {
-            // This answer ends where the connection ends: only a reset tells that it did not end well.
+            // This answer ends where the connection ends: only a reset tells that it did not end well. Behind a 101 the
+            // connection belongs to another protocol, into which no refusal may be written.
             if let Some(conn) = &ctx.conn {
                 conn.abort();
             }

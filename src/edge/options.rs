@@ -38,12 +38,14 @@ pub(super) fn refuse_or_answer(
     if !preflight && routes.names(asked.listener, view, &Method::OPTIONS) {
         return Ok(None);
     }
-    let found = match routes.find(asked.listener, view) {
-        Ok(found) => Some(&found.route.mount),
-        Err(missed) if matches!(missed.deny, Deny::Malformed(_)) => return Err(missed.deny),
-        Err(missed) => missed.mount,
+    let (found, refused) = match routes.find(asked.listener, view) {
+        Ok(found) => (Some(&found.route.mount), None),
+        Err(missed) => (missed.mount, Some(missed.deny)),
     };
     trail.mount = found.cloned();
+    if let Some(deny @ Deny::Malformed(_)) = refused {
+        return Err(deny);
+    }
     let allow = allowed(routes, asked, view);
     if allow.is_empty() {
         return Err(Deny::NoRoute);

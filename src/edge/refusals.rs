@@ -70,10 +70,16 @@ struct State {
 }
 
 impl Refusals {
-    /// Counts a request that was refused at the edge; others pass by.
-    pub(super) fn note(&self, ctx: &Ctx, now: Timestamp) {
-        let Some(deny) = ctx.deny.as_ref().filter(|deny| deny.outcome() == Outcome::Refused) else {
-            return;
+    /// Counts a request that was refused, at the edge or by identity; others pass by. `status` and `reason` are what was
+    /// answered.
+    pub(super) fn note(&self, ctx: &Ctx, status: u16, reason: &'static str, now: Timestamp) {
+        let (status, reason) = match (&ctx.deny, ctx.trail.reason) {
+            (Some(deny), _) if deny.outcome() == Outcome::Refused => {
+                (deny.status().as_u16(), deny.reason())
+            }
+            // Identity records failed logins itself; what it forbids or holds back is counted here.
+            (None, Some(_)) if matches!(status, 403 | 423 | 429) => (status, reason),
+            _ => return,
         };
         let subject = match (&ctx.trail.principal, &ctx.caller) {
             (Some(who), _) => {
@@ -86,8 +92,8 @@ impl Refusals {
             minute: now.millis().div_euclid(MINUTE),
             subject,
             mount: ctx.trail.mount.as_ref().map(|mount| mount.name.clone()),
-            reason: deny.reason(),
-            status: deny.status().as_u16(),
+            reason,
+            status,
         });
     }
 

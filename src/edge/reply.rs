@@ -10,7 +10,7 @@ use crate::{
     pipeline::{Deny, ReplyFacts},
 };
 
-/// Answers with the refusal that `ctx` carries, in the shape of its mount.
+/// Answers with `deny` in the shape of the mount that `ctx` found, or of the stranger where it found none.
 pub(super) async fn refuse(
     session: &mut Session,
     ctx: &Ctx,
@@ -22,15 +22,11 @@ pub(super) async fn refuse(
     let facts = ReplyFacts { request_id: ctx.request_id(), path, method: head.method.as_str() };
     let reply = ctx.mount().face.render(deny, &facts);
     let mut out = build(reply.status, &reply.headers, &reply.body)?;
-    if let Some(after) = deny.retry_after()
-        && !out.headers.contains_key(header::RETRY_AFTER)
-    {
-        out.insert_header(header::RETRY_AFTER, headers::whole_seconds(after).max(1))?;
-    }
     if ctx.admitted.is_none() {
         // What was admitted has them already.
         let origin = session.req_header().headers.get(header::ORIGIN);
-        headers::cross_origin(&mut out, &ctx.mount().cors.reply_headers(origin))?;
+        let fields = ctx.mount().cors.reply_headers(origin);
+        headers::edit(&mut out, |_, headers| headers::cross_origin(headers, &fields));
     }
     if matches!(deny, Deny::Malformed(_)) {
         // What this parser refused, another may read differently: nothing more from this connection.
@@ -49,7 +45,7 @@ pub(super) async fn answer(
     let body = Bytes::from_static(b"{}");
     let mut out = build(StatusCode::OK, &[], &body)?;
     out.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
-    headers::cross_origin(&mut out, &answer.headers)?;
+    headers::edit(&mut out, |_, headers| headers::cross_origin(headers, &answer.headers));
     write(session, ctx, out, body, now).await
 }
 
@@ -58,7 +54,7 @@ fn build(
     fields: &[(HeaderName, HeaderValue)],
     body: &Bytes,
 ) -> Result<ResponseHeader> {
-    let mut out = ResponseHeader::build(status, Some(fields.len() + 12))?;
+    let mut out = ResponseHeader::build_no_case(status, Some(fields.len() + 12))?;
     for (name, value) in fields {
         out.append_header(name, value.clone())?;
     }
@@ -74,7 +70,7 @@ async fn write(
     body: Bytes,
     now: Timestamp,
 ) -> Result<()> {
-    headers::stamp(&mut out, ctx, now)?;
+    headers::edit(&mut out, |status, headers| headers::stamp(status, headers, ctx, now));
     if !session.as_downstream_mut().is_body_done() {
         // Leftover bytes must never be read as a request; they are drained for a moment so that the answer arrives.
         session.set_keepalive(None);

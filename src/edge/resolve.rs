@@ -107,9 +107,10 @@ impl Entry {
     }
 
     /// Whether it may be used because the store cannot be asked. A change since then may have been a revocation, which
-    /// must hold at the next request: so never across an epoch.
+    /// must hold at the next request: so never evidence of an older epoch. That of a newer one, which another request
+    /// brought meanwhile, knows all this request must know.
     fn is_usable(&self, epoch: u64, now: Instant) -> bool {
-        self.epoch == epoch && now.saturating_duration_since(self.fetched) < STALE
+        self.epoch >= epoch && now.saturating_duration_since(self.fetched) < STALE
     }
 }
 

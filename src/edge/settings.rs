@@ -15,8 +15,6 @@ pub struct Settings {
     pub grace_period: Duration,
     /// Idle upstream connections kept per pool.
     pub upstream_keepalive_pool: usize,
-    /// A folder of ours for pid file and the like (the data folder).
-    pub data_dir: PathBuf,
 }
 
 /// One public listener.
@@ -43,7 +41,12 @@ pub struct UpstreamSettings {
     pub retries: usize,
     /// What goes upstream as `Host`.
     pub host: HostHeader,
+    /// Requests it may have at once, open streams included; one more is refused with 503.
+    pub max_requests: usize,
 }
+
+/// [`UpstreamSettings::max_requests`] where the configuration says nothing.
+pub const DEFAULT_MAX_REQUESTS: usize = 1024;
 
 /// Where a backend listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -8,17 +8,18 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use http::{StatusCode, Uri};
+use http::{Method, StatusCode, Uri};
 use quick_cache::sync::Cache;
 
 /// Paths of one route whose spelling is remembered.
 const MAX_PATHS: usize = 4096;
 
-/// The same target with the slash at the end of its path added or taken away; `None` for the root.
+/// The same target with the slash at the end of its path added or taken away; `None` for the root, and for an empty last
+/// segment (`//`), which is more than a trailing slash.
 pub(super) fn respelled(path_and_query: &str) -> Option<String> {
     let (path, query) = split(path_and_query);
     let other = match path.strip_suffix('/') {
-        Some("") => return None,
+        Some(bare) if bare.is_empty() || bare.ends_with('/') => return None,
         Some(bare) => bare.to_owned(),
         None => format!("{path}/"),
     };
@@ -46,7 +47,8 @@ pub(super) fn asked_for(
     (same_host && location.path() == split(&other).0).then_some(other)
 }
 
-/// Paths whose upstream wants the other spelling than the client uses.
+/// Paths whose upstream wants the other spelling than the client uses. Kept by method: one path may be two endpoints, of
+/// which `GET` wants a slash and `POST` none.
 pub(super) struct Spellings {
     /// Most routes never learn anything and must not pay for it.
     any: AtomicBool,
@@ -66,24 +68,24 @@ impl Default for Spellings {
 
 impl Spellings {
     /// The spelling to send, if it is known to differ.
-    pub(super) fn known(&self, path_and_query: &str) -> Option<String> {
-        if !self.any.load(Relaxed) || self.paths.get(&self.key(path_and_query)).is_none() {
+    pub(super) fn known(&self, method: &Method, path_and_query: &str) -> Option<String> {
+        if !self.any.load(Relaxed) || self.paths.get(&self.key(method, path_and_query)).is_none() {
             return None;
         }
         respelled(path_and_query)
     }
 
     /// Remembers that this spelling was answered with a redirect to the other.
-    pub(super) fn learn(&self, refused: &str) {
+    pub(super) fn learn(&self, method: &Method, refused: &str) {
         if let Some(wanted) = respelled(refused) {
-            self.paths.remove(&self.key(&wanted));
+            self.paths.remove(&self.key(method, &wanted));
         }
-        self.paths.insert(self.key(refused), ());
+        self.paths.insert(self.key(method, refused), ());
         self.any.store(true, Relaxed);
     }
 
-    fn key(&self, path_and_query: &str) -> u64 {
-        self.hasher.hash_one(split(path_and_query).0)
+    fn key(&self, method: &Method, path_and_query: &str) -> u64 {
+        self.hasher.hash_one((method, split(path_and_query).0))
     }
 }
 
@@ -112,6 +114,7 @@ mod tests {
         assert_eq!(respelled("/a/b/?x=/").as_deref(), Some("/a/b?x=/"));
         assert_eq!(respelled("/"), None);
         assert_eq!(respelled("/?x"), None);
+        assert_eq!(respelled("/a//?x"), None);
     }
 
     fn redirects(status: u16, location: &str, sent: &str) -> bool {
@@ -144,12 +147,13 @@ mod tests {
     #[test]
     fn a_learned_spelling_can_be_unlearned() {
         let spellings = Spellings::default();
-        assert_eq!(spellings.known("/tasks"), None);
-        spellings.learn("/tasks");
-        assert_eq!(spellings.known("/tasks?x").as_deref(), Some("/tasks/?x"));
-        assert_eq!(spellings.known("/tasks/1"), None);
-        spellings.learn("/tasks/");
-        assert_eq!(spellings.known("/tasks"), None);
-        assert_eq!(spellings.known("/tasks/").as_deref(), Some("/tasks"));
+        assert_eq!(spellings.known(&Method::GET, "/tasks"), None);
+        spellings.learn(&Method::GET, "/tasks");
+        assert_eq!(spellings.known(&Method::GET, "/tasks?x").as_deref(), Some("/tasks/?x"));
+        assert_eq!(spellings.known(&Method::GET, "/tasks/1"), None);
+        assert_eq!(spellings.known(&Method::POST, "/tasks"), None);
+        spellings.learn(&Method::GET, "/tasks/");
+        assert_eq!(spellings.known(&Method::GET, "/tasks"), None);
+        assert_eq!(spellings.known(&Method::GET, "/tasks/").as_deref(), Some("/tasks"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, header};
+use http::Method;
 
 use crate::pipeline::{
     Authn, Authz, Deny, Face, Mount, Policy, RateHeaders, Reply, ReplyFacts, Route, RouteTable,
@@ -22,8 +22,8 @@ impl Face for Plain {
     fn render(&self, deny: &Deny, facts: &ReplyFacts<'_>) -> Reply {
         let body =
             format!("{{\"reason\":\"{}\",\"request_id\":\"{}\"}}", deny.reason(), facts.request_id);
-        let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Reply { status: deny.status(), headers: vec![kind], body: body.into() }
+        let headers = deny.headers("application/json");
+        Reply { status: deny.status(), headers, body: body.into() }
     }
 }
 

@@ -1,27 +1,56 @@
 //! Audit: how events of identity become records of the store, and back for the operator.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-use super::{Actor, AuditEntry, AuditEvent, EventKind, Identity, IdentityError};
+use super::{Actor, AuditCheck, AuditEntry, AuditEvent, EventKind, Identity, IdentityError};
 use crate::{
     model::Timestamp,
-    store::{AuditRecord, ChainedRecord},
+    store::{AuditFault, AuditRecord, ChainedRecord},
 };
 
+/// Events per transaction: each costs a sync to the disk, and no login waits long for it.
+const BATCH: usize = 500;
+
 impl Identity {
-    /// Records an event seen elsewhere (refusals counted by the edge).
-    pub async fn record(&self, event: AuditEvent) -> Result<(), IdentityError> {
-        let record = AuditRecord {
-            realm: event.realm,
-            mount: event.mount,
-            account: event.account,
-            ip: event.address,
-            user_agent: event.user_agent.map(|text| text.to_string()),
-            request_id: event.request_id,
-            details: event.details,
-            ..AuditRecord::new(event.kind.as_str(), self.now())
-        };
-        Ok(self.inner.store.audit_append(&[record]).await?)
+    /// Records events seen elsewhere (refusals counted by the edge), many in one transaction. Gives how many could not
+    /// be recorded: after a failure the rest is not tried.
+    pub async fn record_all(&self, events: Vec<AuditEvent>) -> usize {
+        let now = self.now();
+        let records: Vec<AuditRecord> = events.into_iter().map(|event| noted(event, now)).collect();
+        let mut left = records.len();
+        for batch in records.chunks(BATCH) {
+            if let Err(error) = self.inner.store.audit_append(batch).await {
+                tracing::warn!(event = "audit_not_recorded", %error, events = left);
+                return left;
+            }
+            left -= batch.len();
+        }
+        left
+    }
+
+    /// Removes audit events older than `keep`; called by a timer. `at_most` as for [`Identity::sweep`].
+    pub async fn trim_audit(
+        &self,
+        keep: Duration,
+        at_most: Timestamp,
+    ) -> Result<(), IdentityError> {
+        let now = self.now().min(at_most);
+        // In parts, so that no login waits for it. The last one finds nothing: what a part leaves behind is new.
+        while self.inner.store.audit_trim(now - keep, now).await? > 0 {}
+        Ok(())
+    }
+
+    /// Checks the chain of the audit log from its base to its head.
+    pub async fn verify_audit(&self) -> Result<AuditCheck, IdentityError> {
+        let verdict = self.inner.store.audit_verify().await?;
+        let fault = verdict.fault.map(|fault| match fault {
+            AuditFault::Edited { seq } => format!("event {seq} is not what was written"),
+            AuditFault::Gap { seq } => format!("events are missing from {seq} on"),
+            AuditFault::Cut { seq } => format!("the newest events are missing, from {seq} on"),
+        });
+        Ok(AuditCheck { checked: verdict.checked, fault })
     }
 
     /// Newest audit events first.
@@ -48,6 +77,19 @@ pub(super) fn done_by<const N: usize>(by: &Actor, facts: [(&str, Value); N]) -> 
     let actor = by.account.as_ref().map_or("operator", |id| id.as_str());
     let facts = facts.into_iter().map(|(name, fact)| (name.to_owned(), fact));
     Value::Object([("by".to_owned(), actor.into())].into_iter().chain(facts).collect())
+}
+
+fn noted(event: AuditEvent, now: Timestamp) -> AuditRecord {
+    AuditRecord {
+        realm: event.realm,
+        mount: event.mount,
+        account: event.account,
+        ip: event.address,
+        user_agent: event.user_agent.map(|text| text.to_string()),
+        request_id: event.request_id,
+        details: event.details,
+        ..AuditRecord::new(event.kind.as_str(), now)
+    }
 }
 
 fn entry(chained: ChainedRecord) -> AuditEntry {
@@ -96,6 +138,41 @@ impl EventKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::test_kit::Kit;
+
+    #[tokio::test]
+    async fn many_events_are_all_recorded_and_what_is_not_is_counted() {
+        let kit = Kit::open(|_| ()).await;
+        let event = AuditEvent {
+            kind: EventKind::PermissionDenied,
+            realm: None,
+            mount: None,
+            account: None,
+            address: None,
+            user_agent: None,
+            request_id: None,
+            details: Value::Null,
+        };
+        assert_eq!(kit.identity.record_all(vec![event.clone(); 2 * BATCH + 1]).await, 0);
+        assert_eq!(kit.identity.audit(9999).await.unwrap().len(), 2 * BATCH + 1);
+        kit.identity.inner.store.close().await;
+        assert_eq!(kit.identity.record_all(vec![event; 3]).await, 3);
+    }
+
+    #[tokio::test]
+    async fn old_events_are_removed_and_the_chain_stays_whole() {
+        let kit = Kit::open(|_| ()).await;
+        kit.user("ada", &["USER"]).await;
+        kit.advance(10 * 24 * 3600);
+        kit.user("bob", &["USER"]).await;
+        let week = Duration::from_secs(7 * 24 * 3600);
+        kit.identity.trim_audit(week, kit.clock.now()).await.unwrap();
+        assert_eq!(kit.events().await.first().map(String::as_str), Some("ACCOUNT_CREATED"));
+        assert_eq!(kit.events().await.iter().filter(|e| *e == "ACCOUNT_CREATED").count(), 1);
+        let check = kit.identity.verify_audit().await.unwrap();
+        assert_eq!(check.fault, None);
+        assert!(check.checked >= 2);
+    }
 
     #[test]
     fn names_are_those_that_serde_writes() {

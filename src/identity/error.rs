@@ -105,6 +105,13 @@ impl From<StoreError> for IdentityError {
             StoreError::Unavailable | StoreError::Locked => Self::Unavailable,
             StoreError::Conflict { field } => Self::AlreadyExists { field },
             StoreError::NotFound => Self::NotFound,
+            StoreError::Unwritable => Self::Invalid(vec![FieldError {
+                field: "path",
+                kind: "invalid",
+                message:
+                    "the file cannot be written: is its folder there, and the gateway's to write?"
+                        .to_owned(),
+            }]),
             // Whoever can say what a change in between means says it before this; here it is only bad luck.
             StoreError::Changed => Self::Unavailable,
             StoreError::Schema | StoreError::Corrupt | StoreError::Internal => Self::Internal,

@@ -28,6 +28,10 @@ impl Identity {
     ) -> Result<NewKeyText, IdentityError> {
         let mount = self.inner.state().mount(mount)?;
         let account = self.inner.own_account(&mount.realm, owner).await?;
+        // To the operator it is the account's state; a client's own credential has ended with it.
+        if !account.enabled() && by.account.is_none() {
+            return Err(IdentityError::Disabled);
+        }
         let asked = key_rules::acceptable(&mount, new)?;
         let held = held_scopes(&mount, &account.roles);
         if !asked.scopes.iter().all(|scope| held.contains(scope)) {

@@ -1,7 +1,7 @@
 //! Failed logins: the lock of a name after some in a row, and the throttle by address.
 //!
-//! A name that belongs to an account counts under that account, however it was typed; any other name counts for itself
-//! in the same way, so that an answer tells nothing about what exists.
+//! What was typed is what counts, whether it belongs to an account or not: if the name and the address of an account
+//! counted together, their common lock would tell an outsider that they belong together.
 
 use std::net::IpAddr;
 
@@ -21,16 +21,10 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// For a login name as typed, and the account it turned out to mean.
-    pub(super) fn new(
-        realm: &RealmName,
-        typed: &str,
-        account: Option<&AccountRecord>,
-        by: &Actor,
-    ) -> Self {
-        let own = account.and_then(|found| found.username.as_deref().or(found.email.as_deref()));
+    /// For a login name as typed; case and outer blanks do not matter.
+    pub(super) fn new(realm: &RealmName, typed: &str, by: &Actor) -> Self {
         let address = by.address().map(counted_address);
-        Self { realm: realm.clone(), name: fold_name(own.unwrap_or(typed)), address }
+        Self { realm: realm.clone(), name: fold_name(typed), address }
     }
 
     /// Under which the store counts.
@@ -52,6 +46,12 @@ impl Counted {
         ];
         all.into_iter().filter(|charge| !charge.windows.is_empty()).collect()
     }
+}
+
+/// Under which names an account may have been counted; a success under one of them clears all.
+pub(super) fn names_of(account: &AccountRecord) -> Vec<Digest> {
+    let names = [&account.username, &account.email].into_iter().flatten();
+    names.map(|name| Digest::of(fold_name(name).as_bytes())).collect()
 }
 
 impl Inner {

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::{
     Actor, EventKind, Granted, Identity, IdentityError, Login, MountSettings, RealmRules, audit,
-    lockout::Counted, refresh_tokens::RefreshText,
+    lockout::{self, Counted},
+    refresh_tokens::RefreshText,
 };
 use crate::{
     model::{MountName, SecretString, Timestamp, secret::ExposeSecret},
@@ -55,7 +56,7 @@ impl Identity {
         let inner = &self.inner;
         let pool = inner.state().pool.clone();
         let account = self.account_of_name(attempt).await?;
-        let counted = Counted::new(&mount.realm, &request.name, account.as_ref(), by);
+        let counted = Counted::new(&mount.realm, &request.name, by);
         inner.refuse_locked(rules, &counted, now).await?;
         inner.refuse_throttled(rules, &counted).await?;
 
@@ -76,7 +77,8 @@ impl Identity {
 
         let first = self.first_session(attempt, account)?;
         let (mut new, text) = first;
-        new.clear_failures = Some(counted.digest());
+        // The typed name is one of them.
+        new.clear_failures = lockout::names_of(account);
         let told = AuditRecord {
             details: json!({ "session": new.session.id.as_str() }),
             ..about(EventKind::LoginSuccess, attempt, Some(account))
@@ -148,7 +150,7 @@ impl Identity {
             session,
             family: Some((family, token)),
             account_version: account.version,
-            clear_failures: None,
+            clear_failures: Vec::new(),
         };
         Ok((new, text))
     }

@@ -160,13 +160,15 @@ impl Identity {
             changing: tokio::sync::Mutex::default(),
             flushing: tokio::sync::Mutex::default(),
         };
+        inner.end_foreign_sessions(&inner.state(), now).await?;
         inner.load_revocations(now, inner.state().remember()).await?;
         let keys = inner.keys_for(&inner.state(), now).await?;
         *inner.mount_keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Takes new settings after a reload; makes signing keys for new mounts. On an error nothing has changed.
+    /// Takes new settings after a reload; makes signing keys for new mounts, and ends what was opened at a mount in
+    /// another realm than its new one. On an error the old settings stay.
     pub async fn reconfigure(&self, settings: Settings) -> Result<(), IdentityError> {
         let inner = &self.inner;
         let _one_at_a_time = inner.changing.lock().await;
@@ -178,6 +180,7 @@ impl Identity {
         };
         let state = State::new(settings, pool);
         let keys = inner.keys_for(&state, self.now()).await?;
+        inner.end_foreign_sessions(&state, self.now()).await?;
         *inner.mount_keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
         inner.state.store(Arc::new(state));
         // A mount may have changed its realm, and with it whose keys it takes.
@@ -223,13 +226,17 @@ impl Identity {
         Ok(())
     }
 
-    /// Removes what has expired (sessions, revocations, codes); called by a timer.
-    pub async fn sweep(&self) -> Result<(), IdentityError> {
-        let now = self.now();
+    /// Removes what has expired (sessions, revocations, codes); called by a timer. It is never later than `at_most`, which
+    /// comes from a clock that does not jump: what a wall clock set forward by mistake declares expired would be gone for
+    /// good, and ended tokens would be good again once it is set back.
+    pub async fn sweep(&self, at_most: Timestamp) -> Result<(), IdentityError> {
+        let now = self.now().min(at_most);
         let keep = self.inner.state().remember().max(KEEP);
         self.inner.store.sweep(now, keep).await?;
         // A change whose acknowledgement was lost (the store answered too late) is caught up with here.
         self.inner.load_revocations(now, CATCH_UP).await?;
+        // So is a login that began under the old settings and ended under the new ones.
+        self.inner.end_foreign_sessions(&self.inner.state(), now).await?;
         self.inner.feed.prune(now);
         Ok(())
     }

@@ -22,6 +22,8 @@ const LEEWAY: Duration = Duration::from_secs(60);
 pub(super) struct MountKeys {
     /// Signs.
     pub(super) current: Arc<SigningKey>,
+    /// Signs as soon as the edge verifies it.
+    waiting: Option<Arc<SigningKey>>,
     /// Verifies, newest first, each until the moment given.
     verifying: Vec<(VerificationKey, Option<Timestamp>)>,
 }
@@ -35,8 +37,9 @@ impl Identity {
         live.map(|(key, _)| key.clone()).collect()
     }
 
-    /// Makes a new signing key for a mount; the old ones go on verifying until their tokens have expired.
-    /// The caller must rebuild the edge's snapshot afterwards. Answers with the new `kid`.
+    /// Makes a new signing key for a mount; the old ones go on verifying until their tokens have expired. Answers with
+    /// the new `kid`. The caller must rebuild the edge's snapshot next, and then call [`Identity::sign_with_newest`]:
+    /// until then the old key signs, so that no token is out that the edge cannot verify.
     pub async fn rotate_signing_key(
         &self,
         mount: &MountName,
@@ -62,9 +65,23 @@ impl Identity {
         };
         let until = now + settings.tokens.access_lifetime + LEEWAY;
         inner.store.rotate_signing_key(&record, until, &[told]).await?;
-        let keys = inner.read_keys(&settings, now).await?;
+        let mut keys = inner.read_keys(&settings, now).await?;
+        if let Some(old) = inner.mount_keys(mount) {
+            keys.waiting = Some(std::mem::replace(&mut keys.current, old.current.clone()));
+        }
         inner.set_mount_keys(mount.clone(), keys);
         Ok(fresh.key.kid().to_string())
+    }
+
+    /// Lets the key that [`Identity::rotate_signing_key`] made sign. Nothing happens where none waits.
+    pub async fn sign_with_newest(&self, mount: &MountName) {
+        let inner = &self.inner;
+        let _one_at_a_time = inner.changing.lock().await;
+        let Some(keys) = inner.mount_keys(mount) else { return };
+        if let Some(newest) = &keys.waiting {
+            let (current, verifying) = (newest.clone(), keys.verifying.clone());
+            inner.set_mount_keys(mount.clone(), MountKeys { current, waiting: None, verifying });
+        }
     }
 }
 
@@ -93,7 +110,8 @@ impl Inner {
         if let Some(secret) = &settings.tokens.secret {
             // The file says which key it is; keys that the store made before are out of use.
             let current = Arc::new(SigningKey::of_secret(secret)?);
-            return Ok(MountKeys { verifying: vec![(current.verification(), None)], current });
+            let verifying = vec![(current.verification(), None)];
+            return Ok(MountKeys { current, waiting: None, verifying });
         }
         let stored = self.store.signing_keys(Some(&settings.name), now).await?;
         let wanted = name(settings.tokens.algorithm)?;
@@ -131,7 +149,8 @@ impl Inner {
                 current = Some(Arc::new(key));
             }
         }
-        Ok(MountKeys { current: current.ok_or(IdentityError::Internal)?, verifying })
+        let current = current.ok_or(IdentityError::Internal)?;
+        Ok(MountKeys { current, waiting: None, verifying })
     }
 
     async fn fresh_key(

@@ -2,7 +2,8 @@
 
 use super::{
     Actor, EventKind, FieldError, Identity, IdentityError, PasswordPolicy, RealmRules, accounts,
-    lockout::Counted, rules,
+    lockout::{self, Counted},
+    rules,
 };
 use crate::{
     model::{AccountId, RealmName, SecretString, secret::ExposeSecret},
@@ -27,7 +28,8 @@ impl Identity {
         }
         // A stolen access token must not serve to guess the password: wrong ones count as failed logins of the address.
         // They do not lock the name, or such a thief could keep its owner out.
-        let counted = Counted::new(realm, account.as_str(), Some(&record), by);
+        let name = record.username.as_deref().or(record.email.as_deref());
+        let counted = Counted::new(realm, name.unwrap_or(account.as_str()), by);
         self.inner.refuse_throttled(&rules, &counted).await?;
         let hash = record.password_hash.as_ref().map(ExposeSecret::expose_secret);
         if !state.pool.verify(current, hash).await? {
@@ -78,7 +80,7 @@ impl Identity {
             hash: hash.into(),
             expected_version: None,
             end: Some(Spare::Nothing),
-            clear_failures: vec![Counted::new(realm, id.as_str(), Some(&record), by).digest()],
+            clear_failures: lockout::names_of(&record),
             now,
         };
         let told = accounts::about(EventKind::PasswordChange, &record, by, now);

@@ -43,7 +43,8 @@ impl Identity {
         let text = RefreshText::parse(token).ok_or(IdentityError::InvalidRefreshToken)?;
         let found = self.inner.store.refresh_lookup(text.id()).await?;
         let mut state = found.ok_or(IdentityError::InvalidRefreshToken)?;
-        if state.token.digest != text.digest() || state.session.mount != mount.name {
+        let own = state.session.mount == mount.name && state.session.realm == mount.realm;
+        if state.token.digest != text.digest() || !own {
             return Err(IdentityError::InvalidRefreshToken);
         }
         for _ in 0..TRIES {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     Actor, EventKind, Granted, Identity, IdentityError, Inner, MountSettings, Session, audit,
-    refresh_tokens::RefreshText, tokens,
+    refresh_tokens::RefreshText, state::State, tokens,
 };
 use crate::{
     model::{AccountId, Principal, RealmName, SecretString, SessionId, Timestamp},
@@ -58,6 +58,8 @@ impl Identity {
         let now = self.now();
         let session = self.inner.store.session(id).await?.ok_or(IdentityError::NotFound)?;
         if session.ended_at.is_some() {
+            // Whoever ended it may not have come to tell the view.
+            self.inner.forget_sessions(vec![session.id], now);
             return Ok(());
         }
         let told = AuditRecord {
@@ -132,6 +134,27 @@ impl Inner {
             self.feed.end_token(token.id, token.expires_at);
         }
         self.forget_sessions(session.into_iter().collect(), now);
+        Ok(())
+    }
+
+    /// Ends what was opened at a mount while it served another realm: accounts of that realm have no business there.
+    pub(super) async fn end_foreign_sessions(
+        &self,
+        state: &State,
+        now: Timestamp,
+    ) -> Result<(), IdentityError> {
+        for mount in state.mounts() {
+            let told = AuditRecord {
+                realm: Some(mount.realm.clone()),
+                mount: Some(mount.name.clone()),
+                details: json!({ "reason": "mount_serves_another_realm" }),
+                ..audit::event(EventKind::SessionEnded, &Actor::operator(), now)
+            };
+            let (name, realm) = (&mount.name, &mount.realm);
+            let ended = self.store.end_foreign_sessions(name, realm, now, &[told]).await?;
+            // The longer of both memories: tokens of the old settings may live longer than those of the new.
+            self.feed.end_sessions(ended, now + state.remember().max(self.state().remember()));
+        }
         Ok(())
     }
 

@@ -308,6 +308,15 @@ pub struct AuditEntry {
     pub details: serde_json::Value,
 }
 
+/// Result of checking the chain of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditCheck {
+    /// Events that were read.
+    pub checked: u64,
+    /// What is wrong; `None`: the chain is whole.
+    pub fault: Option<String>,
+}
+
 /// Numbers for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauges {

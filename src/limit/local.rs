@@ -5,7 +5,7 @@ mod table;
 
 use std::{
     cmp::Reverse,
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, Hash, Hasher, RandomState},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -27,7 +27,7 @@ use crate::pipeline::quota::{Charge, Toll, Window};
 /// a reload, and a limit whose windows changed starts afresh.
 pub struct LocalLimiter<C = Monotonic> {
     table: Table,
-    hashers: [RandomState; 2],
+    hasher: RandomState,
     coarse: AtomicU64,
     clock: C,
 }
@@ -44,7 +44,7 @@ impl<C: Clock<Instant = Nanos>> LocalLimiter<C> {
     pub fn with_clock(settings: &Settings, clock: C) -> Self {
         Self {
             table: Table::new(settings.max_keys),
-            hashers: Default::default(),
+            hasher: RandomState::new(),
             coarse: AtomicU64::new(0),
             clock,
         }
@@ -69,6 +69,13 @@ impl<C: Clock<Instant = Nanos>> LocalLimiter<C> {
     /// holds anybody up; to be called about once a second.
     pub fn sweep(&self) {
         self.table.sweep(self.clock.now().as_u64());
+    }
+
+    fn charge(&self, charges: &[Charge<'_>]) -> Result<Option<Toll>, LimitError> {
+        match self.decide(charges, true) {
+            Some(toll) if toll.retry_after.is_some() => Err(LimitError::Limited(toll)),
+            toll => Ok(toll),
+        }
     }
 
     /// Decides and, if `charge` says so and every window passes, writes. One clock reading for all windows.
@@ -136,19 +143,25 @@ impl<C: Clock<Instant = Nanos>> LocalLimiter<C> {
         slots
     }
 
-    fn hash(&self, value: &impl std::hash::Hash) -> Key {
-        let [one, two] = &self.hashers;
-        (one.hash_one(value), two.hash_one(value))
+    fn hash(&self, value: &impl Hash) -> Key {
+        let mut state = self.hasher.build_hasher();
+        value.hash(&mut state);
+        let one = state.finish();
+        // The same text with something behind it is another text to a keyed hash, so this half is as good as one under
+        // a key of its own, without a second pass.
+        state.write_u64(u64::MAX);
+        (one, state.finish())
     }
 }
 
 #[async_trait]
 impl<C: Clock<Instant = Nanos> + Send + Sync + 'static> RateLimiter for LocalLimiter<C> {
     async fn check(&self, charges: &[Charge<'_>]) -> Result<Option<Toll>, LimitError> {
-        match self.decide(charges, true) {
-            Some(toll) if toll.retry_after.is_some() => Err(LimitError::Limited(toll)),
-            toll => Ok(toll),
-        }
+        self.charge(charges)
+    }
+
+    fn check_now(&self, charges: &[Charge<'_>]) -> Option<Result<Option<Toll>, LimitError>> {
+        Some(self.charge(charges))
     }
 
     /// A used-up window is no error here: it shows as `remaining` 0 with `retry_after` set.

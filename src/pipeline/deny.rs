@@ -121,7 +121,7 @@ pub enum Deny {
     RateLimited(Toll),
     /// 503: a dependency of the decision could not be asked.
     Unavailable {
-        /// Which one, for the log: `store`, `identity`, `limiter`.
+        /// Which one, for the log: `store`, `identity`, `limiter`, `upstream` (it is full).
         dependency: &'static str,
     },
     /// 502, 503 or 504: permitted, but the upstream could not serve it.

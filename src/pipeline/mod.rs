@@ -24,7 +24,9 @@ pub mod path;
 mod pattern;
 pub mod policy;
 pub mod quota;
+mod reserved;
 pub mod route;
+pub mod scan;
 pub mod snapshot;
 pub mod view;
 

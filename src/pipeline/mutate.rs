@@ -2,8 +2,10 @@
 
 use http::{HeaderName, HeaderValue};
 
+use self::fields::Fields;
 use super::{Target, authz::Permit, route::TrailingSlash, view::RequestView};
 
+mod fields;
 mod forward;
 mod identity;
 mod strip;
@@ -62,8 +64,6 @@ pub struct HopFacts<'a> {
     pub scheme: &'a str,
     /// The `Host` the client used, port included.
     pub host: &'a str,
-    /// Addresses already in a trusted `X-Forwarded-For`, leftmost first; empty unless the peer is trusted.
-    pub forwarded_for: &'a [std::net::IpAddr],
 }
 
 /// Computes the patch. Needs a [`Permit`]: there is no way to set identity without one.
@@ -79,10 +79,12 @@ pub fn patch(
     let remove = view.headers.keys().filter(|name| rule.strips(name)).cloned().collect();
     let mut set = Vec::with_capacity(route.headers.request_set.len() + 14);
     set.extend(route.headers.request_set.iter().cloned());
+    let mut fields = Fields::new();
     if let (Target::Upstream(_), Some(who)) = (&route.target, permit.principal()) {
-        identity::set(&mut set, names, who);
+        identity::set(&mut fields, names, who);
     }
-    forward::set(&mut set, view.client, hop);
+    forward::set(&mut fields, view.client, hop);
+    fields.append_to(&mut set);
     HeaderPatch {
         remove,
         set,
@@ -93,15 +95,15 @@ pub fn patch(
 /// The path behind the prefix in the form the upstream wants, with the query as sent.
 fn path_and_query(form: TrailingSlash, view: &RequestView<'_>, prefix_len: usize) -> String {
     let path = view.path.behind(prefix_len);
-    // What an opted-in `//` leaves in front would read as another host (RFC 3986 section 4.2).
-    let inner = path.trim_start_matches('/');
     let mut out = String::with_capacity(path.len() + view.query.map_or(0, str::len) + 2);
-    out.push('/');
     match form {
-        TrailingSlash::Keep => out.push_str(inner),
-        TrailingSlash::Strip => out.push_str(inner.trim_end_matches('/')),
+        // An empty last segment is no trailing slash: without it this would be another path than the one judged.
+        TrailingSlash::Strip if path.len() > 1 && !path.ends_with("//") => {
+            out.push_str(path.strip_suffix('/').unwrap_or(path));
+        }
+        TrailingSlash::Keep | TrailingSlash::Strip => out.push_str(path),
         TrailingSlash::Add => {
-            out.push_str(inner);
+            out.push_str(path);
             if !out.ends_with('/') {
                 out.push('/');
             }

@@ -47,12 +47,13 @@ impl<'a> CanonicalPath<'a> {
         &self.text
     }
 
-    /// What follows a mount's prefix of `prefix_len` bytes; at least `/`. See [`super::route::Found`].
+    /// What follows a mount's prefix of `prefix_len` bytes: begins with one `/`, as the whole path does. This is what is
+    /// judged and what is sent, so a run of slashes behind the prefix counts as one for both; sent as it stands it would
+    /// also read as another host (RFC 3986 section 4.2). See [`super::route::Found`].
     pub fn behind(&self, prefix_len: usize) -> &str {
-        match self.text.get(prefix_len..) {
-            Some(rest) if rest.starts_with('/') => rest,
-            _ => "/",
-        }
+        let rest = self.text.get(prefix_len..).unwrap_or_default();
+        let slashes = rest.bytes().take_while(|byte| *byte == b'/').count();
+        slashes.checked_sub(1).and_then(|extra| rest.get(extra..)).unwrap_or("/")
     }
 
     /// `%2F` somewhere.

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use super::{Permit, RequestView, Route};
+use super::{RequestView, Route};
 use crate::model::Principal;
 
 /// Name under which the hourly limit of an API key is counted and shown.
@@ -133,16 +133,15 @@ pub fn early_charges<'a>(route: &'a Route, view: &RequestView<'_>) -> Vec<Charge
     charges(&route.early_limits, route, None, view.client.address)
 }
 
-/// The limits of a permitted request that need its caller, and the caller's own limit. `own` is [`own_window`]'s value;
-/// the caller of this function holds it, because a charge only borrows its windows.
+/// The limits of a route that need the caller, and the caller's own limit, whether it is permitted or not. `own` is
+/// [`own_window`]'s value; the caller of this function holds it, because a charge only borrows its windows.
 pub fn late_charges<'a>(
-    permit: &'a Permit,
-    view: &RequestView<'_>,
+    route: &'a Route,
+    who: Option<&'a Principal>,
+    client: IpAddr,
     own: Option<&'a Window>,
 ) -> Vec<Charge<'a>> {
-    let who = permit.principal().map(|who| &**who);
-    let route = permit.route();
-    let mut out = charges(&route.late_limits, route, who, view.client.address);
+    let mut out = charges(&route.late_limits, route, who, client);
     let key = who.and_then(|who| who.key.as_ref());
     if let (Some(window), Some(key)) = (own, key) {
         let parts = vec![KeyPart::Key(key.as_str())];

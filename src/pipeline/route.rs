@@ -30,7 +30,7 @@ pub enum TrailingSlash {
     Keep,
     /// Always with.
     Add,
-    /// Never (but `/` stays).
+    /// Never (but `/` stays, and so does an empty last segment, `//`).
     Strip,
 }
 
@@ -151,8 +151,6 @@ pub struct Missed<'t> {
     pub deny: Deny,
     /// The default mount of the place.
     pub mount: Option<&'t Arc<Mount>>,
-    /// For `OPTIONS`: what a preflight may be told, if the path exists. Comma separated methods.
-    pub allow: Option<String>,
 }
 
 #[cfg(test)]

@@ -4,7 +4,11 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, Method, Uri, header};
 
-use super::{deny::Malformed, path::CanonicalPath};
+<<<<<<< HEAD
+use super::{deny::Malformed, path::CanonicalPath, scan};
+=======
+use super::{deny::Malformed, mutate::IdentityHeaders, path::CanonicalPath};
+>>>>>>> w/fixedge
 use crate::model::ClientFacts;
 
 mod framing;
@@ -16,7 +20,7 @@ pub const API_KEY: http::HeaderName = http::HeaderName::from_static("x-api-key")
 /// Method, host, canonical path, query, headers and client of one request. Making one is the first check.
 #[derive(Debug)]
 pub struct RequestView<'a> {
-    /// Method as sent. `TRACE` and `CONNECT` never get this far.
+    /// Method as sent, `TRACE` too: the edge refuses it before a route is looked for.
     pub method: &'a Method,
     /// Host in lower case without port and trailing dot.
     pub host: Cow<'a, str>,
@@ -42,7 +46,7 @@ impl<'a> RequestView<'a> {
     ) -> Result<Self, Malformed> {
         let path = CanonicalPath::parse(uri.path())?;
         let query = uri.query();
-        if query.is_some_and(|query| query.bytes().any(|byte| !is_query_byte(byte))) {
+        if query.is_some_and(|query| !scan::all(query.as_bytes(), is_query_byte)) {
             return Err(Malformed::Target);
         }
         let host = host::read(uri, headers)?;
@@ -53,6 +57,12 @@ impl<'a> RequestView<'a> {
         framing::check_connection(headers)?;
         Ok(Self { method, host, path, query, headers, client })
     }
+
+    /// Refuses a request whose `Connection` names a field that carries identity. Beside [`RequestView::new`] because these
+    /// names are the configuration's.
+    pub fn check_connection(&self, names: &IdentityHeaders) -> Result<(), Malformed> {
+        framing::check_identity(self.headers, names)
+    }
 }
 
 /// Checks the bytes of a request target before a parser cleans them up: no control bytes, blanks, non-ASCII or `#`, and
@@ -60,21 +70,23 @@ impl<'a> RequestView<'a> {
 pub fn check_target(raw: &[u8]) -> Result<(), Malformed> {
     let absolute = || raw.windows(3).any(|part| part == b"://");
     let is_formed = raw.starts_with(b"/") || raw == b"*" || absolute();
-    if is_formed && raw.iter().all(|byte| is_query_byte(*byte)) {
+    if is_formed && scan::all(raw, is_query_byte) {
         return Ok(());
     }
     Err(Malformed::Target)
 }
 
 fn is_query_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() && byte != b'#'
+    byte.is_ascii_graphic() & (byte != b'#')
 }
 
 /// RFC 9110 section 5.3: a field that is no list may stand once, and we only read text.
 fn at_most_once(headers: &HeaderMap, name: &header::HeaderName) -> Result<(), Malformed> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(()) };
-    if values.next().is_some() || value.to_str().is_err() {
+    // Blank to tilde, and the tab: what `HeaderValue::to_str` takes, which looks at one byte at a time.
+    let is_text = |byte: u8| ((b' '..=b'~').contains(&byte)) | (byte == b'\t');
+    if values.next().is_some() || !scan::all(value.as_bytes(), is_text) {
         return Err(Malformed::Header);
     }
     Ok(())

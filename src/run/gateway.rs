@@ -135,50 +135,35 @@ impl Gateway {
 
     /// Writes the refusals counted by the edge into the audit log.
     pub(super) async fn record_refusals(&self) {
-        for refusal in self.edge.drain_refusals() {
-            let (realm, account, address) = match refusal.subject {
-                edge::RefusalSubject::Account { realm, id } => (Some(realm), Some(id), None),
-                edge::RefusalSubject::Address(address) => (None, None, Some(address)),
-            };
-            let kind = if refusal.status == 429 {
-                EventKind::RateLimitExceeded
-            } else {
-                EventKind::PermissionDenied
-            };
-            let event = AuditEvent {
-                kind,
-                realm,
-                mount: refusal.mount,
-                account,
-                address,
-                user_agent: None,
-                request_id: None,
-                details: serde_json::json!({
-                    "reason": refusal.reason,
-                    "status": refusal.status,
-                    "count": refusal.count,
-                    "minute": refusal.minute.iso(),
-                }),
-            };
-            if let Err(error) = self.opened.identity.record(event).await {
-                tracing::warn!(event = "refusal_not_recorded", %error);
-                self.metrics().audit_events_dropped(1);
-            }
+        let events: Vec<AuditEvent> = self.edge.drain_refusals().into_iter().map(told).collect();
+        if events.is_empty() {
+            return;
+        }
+        let lost = self.opened.identity.record_all(events).await;
+        if lost > 0 {
+            self.metrics().audit_events_dropped(u64::try_from(lost).unwrap_or(u64::MAX));
         }
     }
 
     /// Writes what is still in memory and closes the store.
     pub(super) async fn close(&self) {
-        self.record_refusals().await;
+        // First: it is one transaction, and the refusals may be many.
         if let Err(error) = self.opened.identity.flush_usage().await {
             tracing::warn!(event = "usage_not_written", %error);
         }
+        self.record_refusals().await;
         self.opened.store.close().await;
     }
 
     /// Takes a checked configuration over, or says why not; then nothing has changed.
     async fn apply(&self, next: Config) -> Result<(), String> {
         let identity = &self.opened.identity;
+        // All that can fail without identity is tried first: identity and edge must not be of two configurations.
+        next.compile(&|_: &MountName| Vec::new())
+            .map_err(|report| report.to_string())?
+            .log
+            .check()
+            .map_err(|error| error.to_string())?;
         identity
             .reconfigure(next.identity())
             .await
@@ -209,6 +194,30 @@ impl Gateway {
         self.metrics().reload(false);
         self.stale.store(Some(Arc::new(short)));
         ReloadOutcome::Refused { report }
+    }
+}
+
+/// A counted refusal as an event.
+fn told(refusal: edge::RefusalCount) -> AuditEvent {
+    let (realm, account, address) = match refusal.subject {
+        edge::RefusalSubject::Account { realm, id } => (Some(realm), Some(id), None),
+        edge::RefusalSubject::Address(address) => (None, None, Some(address)),
+    };
+    let limited = refusal.status == 429;
+    AuditEvent {
+        kind: if limited { EventKind::RateLimitExceeded } else { EventKind::PermissionDenied },
+        realm,
+        mount: refusal.mount,
+        account,
+        address,
+        user_agent: None,
+        request_id: None,
+        details: serde_json::json!({
+            "reason": refusal.reason,
+            "status": refusal.status,
+            "count": refusal.count,
+            "minute": refusal.minute.iso(),
+        }),
     }
 }
 

@@ -9,7 +9,7 @@ pub mod open;
 mod signals;
 mod timers;
 
-use std::{net::TcpListener, path::PathBuf, sync::Arc};
+use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
@@ -30,6 +30,9 @@ use crate::{
 
 /// Threads of the control runtime: logins hash on a pool of their own, so these only wait and write.
 const CONTROL_THREADS: usize = 2;
+/// How long the internal plane may still answer after the data plane has drained: nobody waits there any more but the
+/// operator, and the supervisor's patience is for the store.
+const INTERNAL_GRACE: Duration = Duration::from_secs(5);
 
 /// Why the gateway cannot run, or a command cannot work on its store.
 #[derive(Debug, thiserror::Error)]
@@ -105,8 +108,9 @@ pub enum RunError {
 
 /// Reads the configuration and serves until told to stop.
 pub fn serve(file: PathBuf, sets: Vec<String>) -> Result<(), RunError> {
+    let threads = Threads::prepare()?;
     let config = config::load(&file, &sets, &Machine)?;
-    Threads::prepare()?.start(config, sets, Purpose::Serve, Output::Stdout)?.run()
+    threads.start(config, sets, Purpose::Serve, Output::Stdout)?.run()
 }
 
 /// The control runtime, before anything runs on it. From here on no signal kills the process half-way: one that comes
@@ -172,7 +176,7 @@ impl Threads {
                 open_probes: boot.open_probes,
             };
             let doors = admin::Listeners::bind(&settings).await?;
-            let grace = boot.edge.grace_period;
+            let grace = boot.edge.grace_period.min(INTERNAL_GRACE);
             let watch_file = boot.watch;
             let gateway = Gateway::new(opened, config, sets, boot.edge, log)?;
             let operator = admin::operator_router(gateway.operator_parts());
@@ -210,7 +214,11 @@ impl Running {
 
     /// Opens the public listeners and serves until told to stop; then drains, flushes and closes.
     pub fn run(mut self) -> Result<(), RunError> {
-        let ready = self.runtime.spawn(announce(self.gateway.clone(), self.on_ready.take()));
+        let ready = self.runtime.spawn(announce(
+            self.gateway.clone(),
+            self.stop_edge.subscribe(),
+            self.on_ready.take(),
+        ));
         let served = edge::serve(self.gateway.edge().clone(), self.stop_edge.subscribe());
         ready.abort();
         self.gateway.set_readiness(Readiness::Draining);
@@ -235,9 +243,14 @@ fn probe_address(listener: &edge::ListenerSettings) -> Result<(), RunError> {
 }
 
 /// Waits until every listener is bound, by us and nobody else, then says that the gateway is ready.
-async fn announce(gateway: Arc<Gateway>, tell: Option<Box<dyn FnOnce() + Send>>) {
+/// One that was told to stop meanwhile is never ready.
+async fn announce(
+    gateway: Arc<Gateway>,
+    stop: watch::Receiver<bool>,
+    tell: Option<Box<dyn FnOnce() + Send>>,
+) {
     let mut bound = gateway.edge().bound();
-    if bound.wait_for(Option::is_some).await.is_err() {
+    if bound.wait_for(Option::is_some).await.is_err() || *stop.borrow() {
         return;
     }
     gateway.set_readiness(Readiness::Ready);

@@ -49,13 +49,13 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Opened, RunError>
     let metrics = Metrics::new().map_err(|error| RunError::Metrics(error.to_string()))?;
 
     let path = boot.data_dir.join(STORE_FILE);
-    let is_new = !path.exists();
     let told = metrics.clone();
     let hook = move |operation, ok, took: Duration| told.store_call(operation, ok, took);
     let options = store::Options { on_call: Some(Arc::new(hook)), ..store::Options::default() };
     let wrong = |source| RunError::Store { path: path.clone(), source };
     let store = Store::open(&path, options).await.map_err(wrong)?;
-    if is_new && purpose == Purpose::Demo {
+    // Blank, not only new: a demo that was killed at once has left a store without its mark.
+    if purpose == Purpose::Demo && store.is_blank().await.map_err(wrong)? {
         store.mark_demo().await.map_err(wrong)?;
     }
     match (purpose, store.is_demo().await.map_err(wrong)?) {
@@ -87,4 +87,44 @@ pub(super) fn set_mounts(shared: &Shared, config: &Config, identity: &Identity) 
         router: (mount.is.dialect.router)(identity.clone(), mount.is.name.clone()),
     });
     shared.set_mounts(realms, mounts.collect());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{config::Machine, pipeline::jwt::install_crypto_provider};
+
+    fn config(dir: &Path) -> Config {
+        let text = include_str!("../../conf/minimal.toml");
+        let sets = ["hashing.permits=1".to_owned()];
+        crate::config::parse(&dir.join("p.toml"), text, &sets, &Machine).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_store_that_nobody_has_used_yet_becomes_the_demos() {
+        install_crypto_provider();
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(dir.path());
+        let boot = config.boot();
+        generated::make_folder(&boot.data_dir).unwrap();
+        generated::master_keys(&boot).unwrap();
+        let path = boot.data_dir.join(STORE_FILE);
+        // As a demo leaves it that was killed before it could mark it.
+        Store::open(&path, store::Options::default()).await.unwrap().close().await;
+
+        let opened = open(&config, Purpose::Demo).await.unwrap();
+        opened.store.close().await;
+        assert!(matches!(open(&config, Purpose::Serve).await, Err(RunError::DemoStore(_))));
+    }
+
+    #[tokio::test]
+    async fn a_real_store_never_becomes_a_demo() {
+        install_crypto_provider();
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(dir.path());
+        open(&config, Purpose::Serve).await.unwrap().store.close().await;
+        assert!(matches!(open(&config, Purpose::Demo).await, Err(RunError::RealStore(_))));
+    }
 }

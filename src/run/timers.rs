@@ -1,11 +1,19 @@
 //! What is done from time to time. A failure is logged and tried again at the next turn.
 
-use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
+use std::{
+    os::unix::fs::MetadataExt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Gateway;
-use crate::admin::Control;
+use crate::{
+    admin::Control,
+    model::{Clock, SystemClock},
+};
 
 const USAGE: Duration = Duration::from_secs(3);
 const LIMITER: Duration = Duration::from_secs(1);
@@ -22,9 +30,15 @@ pub(super) fn start(gateway: &Arc<Gateway>, watch_file: bool) {
     });
     every(LIMITER, gateway, |gateway| async move { gateway.opened().limiter.sweep() });
     every(REFUSALS, gateway, |gateway| async move { gateway.record_refusals().await });
-    every(SWEEP, gateway, |gateway| async move {
-        if let Err(error) = gateway.opened().identity.sweep().await {
+    let (wall, started) = (SystemClock.now(), Instant::now());
+    every(SWEEP, gateway, move |gateway| async move {
+        if let Err(error) = gateway.opened().identity.sweep(wall + started.elapsed()).await {
             tracing::warn!(event = "sweep_failed", %error);
+        }
+        let Some(keep) = gateway.active().blueprint.process.audit_retention else { return };
+        let at_most = wall + started.elapsed();
+        if let Err(error) = gateway.opened().identity.trim_audit(keep, at_most).await {
+            tracing::warn!(event = "audit_not_trimmed", %error);
         }
     });
     if watch_file {

@@ -142,7 +142,8 @@ async fn changed_account(
         None => Vec::new(),
         Some(spare) => {
             let which = SessionsToEnd::Account(id.clone(), spare.clone());
-            sessions::end(tx, &which, now).await?
+            sessions::end(tx, &which, now).await?;
+            sessions::ended_of(tx, id).await?
         }
     };
     let account = by_id(tx, id).await?.ok_or(StoreError::NotFound)?;

@@ -1,8 +1,9 @@
 //! Backup while running, and restore of a file. Both leave either the old state or the new one, never a mixture.
 
 use std::{
-    fs::{self, File},
-    io::ErrorKind,
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use sqlx::{ConnectOptions, Connection as _, sqlite::SqliteConnectOptions};
 use super::{
     Connection, Store, StoreError,
     lock::StoreLock,
-    open::{connect_options, folder_of, make_file, make_folder, migrate, sync_folder},
+    open::{connect_options, folder_of, make_folder, migrate, sync_folder},
 };
 
 /// A copy of a large store takes its time.
@@ -21,13 +22,13 @@ const CACHE_KIB: u32 = 2048;
 
 impl Store {
     /// Copies the store, as of one moment, to a new file (0600) while it goes on working.
-    /// [`StoreError::Conflict`] with field `file` if `to` exists.
+    /// [`StoreError::Conflict`] with field `file` if `to` exists, [`StoreError::Unwritable`] if nothing can be made there.
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         self.bounded_by(COPY_LIMIT, "backup", async {
             if to.try_exists()? {
                 return Err(StoreError::Conflict { field: "file" });
             }
-            let part = Partial::new(to)?;
+            let part = Partial::new(to).map_err(|_| StoreError::Unwritable)?;
             // A connection of its own: the copy is one long read and must not occupy a reader.
             let mut connection = connect_options(&self.inner.path, CACHE_KIB).connect().await?;
             sqlx::query("VACUUM INTO $1").bind(part.text()?).execute(&mut connection).await?;
@@ -46,7 +47,7 @@ impl Store {
         make_folder(&folder_of(to))?;
         let _lock = StoreLock::take(to).await?;
         let part = Partial::new(to)?;
-        fs::copy(from, &part.path)?;
+        part.fill(from)?;
         check(&part.path).await?;
         settle(to).await;
         part.replace(to)
@@ -63,8 +64,16 @@ impl Partial {
         let name = target.file_name().ok_or(StoreError::NotFound)?.to_string_lossy();
         let part = Self { path: target.with_file_name(format!(".{name}.part")) };
         part.remove();
-        make_file(&part.path)?;
+        // New, not merely opened: a file that somebody else put there keeps its owner and its mode.
+        OpenOptions::new().create_new(true).write(true).mode(0o600).open(&part.path)?;
         Ok(part)
+    }
+
+    /// Takes the content of a file over, but not its mode.
+    fn fill(&self, from: &Path) -> Result<(), StoreError> {
+        let mut out = OpenOptions::new().write(true).truncate(true).open(&self.path)?;
+        io::copy(&mut File::open(from)?, &mut out)?;
+        Ok(())
     }
 
     fn text(&self) -> Result<&str, StoreError> {

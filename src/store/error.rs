@@ -20,6 +20,9 @@ pub enum StoreError {
     /// The row is not (any more) what the caller had read: disabled, changed or ended meanwhile. Read again.
     #[error("changed meanwhile")]
     Changed,
+    /// The file of a backup cannot be made: no such folder, or no right to write there.
+    #[error("the file cannot be written")]
+    Unwritable,
     /// Another process has the store open.
     #[error("the store is open in another process")]
     Locked,

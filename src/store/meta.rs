@@ -23,6 +23,19 @@ impl Store {
         .await
     }
 
+    /// Whether identity was never opened on it: no secret has been made, so nothing in it could be anybody's.
+    pub async fn is_blank(&self) -> Result<bool, StoreError> {
+        self.bounded("is_blank", async {
+            let made: i64 = sqlx::query_scalar(
+                "SELECT (SELECT COUNT(*) FROM named_secret) + (SELECT COUNT(*) FROM account)",
+            )
+            .fetch_one(self.readers())
+            .await?;
+            Ok(made == 0)
+        })
+        .await
+    }
+
     /// Marks it as a demo's, for good.
     pub async fn mark_demo(&self) -> Result<(), StoreError> {
         self.bounded("mark_demo", async {

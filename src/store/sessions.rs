@@ -5,7 +5,7 @@ use super::{
     Spare, Store, StoreError, failures, refresh, revocations,
     rows::{self, session_columns},
 };
-use crate::model::{AccountId, Digest, RealmName, SessionId, Timestamp};
+use crate::model::{AccountId, Digest, MountName, RealmName, SessionId, Timestamp};
 
 impl Store {
     /// Opens a session: session, family, first refresh token, last login and audit at once; clears login failures.
@@ -36,7 +36,7 @@ impl Store {
                 refresh::insert_family(&mut tx, family).await?;
                 refresh::insert_token(&mut tx, token).await?;
             }
-            if let Some(name) = &new.clear_failures {
+            for name in &new.clear_failures {
                 failures::clear(&mut tx, &session.realm, name).await?;
             }
             self.record(&mut tx, audit).await?;
@@ -171,6 +171,48 @@ impl Store {
         .await
     }
 
+    /// Ends the sessions, with their families, that were opened at `mount` while it served another realm than `realm`.
+    /// Gives those that this call ended; a call that ends nothing records nothing.
+    pub async fn end_foreign_sessions(
+        &self,
+        mount: &MountName,
+        realm: &RealmName,
+        now: Timestamp,
+        audit: &[AuditRecord],
+    ) -> Result<Vec<SessionId>, StoreError> {
+        self.bounded_by(super::LONG_CALL, "end_foreign_sessions", async {
+            // Looked for beside the writer: there are hardly ever any, and no login shall wait for the search.
+            let any: Option<i64> = sqlx::query_scalar(
+                "SELECT 1 FROM session WHERE mount = $1 AND realm <> $2 AND ended_at IS NULL LIMIT 1",
+            )
+            .bind(mount.as_str())
+            .bind(realm.as_str())
+            .fetch_optional(self.readers())
+            .await?;
+            if any.is_none() {
+                return Ok(Vec::new());
+            }
+            let mut tx = self.begin().await?;
+            let ended: Vec<String> = sqlx::query_scalar(
+                "UPDATE session SET ended_at = $3 \
+                 WHERE mount = $1 AND realm <> $2 AND ended_at IS NULL RETURNING id",
+            )
+            .bind(mount.as_str())
+            .bind(realm.as_str())
+            .bind(now.millis())
+            .fetch_all(&mut *tx)
+            .await?;
+            if ended.is_empty() {
+                return Ok(Vec::new());
+            }
+            end_families(&mut tx, &ended, now).await?;
+            self.record(&mut tx, audit).await?;
+            tx.commit().await?;
+            Ok(ended.into_iter().map(SessionId::from).collect())
+        })
+        .await
+    }
+
     /// Sessions ended at or after `since`, for the revocation view at start.
     pub async fn sessions_ended_since(
         &self,
@@ -194,7 +236,8 @@ impl Store {
     }
 }
 
-/// Ends sessions and their families inside a transaction; gives those that were live.
+/// Ends sessions and their families inside a transaction; gives those that this call ended. Also such that have expired
+/// by themselves: an access token issued in them shortly before may still live.
 pub(super) async fn end(
     tx: &mut Connection,
     which: &SessionsToEnd,
@@ -208,7 +251,7 @@ pub(super) async fn end(
         }
     };
     let ended: Vec<String> = sqlx::query_scalar(
-        "UPDATE session SET ended_at = $4 WHERE ended_at IS NULL AND expires_at > $4 \
+        "UPDATE session SET ended_at = $4 WHERE ended_at IS NULL \
          AND id IN (SELECT id FROM session WHERE id = $1 \
          UNION SELECT id FROM session WHERE account_id = $2) \
          AND (CAST($3 AS TEXT) IS NULL OR id <> $3) RETURNING id",
@@ -219,7 +262,16 @@ pub(super) async fn end(
     .bind(now.millis())
     .fetch_all(&mut *tx)
     .await?;
-    for id in &ended {
+    end_families(tx, &ended, now).await?;
+    Ok(ended.into_iter().map(SessionId::from).collect())
+}
+
+async fn end_families(
+    tx: &mut Connection,
+    sessions: &[String],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for id in sessions {
         sqlx::query(
             "UPDATE refresh_family SET ended_at = $2 WHERE session_id = $1 AND ended_at IS NULL",
         )
@@ -228,6 +280,20 @@ pub(super) async fn end(
         .execute(&mut *tx)
         .await?;
     }
+    Ok(())
+}
+
+/// Every ended session of an account that is still kept, inside a transaction.
+pub(super) async fn ended_of(
+    tx: &mut Connection,
+    account: &AccountId,
+) -> Result<Vec<SessionId>, StoreError> {
+    let ended: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM session WHERE account_id = $1 AND ended_at IS NOT NULL ORDER BY id",
+    )
+    .bind(account.as_str())
+    .fetch_all(tx)
+    .await?;
     Ok(ended.into_iter().map(SessionId::from).collect())
 }
 

@@ -22,6 +22,10 @@ use super::access;
 /// Root of the targets of our own code.
 const OURS: &str = "portcullis";
 
+/// Writes an error for each connection that ends inside a request's head, which anybody can do as often as they like. What
+/// it has to say of requests is in our own lines.
+const NOISY: &str = "pingora_proxy";
+
 /// What the log is told by the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -118,7 +122,7 @@ pub fn init(settings: &Settings, output: Output) -> Result<(Handle, Guard), LogE
 /// Reads a level or filter: parts `LEVEL` or `TARGET=LEVEL`, the longest target that fits a line deciding.
 ///
 /// A bare level beyond `info` means our own code: at that depth libraries print request heads, and so credentials.
-/// Who needs those has to name the library.
+/// Who needs those has to name the library. [`NOISY`] is off at any depth unless it is named.
 fn filter(settings: &Settings) -> Result<Targets, LogError> {
     let read = |text: &str| {
         let part = text.trim().to_owned();
@@ -127,6 +131,12 @@ fn filter(settings: &Settings) -> Result<Targets, LogError> {
         level.ok_or_else(|| LogError::Level { level: settings.level.clone(), part })
     };
     let mut targets = Targets::new();
+    let named = |part: &str| {
+        part.split_once('=').is_some_and(|(target, _)| NOISY.starts_with(target.trim()))
+    };
+    if !settings.level.split(',').any(named) {
+        targets = targets.with_target(NOISY, LevelFilter::OFF);
+    }
     for part in settings.level.split(',') {
         targets = match part.split_once('=') {
             Some((target, level)) => targets.with_target(target.trim(), read(level)?),

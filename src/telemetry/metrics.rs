@@ -46,6 +46,7 @@ struct Inner {
     route: route::Families,
     in_flight: IntGauge,
     connections: IntGauge,
+    connections_refused: IntCounter,
     token_cache: HitMiss,
     key_cache: HitMiss,
     limiter_tracked: IntGauge,
@@ -97,6 +98,10 @@ impl Metrics {
             in_flight: make.gauge("portcullis_requests_in_flight", "Requests being served now.")?,
             connections: make
                 .gauge("portcullis_connections_open", "Client connections open now.")?,
+            connections_refused: make.counter(
+                "portcullis_connections_refused_total",
+                "Client connections closed at once: too many of one address, or in all.",
+            )?,
             token_cache: pair("token"),
             key_cache: pair("key"),
             limiter_tracked: make.gauge(
@@ -242,6 +247,11 @@ impl Metrics {
     /// A client connection ended.
     pub fn connection_closed(&self) {
         self.inner.connections.dec();
+    }
+
+    /// A client connection was closed at once because there are too many.
+    pub fn connection_refused(&self) {
+        self.inner.connections_refused.inc();
     }
 
     /// One look-up in a credential cache.

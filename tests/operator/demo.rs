@@ -98,7 +98,7 @@ fn a_signal_that_comes_while_it_starts_leaves_nothing_behind() {
     let mut child = Command::new(BINARY)
         .args(["demo", "--output", "json", "--port-offset", &offset])
         .env("TMPDIR", temporary.path())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
@@ -107,6 +107,8 @@ fn a_signal_that_comes_while_it_starts_leaves_nothing_behind() {
     let status = wait::until_blocking("the demo ends", || child.try_wait().unwrap());
     assert!(status.success(), "{status}");
     assert_eq!(left(), 0);
+    let told = std::io::read_to_string(child.stdout.take().unwrap()).unwrap();
+    assert_eq!(told, "", "it never was ready");
 }
 
 #[test]

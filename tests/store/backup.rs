@@ -41,7 +41,11 @@ async fn a_backup_taken_while_writing_is_whole_and_restores() {
     assert!(!place.dir.path().join(".backup.db.part").exists());
 
     let elsewhere = Place::new();
+    // Copied around in between, as files are.
+    std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o644)).unwrap();
     Store::restore(&to, &elsewhere.path).await.unwrap();
+    let mode = std::fs::metadata(&elsewhere.path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "the store is its owner's alone");
     let restored = elsewhere.open().await;
     let accounts = u32::try_from(restored.accounts(None, None, 100_000).await.unwrap().len());
     assert!(accounts.unwrap() >= before, "all that was acknowledged before");

@@ -93,7 +93,7 @@ async fn success_new_password_and_hand_clear_the_count() {
     let (_place, store, account) = with_account("ada").await;
     let name = Digest::of(b"ada");
     fail(&store, NOW).await;
-    let new = NewSession { clear_failures: Some(name), ..login("s1", &account) };
+    let new = NewSession { clear_failures: vec![name], ..login("s1", &account) };
     store.open_session(&new, &[]).await.unwrap();
     assert_eq!(state(&store).await, FailureState::default());
     fail(&store, NOW).await;

@@ -26,7 +26,7 @@ async fn a_session_is_found_by_the_digest_of_its_secret() {
     let (_place, store, account) = with_account("ada").await;
     let secret = Digest::of(b"secret");
     let session = SessionRecord { secret: Some(secret), ..session("s1", &account.id) };
-    let new = NewSession { session, family: None, account_version: 0, clear_failures: None };
+    let new = NewSession { session, family: None, account_version: 0, clear_failures: Vec::new() };
     store.open_session(&new, &[]).await.unwrap();
     assert_eq!(store.session_by_secret(&secret).await.unwrap().unwrap().id.as_str(), "s1");
     assert!(store.session_by_secret(&Digest::of(b"other")).await.unwrap().is_none());
@@ -89,6 +89,17 @@ async fn ending_takes_the_family_along_and_tells_once() {
     let since = store.sessions_ended_since(NOW).await.unwrap();
     assert_eq!(since, [EndedSession { id: "s1".into(), ended_at: NOW }]);
     assert!(store.sessions_ended_since(NOW + HOUR).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_session_that_has_expired_can_still_be_ended() {
+    let (_place, store, account) = with_account("ada").await;
+    store.open_session(&login("s1", &account), &[]).await.unwrap();
+    let later = NOW + HOUR * 25;
+    let which = SessionsToEnd::One("s1".into());
+    let ended = store.end_sessions(&which, None, later, &[event("LOGOUT")]).await.unwrap();
+    assert_eq!(ended, ["s1".into()]);
+    assert_eq!(store.sessions_ended_since(later).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -134,7 +134,7 @@ pub(crate) fn login(id: &str, account: &AccountRecord) -> NewSession {
         session: session(id, &account.id),
         family: Some((family, token(id, 0))),
         account_version: account.version,
-        clear_failures: None,
+        clear_failures: Vec::new(),
     }
 }
 

@@ -69,33 +69,63 @@ pub(super) struct AtMount {
     pub(super) mount: Option<String>,
 }
 
-/// One part of a list.
+/// A part of the accounts. Each list takes its own filters and refuses others: one that is silently ignored shows too
+/// much.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Page {
+pub(super) struct UsersAsked {
     /// Only of this realm.
     pub(super) realm: Option<String>,
-    /// Only of this mount.
-    pub(super) mount: Option<String>,
-    /// Only of this user (id, login name or e-mail).
-    pub(super) user: Option<String>,
     /// Id after which to go on: `next` of the part before.
     pub(super) after: Option<String>,
     /// Most entries, 1 to 1000; 100 when left out.
     pub(super) limit: Option<u32>,
 }
 
-impl Page {
-    pub(super) fn limit(&self) -> Result<u32, Problem> {
-        match self.limit {
-            None => Ok(DEFAULT_LIMIT),
-            Some(limit @ 1..=MAX_LIMIT) => Ok(limit),
-            Some(_) => Err(Problem::field(
-                "limit",
-                "out_of_range",
-                format!("limit must be 1 to {MAX_LIMIT}"),
-            )),
+/// A part of the keys.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct KeysAsked {
+    /// Only of this mount.
+    pub(super) mount: Option<String>,
+    /// Id after which to go on: `next` of the part before.
+    pub(super) after: Option<String>,
+    /// Most entries, 1 to 1000; 100 when left out.
+    pub(super) limit: Option<u32>,
+}
+
+/// The newest live sessions.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SessionsAsked {
+    /// Only of this realm.
+    pub(super) realm: Option<String>,
+    /// Only of this user (id, login name or e-mail).
+    pub(super) user: Option<String>,
+    /// Most entries, 1 to 1000; 100 when left out.
+    pub(super) limit: Option<u32>,
+}
+
+/// The newest events.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventsAsked {
+    /// Most entries, 1 to 1000; 100 when left out.
+    pub(super) limit: Option<u32>,
+}
+
+/// The number of entries that was asked for.
+pub(super) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
+    match asked {
+        None => Ok(DEFAULT_LIMIT),
+        Some(limit @ 1..=MAX_LIMIT) => Ok(limit),
+        Some(_) => {
+            let message = format!("limit must be 1 to {MAX_LIMIT}");
+            Err(Problem::field("limit", "out_of_range", message))
         }
     }
 }

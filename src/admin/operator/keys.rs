@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::{
     App,
-    ask::{Asked, AtMount, Page, Sent},
+    ask::{Asked, AtMount, KeysAsked, Sent, limit},
     views::{KeyView, NewKeyView, RotatedView},
 };
 use crate::{
@@ -88,15 +88,15 @@ pub(super) async fn create(
 }
 
 /// Lists keys, revoked ones included.
-#[utoipa::path(get, path = "/v1/keys", tag = "keys", params(Page),
+#[utoipa::path(get, path = "/v1/keys", tag = "keys", params(KeysAsked),
     responses((status = 200, body = Keys), (status = 422, body = Problem)))]
 pub(super) async fn list(
     State(app): State<App>,
-    Asked(page): Asked<Page>,
+    Asked(page): Asked<KeysAsked>,
 ) -> Result<Json<Keys>, Problem> {
     let mount = app.mount_filter(page.mount.as_deref())?;
     let after = page.after.as_deref().map(KeyId::from);
-    let limit = page.limit()?;
+    let limit = limit(page.limit)?;
     let keys = app.parts.identity.keys(mount.as_ref(), after.as_ref(), limit).await?;
     let keys: Vec<_> = keys.into_iter().map(KeyView::from).collect();
     Ok(Json(Keys { next: super::next(&keys, limit, |key| &key.id), keys }))

@@ -21,7 +21,7 @@ use crate::{
         probes::{config_word, word},
         problem::Problem,
     },
-    identity::Actor,
+    identity::{Actor, IdentityError},
 };
 
 /// State of the process.
@@ -108,9 +108,16 @@ pub(super) async fn rotate_signing_key(
     Path(mount): Path<String>,
 ) -> Result<(StatusCode, Json<SigningKey>), Problem> {
     let (mount, _) = app.mount(Some(&mount))?;
-    let kid = app.parts.identity.rotate_signing_key(&mount, &Actor::operator()).await?;
-    app.parts.control.keys_changed().await;
-    Ok((StatusCode::CREATED, Json(SigningKey { mount: mount.to_string(), kid })))
+    let name = mount.to_string();
+    // To the end, also when the caller hangs up: a key that signs but does not verify would log everybody out.
+    let rotation = tokio::spawn(async move {
+        let kid = app.parts.identity.rotate_signing_key(&mount, &Actor::operator()).await?;
+        app.parts.control.keys_changed().await;
+        app.parts.identity.sign_with_newest(&mount).await;
+        Ok::<_, IdentityError>(kid)
+    });
+    let kid = rotation.await.map_err(|_| IdentityError::Internal)??;
+    Ok((StatusCode::CREATED, Json(SigningKey { mount: name, kid })))
 }
 
 /// Copies the store to a file while the gateway runs.

@@ -9,15 +9,21 @@ use utoipa::ToSchema;
 
 use super::{
     App,
-    ask::{Asked, Done, Page},
+    ask::{Asked, Done, EventsAsked, SessionsAsked, limit},
     views::{EventView, SessionView},
 };
-use crate::{admin::problem::Problem, identity::Actor, model::SessionId};
+use crate::{
+    admin::problem::Problem,
+    identity::{Actor, AuditCheck},
+    model::SessionId,
+};
 
 /// Live sessions.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Sessions {
     sessions: Vec<SessionView>,
+    /// Whether there are more than were asked for.
+    more: bool,
 }
 
 /// Newest events first.
@@ -26,14 +32,25 @@ pub(super) struct Events {
     events: Vec<EventView>,
 }
 
+/// Whether the audit log is as it was written.
+#[derive(Serialize, ToSchema)]
+pub(super) struct AuditChecked {
+    /// Whether every event is there and none was changed.
+    whole: bool,
+    /// Events that were read.
+    checked: u64,
+    /// The first fault.
+    fault: Option<String>,
+}
+
 /// Lists live sessions, of one user if asked.
-#[utoipa::path(get, path = "/v1/sessions", tag = "sessions", params(Page),
+#[utoipa::path(get, path = "/v1/sessions", tag = "sessions", params(SessionsAsked),
     responses((status = 200, body = Sessions), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn list(
     State(app): State<App>,
-    Asked(page): Asked<Page>,
+    Asked(page): Asked<SessionsAsked>,
 ) -> Result<Json<Sessions>, Problem> {
-    let limit = page.limit()?;
+    let limit = limit(page.limit)?;
     let (realm, account) = match &page.user {
         None => (app.realm_filter(page.realm.as_deref())?, None),
         Some(user) => {
@@ -42,8 +59,12 @@ pub(super) async fn list(
             (Some(realm), Some(account.id))
         }
     };
-    let found = app.parts.identity.sessions(realm.as_ref(), account.as_ref(), limit).await?;
-    Ok(Json(Sessions { sessions: found.into_iter().map(SessionView::from).collect() }))
+    // One beyond the limit tells whether there are more.
+    let found = app.parts.identity.sessions(realm.as_ref(), account.as_ref(), limit + 1).await?;
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = found.len() > most;
+    let sessions = found.into_iter().take(most).map(SessionView::from).collect();
+    Ok(Json(Sessions { sessions, more }))
 }
 
 /// Ends a session and everything issued in it.
@@ -58,12 +79,20 @@ pub(super) async fn end(
 }
 
 /// The newest audit events.
-#[utoipa::path(get, path = "/v1/audit", tag = "audit", params(Page),
+#[utoipa::path(get, path = "/v1/audit", tag = "audit", params(EventsAsked),
     responses((status = 200, body = Events), (status = 422, body = Problem)))]
 pub(super) async fn audit(
     State(app): State<App>,
-    Asked(page): Asked<Page>,
+    Asked(page): Asked<EventsAsked>,
 ) -> Result<Json<Events>, Problem> {
-    let events = app.parts.identity.audit(page.limit()?).await?;
+    let events = app.parts.identity.audit(limit(page.limit)?).await?;
     Ok(Json(Events { events: events.into_iter().map(EventView::from).collect() }))
+}
+
+/// Checks the chain of the audit log from its base to its head.
+#[utoipa::path(get, path = "/v1/audit/verify", tag = "audit",
+    responses((status = 200, body = AuditChecked), (status = 503, body = Problem)))]
+pub(super) async fn verify_audit(State(app): State<App>) -> Result<Json<AuditChecked>, Problem> {
+    let AuditCheck { checked, fault } = app.parts.identity.verify_audit().await?;
+    Ok(Json(AuditChecked { whole: fault.is_none(), checked, fault }))
 }

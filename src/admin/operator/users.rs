@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::{
     App,
-    ask::{Asked, InRealm, Page, Sent},
+    ask::{Asked, InRealm, Sent, UsersAsked, limit},
     views::UserView,
 };
 use crate::{
@@ -115,15 +115,15 @@ pub(super) async fn create(
 }
 
 /// Lists accounts, oldest first.
-#[utoipa::path(get, path = "/v1/users", tag = "users", params(Page),
+#[utoipa::path(get, path = "/v1/users", tag = "users", params(UsersAsked),
     responses((status = 200, body = Users), (status = 422, body = Problem)))]
 pub(super) async fn list(
     State(app): State<App>,
-    Asked(page): Asked<Page>,
+    Asked(page): Asked<UsersAsked>,
 ) -> Result<Json<Users>, Problem> {
     let realm = app.realm_filter(page.realm.as_deref())?;
     let after = page.after.as_deref().map(AccountId::from);
-    let limit = page.limit()?;
+    let limit = limit(page.limit)?;
     let users = app.parts.identity.accounts(realm.as_ref(), after.as_ref(), limit).await?;
     let users: Vec<_> = users.into_iter().map(UserView::from).collect();
     Ok(Json(Users { next: super::next(&users, limit, |user| &user.id), users }))

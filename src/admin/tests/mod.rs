@@ -15,6 +15,7 @@ use axum::{
     http::{HeaderMap, Method, Request, header},
 };
 use serde_json::Value;
+use tokio::sync::Notify;
 use tower::ServiceExt;
 
 use super::*;
@@ -36,6 +37,10 @@ pub(super) struct FakeControl {
     pub(super) draining: AtomicBool,
     pub(super) broken_file: AtomicBool,
     pub(super) keys_changed: AtomicUsize,
+    /// Whoever holds it lets the edge wait for the new keys.
+    pub(super) gate: tokio::sync::Mutex<()>,
+    pub(super) at_the_gate: Notify,
+    pub(super) through_the_gate: Notify,
 }
 
 #[async_trait]
@@ -62,7 +67,10 @@ impl Control for FakeControl {
     }
 
     async fn keys_changed(&self) {
+        self.at_the_gate.notify_one();
+        let _through = self.gate.lock().await;
         self.keys_changed.fetch_add(1, Ordering::SeqCst);
+        self.through_the_gate.notify_one();
     }
 }
 

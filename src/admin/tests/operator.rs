@@ -165,9 +165,22 @@ async fn the_mount_must_be_named_when_there_are_several_but_a_key_is_found_anywa
 async fn sessions_and_events_are_listed() {
     let kit = Kit::open(&["api"]).await;
     user(&kit, "alice", "USER").await;
-    assert_eq!(kit.get("/v1/sessions?user=alice").await.json(), json!({ "sessions": [] }));
+    assert_eq!(
+        kit.get("/v1/sessions?user=alice").await.json(),
+        json!({ "sessions": [], "more": false })
+    );
     assert_eq!(kit.get("/v1/sessions?user=nobody").await.status, 404);
+    for ignored in [
+        "/v1/keys?user=alice",
+        "/v1/audit?user=alice",
+        "/v1/users?mount=api",
+        "/v1/sessions?mount=api",
+    ] {
+        assert_eq!(kit.get(ignored).await.status, 422, "{ignored}");
+    }
     assert_eq!(kit.post("/v1/sessions/nothing/end", json!({})).await.status, 404);
+    let check = kit.get("/v1/audit/verify").await.json();
+    assert_eq!((&check["whole"], &check["fault"]), (&json!(true), &Value::Null));
     let events = kit.get("/v1/audit?limit=10").await.json();
     assert_eq!(events["events"][0]["event_type"], "ACCOUNT_CREATED");
     assert!(events["events"][0]["timestamp"].as_str().unwrap().ends_with('Z'));
@@ -185,6 +198,21 @@ async fn a_new_signing_key_is_made_known_to_the_edge() {
 }
 
 #[tokio::test]
+async fn a_rotation_runs_to_its_end_also_when_the_caller_hangs_up() {
+    let kit = Kit::open(&["api"]).await;
+    let closed = kit.control.gate.lock().await;
+    let (router, path) = (kit.router.clone(), "/v1/signing-keys/api/rotate");
+    let caller = tokio::spawn(async move { ask(&router, Method::POST, path, None).await });
+    kit.control.at_the_gate.notified().await;
+    caller.abort();
+    assert!(caller.await.is_err());
+    drop(closed);
+    let patience = std::time::Duration::from_secs(10);
+    let ended = tokio::time::timeout(patience, kit.control.through_the_gate.notified()).await;
+    assert!(ended.is_ok(), "the edge never learned of the new key");
+}
+
+#[tokio::test]
 async fn the_store_is_copied_while_it_is_open() {
     let kit = Kit::open(&["api"]).await;
     let path = kit.folder.path().join("copy.db");
@@ -192,6 +220,20 @@ async fn the_store_is_copied_while_it_is_open() {
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert!(path.exists());
     assert_eq!(kit.post("/v1/store/backup", json!({ "path": "copy.db" })).await.status, 422);
+    let nowhere = kit.folder.path().join("missing").join("copy.db");
+    let answer = kit.post("/v1/store/backup", json!({ "path": nowhere })).await;
+    assert_eq!(answer.status, 422, "{}", answer.text);
+    assert!(answer.text.contains("the file cannot be written"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_key_for_a_disabled_account_is_refused_for_that_reason() {
+    let kit = Kit::open(&["api"]).await;
+    user(&kit, "alice", "USER").await;
+    kit.post("/v1/users/alice/disable", json!({})).await;
+    let wish = json!({ "mount": "api", "owner": "alice", "name": "ci", "scopes": ["READ"] });
+    let answer = kit.post("/v1/keys", wish).await;
+    assert_eq!((answer.status, answer.code()), (403, "account_disabled".to_owned()));
 }
 
 #[tokio::test]

@@ -21,13 +21,19 @@ use crate::{
     },
     identity::settings::HashSettings,
     limit,
-    model::SecretString,
+    model::{SecretString, secret::ExposeSecret},
     pipeline::mutate::IdentityHeaders,
     telemetry::logging,
 };
 
 /// Longest path a Unix socket can have, with its final zero byte (`sockaddr_un`).
 const SOCKET_PATH: usize = 107;
+/// Fewest bytes of a master key and of the operator token.
+const SHORTEST_SECRET: usize = 16;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// A year and what it takes to notice that it is over.
+const AUDIT_RETENTION: Duration = DAY.saturating_mul(400);
+const SHORTEST_RETENTION: Duration = DAY;
 /// The sockets in the data folder.
 pub const OPERATOR_SOCKET: &str = "operator.sock";
 /// Between edge and identity.
@@ -46,6 +52,8 @@ pub struct Process {
     pub upstream_keepalive_pool: usize,
     /// Absolute.
     pub data_dir: PathBuf,
+    /// How long audit events are kept; `None`: for ever.
+    pub audit_retention: Option<Duration>,
     /// Internal listener.
     pub internal: Internal,
     /// Master keys, newest first; empty: one is made in the data folder.
@@ -74,8 +82,10 @@ pub struct Internal {
 }
 
 pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
-    let (data_dir, record) = data(top.inner("data"), context);
-    top.note("data", Toml::Table(record));
+    let mut data = top.inner("data");
+    let data_dir = data_dir(&mut data, context);
+    let audit_retention = audit_retention(&mut data);
+    top.note("data", Toml::Table(data.finish()));
 
     let mut server = top.inner("server");
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -124,6 +134,7 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
         watch,
         upstream_keepalive_pool,
         data_dir,
+        audit_retention,
         internal,
         master_keys,
         log: log_settings,
@@ -134,7 +145,7 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
     }
 }
 
-fn data(mut data: Section<'_>, context: &Context<'_>) -> (PathBuf, toml::Table) {
+fn data_dir(data: &mut Section<'_>, context: &Context<'_>) -> PathBuf {
     let written = data.or("dir", PathBuf::from("data"));
     let dir = absolute(&context.base.join(written));
     data.note("dir", dir.write());
@@ -145,7 +156,22 @@ fn data(mut data: Section<'_>, context: &Context<'_>) -> (PathBuf, toml::Table) 
             format!("a Unix socket in it would have {longest} bytes, {SOCKET_PATH} are possible");
         data.fault("dir", Fault::new(what, why, "choose a folder with a shorter path"));
     }
-    (dir, data.finish())
+    dir
+}
+
+fn audit_retention(data: &mut Section<'_>) -> Option<Duration> {
+    if let Some(Value::Bool(false)) = data.raw("audit_retention").map(|node| &node.value) {
+        data.note("audit_retention", Toml::Boolean(false));
+        return None;
+    }
+    let kept = data.checked("audit_retention", AUDIT_RETENTION, |span| {
+        if *span >= SHORTEST_RETENTION {
+            return Ok(());
+        }
+        let why = "what happened yesterday must still be there today";
+        Err(Fault::new("shorter than 1d", why, "write \"400d\", or false to keep everything"))
+    });
+    Some(kept)
 }
 
 /// Absolute without touching the disk; the working folder is where a relative path starts.
@@ -176,6 +202,9 @@ fn internal(top: &mut Section<'_>, context: &Context<'_>) -> Internal {
         _ => Some(internal.or("address", default)),
     };
     let token = secret(&mut internal, "token", context);
+    if token.as_ref().is_some_and(too_short) {
+        internal.fault("token", short("the operator token", "it opens every account and key"));
+    }
     let probes = internal.or("probes", false);
     top.note("internal", Toml::Table(internal.finish()));
     Internal { address, token, probes }
@@ -205,11 +234,30 @@ fn master_keys(secrets: &mut Section<'_>, context: &Context<'_>) -> Vec<SecretSt
     let mut keys = Vec::new();
     for reference in found {
         match reference.resolve(context.from) {
-            Ok(key) => keys.push(key),
+            Ok(key) => {
+                if too_short(&key) {
+                    let what = format!("the master key {reference}");
+                    secrets.fault("master_keys", short(&what, "it protects every signing key"));
+                }
+                keys.push(key);
+            }
             Err(fault) => secrets.fault("master_keys", fault),
         }
     }
     keys
+}
+
+fn too_short(secret: &SecretString) -> bool {
+    secret.expose_secret().len() < SHORTEST_SECRET
+}
+
+fn short(what: &str, why: &str) -> Fault {
+    let what = format!("{what} has fewer than {SHORTEST_SECRET} bytes");
+    Fault::new(
+        what,
+        format!("{why}, and a short one can be guessed"),
+        "make one: openssl rand -hex 32",
+    )
 }
 
 fn hashing(top: &mut Section<'_>) -> HashSettings {

@@ -13,7 +13,7 @@ use crate::{
     },
     edge::{
         UpstreamSettings,
-        settings::{Backend, Ejection, HealthCheck, HostHeader},
+        settings::{Backend, DEFAULT_MAX_REQUESTS, Ejection, HealthCheck, HostHeader},
     },
 };
 
@@ -28,6 +28,11 @@ pub(super) fn read(top: &mut Section<'_>, _context: &Context<'_>) -> Vec<Upstrea
         let health = health(section);
         let ejection = ejection(section);
         let retries = section.or("retries", 1_usize);
+        let max_requests =
+            section.checked("max_requests", DEFAULT_MAX_REQUESTS, |most: &usize| match most {
+                0 => Err(Fault::new("0 requests", "it could serve nothing", "write 1 or more")),
+                _ => Ok(()),
+            });
         let host = match section.or("host", "preserve".to_owned()) {
             text if text == "preserve" => HostHeader::Preserve,
             text => HostHeader::Fixed(text),
@@ -40,7 +45,8 @@ pub(super) fn read(top: &mut Section<'_>, _context: &Context<'_>) -> Vec<Upstrea
             section.fault("host", Fault::new(what, "it is no host name", fix));
         }
         let backends = backends?;
-        Some(UpstreamSettings { name: name.into(), backends, health, ejection, retries, host })
+        let name = name.into();
+        Some(UpstreamSettings { name, backends, health, ejection, retries, host, max_requests })
     });
     found.into_iter().map(|upstream| upstream.is).collect()
 }

@@ -154,3 +154,14 @@ async fn many_requests_for_one_key_are_one_question() {
     }
     assert_eq!(store.asked.load(SeqCst), 1);
 }
+
+#[tokio::test]
+async fn evidence_of_a_newer_epoch_is_good_enough() {
+    let (asking, store) = (Asking::new(), Store::new(true));
+    store.epoch.store(2, SeqCst);
+    assert_eq!(asking.at(&store, 0).await, Ok(true));
+    // A request that read the epoch before the change finds what another brought after it.
+    store.epoch.store(1, SeqCst);
+    store.answer(Err(IdentityError::Unavailable));
+    assert_eq!(asking.at(&store, 0).await, Ok(true));
+}

@@ -19,7 +19,9 @@ use crate::{
         secret::ExposeSecret,
     },
     pipeline::{
-        Authn, CredentialKind, KeyEvidence, Limit, Mount, Per, RevocationView, Snapshot, Window,
+        Authn, Authz, CredentialKind, KeyEvidence, Limit, Mount, Per, RevocationView, Snapshot,
+        Window,
+        authz::RouteRule,
         jwt::{TokenProfile, VerificationKey},
     },
 };
@@ -146,6 +148,30 @@ fn a_store_that_cannot_be_asked_is_503_and_a_panic_500() {
         assert_eq!(answer.status, status);
         assert!(answer.field("x-request-id").is_some());
     }
+}
+
+/// An edge whose one route permits nobody, and a key that may ask it so often an hour.
+pub(super) fn forbidden(per_hour: u32) -> (Edge, String) {
+    let mount = Arc::new(mount());
+    let mut route = testing::route("guarded", &mount);
+    route.authn = Authn::Required(vec![CredentialKind::ApiKey]);
+    route.authz =
+        Authz::Rule(RouteRule { scopes: Vec::new(), roles: vec!["NOBODY".into()], all: true });
+    let snapshot =
+        testing::snapshot_of(testing::table(vec![("/**", Vec::new(), route)]), vec![mount]);
+    let (key, keys) = issued(Some(per_hour));
+    (Edge::with(snapshot, &[], |parts| parts.lookup = keys), key)
+}
+
+/// An edge that panics when it looks a key up.
+pub(super) fn panicking() -> Edge {
+    let keys = Arc::new(Keys { evidence: None, mood: Mood::Panics });
+    Edge::with(guarded(), &[], |parts| parts.lookup = keys)
+}
+
+/// Some key.
+pub(super) fn any_key() -> String {
+    issued(None).0
 }
 
 #[derive(Clone, Copy)]

@@ -87,7 +87,6 @@ impl Edge {
             identity_socket: "/nonexistent/identity.sock".into(),
             grace_period: Duration::from_secs(5),
             upstream_keepalive_pool: 8,
-            data_dir: "/nonexistent".into(),
         };
         let live = Live::build(Arc::new(snapshot), upstreams, None, &metrics);
         let shared = Shared::new(parts, settings, live);
@@ -307,6 +306,7 @@ pub(super) fn settings(backends: Vec<Backend>) -> UpstreamSettings {
         health: None,
         ejection: Ejection { failures: 2, duration: Duration::from_secs(60) },
         retries: 1,
+        max_requests: 1024,
         host: HostHeader::Preserve,
     }
 }

@@ -5,4 +5,4 @@ mod node;
 mod pool;
 
 pub(super) use node::Node;
-pub(super) use pool::Pool;
+pub(super) use pool::{Pool, Seat};

@@ -20,16 +20,21 @@ use super::{
 use crate::{
     edge::{
         UpstreamSettings,
-        settings::{Backend, Ejection, HostHeader},
+        settings::{Backend, DEFAULT_MAX_REQUESTS, Ejection, HostHeader},
     },
     telemetry::Metrics,
 };
+
+/// Deadline of one look-up of a name.
+const RESOLVE: Duration = Duration::from_secs(3);
 
 /// Backends of one upstream.
 pub(in crate::edge) struct Pool {
     settings: UpstreamSettings,
     nodes: ArcSwap<Vec<Arc<Node>>>,
     turn: AtomicUsize,
+    /// Requests that have a [`Seat`].
+    busy: AtomicUsize,
     /// Whether names have been resolved at least once; true from the start where there are none.
     resolved: watch::Sender<bool>,
     resolving: AtomicBool,
@@ -51,6 +56,7 @@ impl Pool {
             settings,
             nodes: ArcSwap::from_pointee(known),
             turn: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
             resolved: watch::Sender::new(!names),
             resolving: AtomicBool::new(names),
             metrics,
@@ -66,12 +72,23 @@ impl Pool {
             ejection: Ejection { failures: 0, duration: Duration::ZERO },
             retries: 0,
             host: HostHeader::Preserve,
+            max_requests: DEFAULT_MAX_REQUESTS,
         };
         Self::new(settings, metrics)
     }
 
     pub(in crate::edge) fn settings(&self) -> &UpstreamSettings {
         &self.settings
+    }
+
+    /// A seat for one more request, unless the upstream has as many as it may: what waits for a slow upstream is bounded.
+    pub(in crate::edge) fn enter(self: &Arc<Self>) -> Option<Seat> {
+        let most = self.settings.max_requests;
+        if self.busy.fetch_add(1, Relaxed) >= most {
+            self.busy.fetch_sub(1, Relaxed);
+            return None;
+        }
+        Some(Seat(Arc::clone(self)))
     }
 
     /// The next node in turn that takes requests and was not tried yet. With none available any untried one is better
@@ -201,6 +218,15 @@ impl Pool {
     }
 }
 
+/// One request's share of an upstream, for as long as the request runs.
+pub(in crate::edge) struct Seat(Arc<Pool>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Relaxed);
+    }
+}
+
 /// The address of a backend that needs no look-up.
 fn fixed(backend: &Backend) -> Option<Address> {
     match backend {
@@ -221,8 +247,11 @@ fn label(backend: &Backend) -> Arc<str> {
 }
 
 /// IPv4 where there is any: a service that a name also points to by IPv6 often does not listen there.
+///
+/// The system's resolver may hang for minutes, and the checks of all pools wait for this.
 async fn resolve(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
-    let mut found: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+    let asked = tokio::time::timeout(RESOLVE, tokio::net::lookup_host((host, port))).await?;
+    let mut found: Vec<_> = asked?.collect();
     if found.iter().any(SocketAddr::is_ipv4) {
         found.retain(SocketAddr::is_ipv4);
     }

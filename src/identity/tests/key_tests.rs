@@ -94,7 +94,10 @@ async fn disabling_the_owner_silences_the_key_at_once() {
     assert_ne!(kit.identity.lookup().epoch(), epoch);
     assert!(evidence(&kit, &key).await.unwrap().revoked);
     let refused = kit.identity.create_key(&api(), &key.owner, new_key(&["READ"]), &op).await;
-    assert_eq!(refused.unwrap_err(), IdentityError::CredentialEnded);
+    assert_eq!(refused.unwrap_err(), IdentityError::Disabled, "to the operator");
+    let own = acting(&key.owner);
+    let refused = kit.identity.create_key(&api(), &key.owner, new_key(&["READ"]), &own).await;
+    assert_eq!(refused.unwrap_err(), IdentityError::CredentialEnded, "to its owner");
     kit.identity.set_enabled(&realm(), &key.owner, true, &op).await.unwrap();
     assert!(!evidence(&kit, &key).await.unwrap().revoked);
 }

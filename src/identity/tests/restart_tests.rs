@@ -5,8 +5,9 @@ use std::time::Duration;
 use jsonwebtoken::Algorithm;
 
 use crate::{
-    identity::{Actor, IdentityError, test_kit::*},
+    identity::{Actor, Granted, IdentityError, test_kit::*},
     model::secret::ExposeSecret,
+    pipeline::jwt::VerificationKey,
 };
 
 #[tokio::test]
@@ -37,7 +38,11 @@ async fn a_new_signing_key_logs_nobody_out_until_their_tokens_have_expired() {
     let kid = kit.identity.rotate_signing_key(&api(), &Actor::operator()).await.unwrap();
     let keys = kit.identity.verification_keys(&api());
     assert_eq!((keys.len(), &*keys[0].kid), (2, kid.as_str()), "newest first");
+    let between = kit.login("ada", GOOD).await.unwrap();
+    assert!(!verifies(&between, &keys[0]), "the edge does not know the new key yet");
+    kit.identity.sign_with_newest(&api()).await;
     let after = kit.login("ada", GOOD).await.unwrap();
+    assert!(verifies(&after, &keys[0]));
     assert!(kit.claims(&before).is_some() && kit.claims(&after).is_some());
     kit.advance(3600 + 59);
     assert!(kit.claims(&before).is_some(), "within the edge's leeway");
@@ -48,6 +53,11 @@ async fn a_new_signing_key_logs_nobody_out_until_their_tokens_have_expired() {
 
     let kit = kit.reopen(|_| ()).await;
     assert!(kit.claims(&after).is_some());
+}
+
+fn verifies(granted: &Granted, key: &VerificationKey) -> bool {
+    let (message, signature) = granted.access_token.expose_secret().rsplit_once('.').unwrap();
+    jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.key, key.algorithm).unwrap()
 }
 
 #[tokio::test]
@@ -101,6 +111,34 @@ async fn an_operators_secret_is_used_as_it_is() {
     short.mounts[0].tokens.secret = Some("short".into());
     assert_eq!(kit.identity.reconfigure(short).await, Err(IdentityError::Internal));
     kit.login("ada", GOOD).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_mount_that_changes_its_realm_takes_nobody_along() {
+    let moved = || {
+        let mut all = settings();
+        all.realms.push(crate::identity::RealmSettings { name: "new".into(), rules: rules() });
+        all.mounts[0].realm = "new".into();
+        all
+    };
+    let kit = Kit::open(|_| ()).await;
+    kit.user("ada", &["USER"]).await;
+    let before = kit.login("ada", GOOD).await.unwrap();
+    kit.identity.reconfigure(moved()).await.unwrap();
+    assert!(kit.is_revoked(&before));
+    assert_eq!(
+        kit.refresh(refresh_of(&before)).await.unwrap_err(),
+        IdentityError::InvalidRefreshToken
+    );
+    assert_eq!(kit.events().await.last().map(String::as_str), Some("SESSION_ENDED"));
+    // Nor after the way back: what has ended stays so.
+    kit.identity.reconfigure(settings()).await.unwrap();
+    assert!(kit.is_revoked(&before));
+    kit.refresh(refresh_of(&before)).await.unwrap_err();
+
+    let before = kit.login("ada", GOOD).await.unwrap();
+    let kit = kit.reopen(|all| *all = moved()).await;
+    assert!(kit.is_revoked(&before), "also when the file changed between two runs");
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! Logout and the operator's hand on sessions.
 
+use std::time::Duration;
+
 use crate::{
     identity::{Actor, IdentityError, test_kit::*},
-    store::{SessionsToEnd, Spare},
+    store::{AccountStatus, SessionsToEnd, Spare},
 };
 
+const MINUTE: Duration = Duration::from_secs(60);
 const REFUSED: IdentityError = IdentityError::InvalidRefreshToken;
 
 #[tokio::test]
@@ -77,6 +80,21 @@ async fn the_operator_lists_and_ends_sessions() {
 }
 
 #[tokio::test]
+async fn a_session_that_expired_by_itself_is_ended_for_the_tokens_that_outlive_it() {
+    let kit = Kit::open(|all| all.mounts[0].tokens.refresh_lifetime = MINUTE).await;
+    let ada = kit.user("ada", &["USER"]).await;
+    let by_operator = kit.login("ada", GOOD).await.unwrap();
+    let by_account = kit.login("ada", GOOD).await.unwrap();
+    kit.advance(120);
+    kit.identity.end_session(&by_operator.session, &Actor::operator()).await.unwrap();
+    assert!(kit.is_revoked(&by_operator));
+    kit.identity.set_enabled(&realm(), &ada.id, false, &Actor::operator()).await.unwrap();
+    assert!(kit.is_revoked(&by_account), "its access token lives for an hour");
+    let kit = kit.reopen(|_| ()).await;
+    assert!(kit.is_revoked(&by_operator) && kit.is_revoked(&by_account));
+}
+
+#[tokio::test]
 async fn a_sweep_forgets_what_no_token_can_need_any_more() {
     let kit = Kit::open(|_| ()).await;
     kit.user("ada", &["USER"]).await;
@@ -84,12 +102,49 @@ async fn a_sweep_forgets_what_no_token_can_need_any_more() {
     kit.identity.logout(&kit.principal(&granted), None, &from("192.0.2.1")).await.unwrap();
     assert_eq!(kit.identity.gauges().revocations, 2);
     kit.advance(3600);
-    kit.identity.sweep().await.unwrap();
+    kit.sweep().await.unwrap();
     assert!(kit.is_revoked(&granted), "the edge's leeway lets it live a little longer");
     kit.advance(2 * 24 * 3600);
-    kit.identity.sweep().await.unwrap();
+    kit.sweep().await.unwrap();
     assert_eq!(kit.identity.gauges().revocations, 0);
     assert!(kit.identity.healthy().await);
+}
+
+#[tokio::test]
+async fn a_change_tried_again_tells_the_view_what_its_first_try_has_ended() {
+    let kit = Kit::open(|_| ()).await;
+    let ada = kit.user("ada", &["USER"]).await;
+    let granted = kit.login("ada", GOOD).await.unwrap();
+    // As if the store had answered too late the first time.
+    let off = AccountStatus::Disabled;
+    kit.identity.inner.store.set_status(&ada.id, off, START, &[]).await.unwrap();
+    assert!(!kit.is_revoked(&granted));
+    kit.identity.set_enabled(&realm(), &ada.id, false, &Actor::operator()).await.unwrap();
+    assert!(kit.is_revoked(&granted));
+}
+
+#[tokio::test]
+async fn an_ended_session_is_ended_again_for_the_view() {
+    let kit = Kit::open(|_| ()).await;
+    kit.user("ada", &["USER"]).await;
+    let granted = kit.login("ada", GOOD).await.unwrap();
+    let which = SessionsToEnd::One(granted.session.clone());
+    kit.identity.inner.store.end_sessions(&which, None, START, &[]).await.unwrap();
+    kit.identity.end_session(&granted.session, &Actor::operator()).await.unwrap();
+    assert!(kit.is_revoked(&granted));
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_forward_and_back_brings_no_ended_token_back() {
+    let kit = Kit::open(|_| ()).await;
+    kit.user("ada", &["USER"]).await;
+    let granted = kit.login("ada", GOOD).await.unwrap();
+    kit.identity.logout(&kit.principal(&granted), None, &from("192.0.2.1")).await.unwrap();
+    kit.advance(10 * 365 * 24 * 3600);
+    kit.identity.sweep(START + MINUTE).await.unwrap();
+    assert!(kit.is_revoked(&granted));
+    let stored = kit.identity.inner.store.live_revocations(START).await.unwrap();
+    assert_eq!(stored.len(), 1, "nor after a restart");
 }
 
 #[tokio::test]
@@ -101,6 +156,6 @@ async fn a_sweep_catches_up_with_what_the_view_has_missed() {
     let which = SessionsToEnd::Account(ada.id, Spare::Nothing);
     kit.identity.inner.store.end_sessions(&which, None, START, &[]).await.unwrap();
     assert!(!kit.is_revoked(&granted));
-    kit.identity.sweep().await.unwrap();
+    kit.sweep().await.unwrap();
     assert!(kit.is_revoked(&granted));
 }

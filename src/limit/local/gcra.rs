@@ -57,8 +57,9 @@ type Limiter = RateLimiter<NotKeyed, Scratch, Frozen, StateInformationMiddleware
 /// Burst N, refill one per W/N. The interval is rounded up, so that never more than N + N·t/W get in.
 fn quota(window: &Window) -> Option<Quota> {
     let limit = NonZeroU32::new(window.limit)?;
-    let interval = window.per.as_nanos().div_ceil(u128::from(limit.get()));
-    let interval = Duration::from_nanos(u64::try_from(interval).ok()?);
+    // A division of 64 bits is several times faster than one of 128, and 584 years are enough.
+    let span = u64::try_from(window.per.as_nanos()).ok()?;
+    let interval = Duration::from_nanos(span.div_ceil(u64::from(limit.get())));
     Some(Quota::with_period(interval)?.allow_burst(limit))
 }
 

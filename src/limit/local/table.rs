@@ -66,12 +66,14 @@ impl Table {
     }
 
     /// Locks the shards of these keys.
-    pub(super) fn lock(&self, keys: impl Iterator<Item = Key>) -> Locked<'_> {
-        let mut numbers: Vec<usize> = keys.map(number).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let shards =
-            numbers.into_iter().filter_map(|n| Some((n, held(self.shards.get(n)?)))).collect();
+    pub(super) fn lock(&self, keys: impl ExactSizeIterator<Item = Key> + Clone) -> Locked<'_> {
+        let mut shards = Vec::with_capacity(keys.len());
+        // A handful of keys: looking for the next number again each time is cheaper than a sorted list of them.
+        let mut next = keys.clone().map(number).min();
+        while let Some(n) = next {
+            shards.extend(self.shards.get(n).map(|shard| (n, held(shard))));
+            next = keys.clone().map(number).filter(|other| *other > n).min();
+        }
         Locked { table: self, shards, coarse: None }
     }
 

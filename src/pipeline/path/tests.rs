@@ -109,6 +109,9 @@ fn what_lies_behind_a_prefix_begins_with_a_slash() {
     let path = CanonicalPath::parse("/v2/a").unwrap();
     assert_eq!((path.behind(0), path.behind(3), path.behind(5)), ("/v2/a", "/a", "/"));
     assert_eq!(path.behind(99), "/");
+    let empty = CanonicalPath::parse("/v2//a//").unwrap();
+    assert_eq!((empty.behind(0), empty.behind(3)), ("/v2//a//", "/a//"));
+    assert_eq!(CanonicalPath::parse("/v2//").unwrap().behind(3), "/");
 }
 
 /// The same rules, written without regard to speed: decode everything once, then look at the pieces.

@@ -1,8 +1,5 @@
 use super::*;
-use crate::pipeline::{
-    authz,
-    fixture::{self, Request},
-};
+use crate::pipeline::fixture::{self, Request};
 
 const MINUTE: Window = Window { limit: 100, per: Duration::from_secs(60) };
 
@@ -76,13 +73,13 @@ fn early_limits_are_charged_before_and_late_ones_after_the_caller_is_known() {
     who.key = Some("k1".into());
     who.rate_limit_per_hour = Some(5);
     let own = own_window(Some(&who));
-    let permit = authz::authorize(&Arc::new(route), Some(Arc::new(who)), &view, "/").unwrap();
-    let late = late_charges(&permit, &view, own.as_ref());
+    let client = view.client.address;
+    let late = late_charges(&route, Some(&who), client, own.as_ref());
     let names: Vec<&str> = late.iter().map(|charge| charge.key.limit).collect();
     assert_eq!(names, ["late", KEY_HOUR]);
     assert_eq!(late[1].key.parts, [KeyPart::Key("k1")]);
     assert_eq!(late[1].windows, [Window { limit: 5, per: Duration::from_secs(3600) }]);
-    assert_eq!(late_charges(&permit, &view, None).len(), 1);
+    assert_eq!(late_charges(&route, Some(&who), client, None).len(), 1);
 }
 
 #[test]

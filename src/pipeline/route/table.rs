@@ -39,7 +39,7 @@ impl RouteTable {
     /// Finds the route of a request. Pure, no allocation on the way of a hit.
     pub fn find(&self, listener: &str, view: &RequestView<'_>) -> Result<Found<'_>, Missed<'_>> {
         let Some(place) = self.place(listener, view) else {
-            return Err(Missed { deny: Deny::NoRoute, mount: None, allow: None });
+            return Err(Missed { deny: Deny::NoRoute, mount: None });
         };
         let prefix_len = place.prefix.len();
         let path = view.path.behind(prefix_len);
@@ -48,7 +48,7 @@ impl RouteTable {
         };
         if !takes(&route.allows, &view.path) {
             let deny = Deny::Malformed(Malformed::PathNotAllowedHere);
-            return Err(Missed { deny, mount: Some(&route.mount), allow: None });
+            return Err(Missed { deny, mount: Some(&route.mount) });
         }
         Ok(Found { route, prefix_len })
     }
@@ -98,12 +98,11 @@ impl Prefixed {
         let methods = self.tree.methods(path);
         let mount = self.default.as_ref();
         if methods.is_empty() {
-            return Missed { deny: Deny::NoRoute, mount, allow: None };
+            return Missed { deny: Deny::NoRoute, mount };
         }
         let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
         let allow = names.join(", ");
-        let deny = Deny::MethodNotAllowed { allow: allow.clone() };
-        Missed { deny, mount, allow: Some(allow) }
+        Missed { deny: Deny::MethodNotAllowed { allow }, mount }
     }
 }
 

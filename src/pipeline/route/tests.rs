@@ -226,7 +226,7 @@ fn methods_are_told_for_preflights() {
     assert_eq!(methods("/none"), "");
     let request = Request::new("OPTIONS", "/a");
     let missed = table.find("public", &request.view()).unwrap_err();
-    assert_eq!(missed.allow.as_deref(), Some("GET, HEAD, DELETE"));
+    assert_eq!(missed.deny, Deny::MethodNotAllowed { allow: "GET, HEAD, DELETE".into() });
 }
 
 #[test]

@@ -2,7 +2,11 @@
 
 use http::{HeaderMap, header};
 
-use crate::pipeline::deny::Malformed;
+use crate::pipeline::{
+    deny::Malformed,
+    mutate::IdentityHeaders,
+    reserved::{fold, is_reserved},
+};
 
 /// One message length or a refusal: no length beside a coding, one plain length, no coding but `chunked`.
 pub(super) fn check_length(headers: &HeaderMap) -> Result<(), Malformed> {
@@ -22,6 +26,30 @@ pub(super) fn check_length(headers: &HeaderMap) -> Result<(), Malformed> {
 
 /// A client may not name fields in `Connection` that are not its own to remove (CVE-2025-48865 and kin).
 pub(super) fn check_connection(headers: &HeaderMap) -> Result<(), Malformed> {
+    check_options(headers, |name| {
+        is_reserved(name)
+            || matches!(
+                name,
+                "x-api-key"
+                    | "authorization"
+                    | "host"
+                    | "cookie"
+                    | "content-length"
+                    | "content-type"
+                    | "transfer-encoding"
+            )
+    })
+}
+
+/// Nor those that carry identity under names of the operator's choice.
+pub(super) fn check_identity(
+    headers: &HeaderMap,
+    names: &IdentityHeaders,
+) -> Result<(), Malformed> {
+    check_options(headers, |name| names.covers(name))
+}
+
+fn check_options(headers: &HeaderMap, is_ours: impl Fn(&str) -> bool) -> Result<(), Malformed> {
     for value in headers.get_all(header::CONNECTION) {
         let text = value.to_str().map_err(|_| Malformed::Connection)?;
         for option in text.split(',').map(str::trim).filter(|option| !option.is_empty()) {
@@ -29,28 +57,10 @@ pub(super) fn check_connection(headers: &HeaderMap) -> Result<(), Malformed> {
             if close_or_keep.iter().any(|known| option.eq_ignore_ascii_case(known)) {
                 continue;
             }
-            if is_not_the_clients(&option.to_ascii_lowercase().replace('_', "-")) {
+            if is_ours(&fold(&option.to_ascii_lowercase())) {
                 return Err(Malformed::Connection);
             }
         }
     }
     Ok(())
-}
-
-fn is_not_the_clients(name: &str) -> bool {
-    const FAMILIES: [&str; 3] = ["x-auth-", "x-forwarded-", "x-portcullis-"];
-    FAMILIES.iter().any(|family| name.starts_with(family))
-        || matches!(
-            name,
-            "forwarded"
-                | "x-request-id"
-                | "x-real-ip"
-                | "x-api-key"
-                | "authorization"
-                | "host"
-                | "cookie"
-                | "content-length"
-                | "content-type"
-                | "transfer-encoding"
-        )
 }

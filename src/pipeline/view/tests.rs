@@ -112,6 +112,8 @@ fn connection_names_nothing_that_is_ours() {
         "cookie",
         "x-portcullis-context",
         "x-real-ip",
+        "True-Client-IP",
+        "x-original-uri",
         "keep-alive,,Content-Length",
         "transfer-encoding",
     ] {
@@ -119,6 +121,20 @@ fn connection_names_nothing_that_is_ours() {
     }
     for value in ["close", "keep-alive, Upgrade", "", "TE, x-own"] {
         assert_eq!(with("connection", value), Ok(()), "{value}");
+    }
+}
+
+#[test]
+fn connection_names_no_identity_header_of_the_operators_choice() {
+    let names =
+        IdentityHeaders { subject: http::HeaderName::from_static("x-user"), ..Default::default() };
+    for (value, wanted) in [
+        ("close, X-User", Err(Malformed::Connection)),
+        ("x_user", Err(Malformed::Connection)),
+        ("X-Users, close", Ok(())),
+    ] {
+        let request = Request::get("/").header("connection", value);
+        assert_eq!(request.view().check_connection(&names), wanted, "{value}");
     }
 }
 

@@ -128,7 +128,8 @@ pub enum Inserted {
 pub struct AccountChange {
     /// After the change.
     pub account: AccountRecord,
-    /// Sessions that this change ended; tell the revocation view.
+    /// Sessions of the account that have ended, where the change ends any; tell the revocation view. Not only those that
+    /// this very call ended: an earlier one may have been committed without its caller learning of it.
     pub ended: Vec<SessionId>,
 }
 

@@ -85,8 +85,8 @@ pub struct NewSession {
     pub family: Option<(FamilyRecord, RefreshRecord)>,
     /// [`AccountRecord::version`] that was judged; otherwise [`StoreError::Changed`](crate::store::StoreError).
     pub account_version: i64,
-    /// Failure count to clear: digest of the folded login name.
-    pub clear_failures: Option<Digest>,
+    /// Failure counts to clear: digests of the account's folded names.
+    pub clear_failures: Vec<Digest>,
 }
 
 /// Everything needed to judge a refresh token, from one query.

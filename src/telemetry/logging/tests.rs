@@ -254,3 +254,13 @@ fn lines_of_many_threads_stay_whole() {
     assert_eq!(text.lines().count(), 1600);
     assert!(text.lines().all(|l| l.len() == 100 && l.bytes().all(|b| b == l.as_bytes()[0])));
 }
+
+#[test]
+fn the_proxy_librarys_errors_are_silent_unless_they_are_named() {
+    let said = |level: &str| {
+        let settings = Settings { level: level.into(), access_log: true };
+        lines_of(&settings, || tracing::error!(target: "pingora_proxy", "Fail to proxy")).len()
+    };
+    assert_eq!(["info", "trace", "warn,portcullis=debug"].map(said), [0, 0, 0]);
+    assert_eq!(["info,pingora_proxy=error", "pingora=warn,error"].map(said), [1, 1]);
+}

@@ -1,6 +1,6 @@
 //! `at` of a mount: listeners, hosts and prefixes; also what plain routes say about theirs.
 
-use std::sync::Arc;
+use std::{net::Ipv6Addr, sync::Arc};
 
 use toml::{Table as Record, Value as Toml};
 
@@ -75,20 +75,33 @@ pub(in crate::config::blueprint) fn listener(
     None
 }
 
-/// Reads `hosts`: exact names, without port; folded to lower case.
+/// Reads `hosts`: exact names, without port; in the form in which requests are compared: lower case, IPv6 in brackets.
 pub(in crate::config::blueprint) fn hosts(section: &mut Section<'_>) -> Vec<Arc<str>> {
     let hosts: Vec<String> = section.or("hosts", Vec::new());
     for host in &hosts {
         let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-        let is_address = host.parse::<std::net::IpAddr>().is_ok();
-        if !is_address && (host.is_empty() || !host.chars().all(name)) {
+        if as_ipv6(host).is_none() && (host.is_empty() || !host.chars().all(name)) {
             let what = format!("bad host \"{host}\"");
             let why = "hosts are compared exactly, without port; there are no wildcards";
             let fix = "write a name such as \"api.example.org\", or leave hosts out for any";
             section.fault("hosts", Fault::new(what, why, fix));
         }
     }
-    hosts.iter().map(|host| host.to_ascii_lowercase().trim_end_matches('.').into()).collect()
+    let hosts: Vec<Arc<str>> = hosts
+        .iter()
+        .map(|host| match as_ipv6(host) {
+            Some(address) => format!("[{address}]").into(),
+            None => host.to_ascii_lowercase().trim_end_matches('.').into(),
+        })
+        .collect();
+    section.note("hosts", hosts.clone().write());
+    hosts
+}
+
+/// An IPv6 address, with the brackets that it has in a URL or without.
+fn as_ipv6(host: &str) -> Option<Ipv6Addr> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare.parse().ok()
 }
 
 fn prefixes(at: &mut Section<'_>) -> Vec<String> {

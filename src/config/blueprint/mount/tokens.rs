@@ -16,6 +16,8 @@ use crate::{
 
 /// Shortest HS256 secret (RFC 7518 section 3.2).
 const SECRET_BYTES: usize = 32;
+/// A reload may shorten the life time while tokens of the old one are out: this long their ends are remembered.
+const LONGEST_ACCESS: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn read(
     section: &mut Section<'_>,
@@ -54,8 +56,13 @@ pub(super) fn read(
         let why = "a token must live at least a second";
         Err(Fault::new("shorter than 1s", why, "write a longer duration"))
     };
-    let access_lifetime =
-        section.checked("access_token_lifetime", start.access_lifetime, above_zero);
+    let access_lifetime = section.checked("access_token_lifetime", start.access_lifetime, |span| {
+        if *span > LONGEST_ACCESS {
+            let why = "ended sessions are remembered for a day, and no token may outlive that";
+            return Err(Fault::new("longer than 24h", why, "write \"24h\" or less"));
+        }
+        above_zero(span)
+    });
     let refresh_lifetime =
         section.checked("refresh_token_lifetime", start.refresh_lifetime, above_zero);
     let refresh_rotates = section.or("refresh_rotates", start.refresh_rotates);

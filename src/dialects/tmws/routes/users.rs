@@ -7,12 +7,8 @@ use super::{
     exchange::{Answer, Hop, Param, Sent},
 };
 use crate::{
-    dialects::tmws::{
-        defaults::ROLES,
-        wire::{ChangePassword, CreateUser, Message, Refusal, User},
-    },
+    dialects::tmws::wire::{ChangePassword, CreateUser, Message, Refusal, User},
     identity::IdentityError,
-    model::Principal,
     pipeline::Deny,
 };
 
@@ -30,15 +26,9 @@ pub(super) async fn me(State(app): State<App>, hop: Hop) -> Result<Answer, Refus
 pub(super) async fn create(
     State(app): State<App>,
     hop: Hop,
-    Sent(CreateUser(mut new)): Sent<CreateUser>,
+    Sent(CreateUser(new)): Sent<CreateUser>,
 ) -> Result<Answer, Refusal> {
     let caller = hop.caller()?;
-    if let Some(roles) = &mut new.roles {
-        roles.iter_mut().for_each(contract_spelling);
-        if !roles.iter().all(|role| may_give(caller, role)) {
-            return Err(Refusal::from(&Deny::Forbidden { action: "create".into() }));
-        }
-    }
     let account = app.identity.create_account(&caller.realm, new, &hop.actor()).await?;
     Ok(Answer::created(&User::from(account)))
 }
@@ -75,22 +65,4 @@ async fn change(app: &App, hop: &Hop, sent: &ChangePassword) -> Result<Answer, R
             other => Refusal::on_password_change(&other),
         })?;
     Ok(Answer::ok(&Message { message: "Password changed" }))
-}
-
-/// Roles of the contract are taken in any case, like its scopes.
-fn contract_spelling(role: &mut String) {
-    if let Some(known) = ROLES.iter().find(|known| known.eq_ignore_ascii_case(role)) {
-        (*known).clone_into(role);
-    }
-}
-
-/// Nobody gives a role above the own one. A role the contract does not know has no rank: only the top, or who has it
-/// already, may give it.
-fn may_give(caller: &Principal, role: &str) -> bool {
-    let rank = |role: &str| ROLES.iter().position(|known| *known == role);
-    let own = caller.roles.iter().filter_map(|role| rank(role)).min();
-    match rank(role) {
-        Some(wanted) => own.is_some_and(|own| own <= wanted),
-        None => own == Some(0) || caller.roles.iter().any(|has| &**has == role),
-    }
 }

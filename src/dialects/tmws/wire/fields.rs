@@ -66,7 +66,6 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Vec<Detail>> {
 }
 
 /// The fields of one object.
-#[derive(Debug)]
 pub struct Fields {
     object: Map<String, Value>,
     wrong: Vec<Detail>,

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Login and refresh. Only login carries `user`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct Tokens {
     access_token: String,
     refresh_token: String,
@@ -116,7 +116,7 @@ impl From<&ApiKey> for KeyInfo {
 }
 
 /// A key just made. The only reply that ever holds its text.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct Created {
     api_key: String,
     #[serde(flatten)]
@@ -132,7 +132,7 @@ impl From<&NewKeyText> for Created {
 }
 
 /// A key's successor.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct Rotated {
     #[serde(flatten)]
     created: Created,

@@ -8,6 +8,7 @@ fn pool(hosts: &[&str], failures: u32) -> Arc<Pool> {
         health: None,
         ejection: Ejection { failures, duration: Duration::from_secs(60) },
         retries: 1,
+        max_requests: 1024,
         host: HostHeader::Preserve,
     };
     Pool::new(settings, Metrics::new().unwrap())

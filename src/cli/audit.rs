@@ -1,0 +1,57 @@
+//! `audit …`
+
+use http::Method;
+use serde_json::Value;
+
+use super::{
+    Failure,
+    arguments::{AuditCommand, GatewayArgs, OutputArg},
+    door::{Content, Door},
+    show,
+};
+
+pub(super) fn run(command: AuditCommand, at: &GatewayArgs) -> Result<(), Failure> {
+    match command {
+        AuditCommand::Tail { limit, output } => tail(&Door::open(at)?, limit, output),
+        AuditCommand::Verify { output } => verify(&Door::open(at)?, output),
+    }
+}
+
+fn tail(door: &Door, limit: u32, output: OutputArg) -> Result<(), Failure> {
+    let path = format!("/v1/audit?limit={limit}");
+    let mut answer = door.json(Method::GET, &path, Content::Nothing)?;
+    if output.is_json() {
+        return show::json(&answer);
+    }
+    let events = answer.get_mut("events").map(Value::take);
+    let mut events = events.and_then(|list| list.as_array().cloned()).unwrap_or_default();
+    // The newest last, next to the prompt.
+    events.reverse();
+    let columns = [
+        ("SEQ", "seq"),
+        ("TIME", "timestamp"),
+        ("EVENT", "event_type"),
+        ("REALM", "realm"),
+        ("MOUNT", "mount"),
+        ("USER", "user_id"),
+        ("ADDRESS", "ip_address"),
+        ("DETAILS", "details"),
+    ];
+    show::table(&events, &columns)
+}
+
+fn verify(door: &Door, output: OutputArg) -> Result<(), Failure> {
+    let answer = door.json(Method::GET, "/v1/audit/verify", Content::Nothing)?;
+    let fault = answer.get("fault").and_then(Value::as_str).map(str::to_owned);
+    if output.is_json() {
+        show::json(&answer)?;
+        return if fault.is_some() { Err(Failure::Told) } else { Ok(()) };
+    }
+    match fault {
+        Some(fault) => Err(Failure::Failed(format!("the audit log was tampered with: {fault}"))),
+        None => {
+            let checked = answer.get("checked").and_then(Value::as_u64).unwrap_or(0);
+            show::line(&format!("the audit log is whole: {checked} events"))
+        }
+    }
+}

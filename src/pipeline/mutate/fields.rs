@@ -1,0 +1,62 @@
+//! Values of fields on their way into one shared buffer: two allocations for a dozen fields, and copies that cost none.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+
+/// Fields being written.
+pub(super) struct Fields {
+    text: String,
+    ends: Vec<(HeaderName, usize)>,
+}
+
+impl Fields {
+    pub(super) fn new() -> Self {
+        Self { text: String::with_capacity(512), ends: Vec::with_capacity(12) }
+    }
+
+    /// Adds a field with what `write` adds to the buffer. Nothing makes no field.
+    pub(super) fn put(&mut self, name: &HeaderName, write: impl FnOnce(&mut String)) {
+        let start = self.text.len();
+        write(&mut self.text);
+        if self.text.len() > start {
+            self.ends.push((name.clone(), self.text.len()));
+        }
+    }
+
+    /// Takes the fields out. A value that is not visible ASCII is left out: the client's own was stripped in any case.
+    pub(super) fn append_to(self, out: &mut Vec<(HeaderName, HeaderValue)>) {
+        let mut text = Bytes::from(self.text);
+        let mut start = 0;
+        for (name, end) in self.ends {
+            // Ends only grow, and the last one is where the text ends.
+            let value = text.split_to(end.saturating_sub(start).min(text.len()));
+            start = end;
+            if !value.is_ascii() {
+                continue;
+            }
+            if let Ok(value) = HeaderValue::from_maybe_shared(value) {
+                out.push((name, value));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_field_gets_its_own_text_and_odd_ones_are_left_out() {
+        let (one, two) = (HeaderName::from_static("x-one"), HeaderName::from_static("x-two"));
+        let mut fields = Fields::new();
+        fields.put(&one, |out| out.push_str("first"));
+        fields.put(&two, |_| {});
+        fields.put(&two, |out| out.push_str("a\nb"));
+        fields.put(&two, |out| out.push('é'));
+        fields.put(&two, |out| out.push_str("second"));
+        let mut out = Vec::new();
+        fields.append_to(&mut out);
+        let value = HeaderValue::from_static;
+        assert_eq!(out, [(one, value("first")), (two, value("second"))]);
+    }
+}
