@@ -3,11 +3,7 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-<<<<<<< HEAD
-use http::{StatusCode, header, request};
-=======
-use http::{Method, StatusCode, header};
->>>>>>> w/fixedge
+use http::{Method, StatusCode, header, request};
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
@@ -97,22 +93,15 @@ pub(super) fn request(shared: &Shared, ctx: &Ctx, out: &mut RequestHeader) -> Re
     }
     if !admitted.route.route.streaming {
         // An upgraded connection is a stream nobody looks into: only where the route says so (requirement 16).
-<<<<<<< HEAD
-        parts.headers.remove(header::UPGRADE);
+        if parts.headers.remove(header::UPGRADE).is_some() {
+            parts.headers.remove(header::CONNECTION);
+        }
     }
+    let path = sent_path(admitted, &parts.method, &ctx.upstream);
     *out = parts.into();
-    let path = sent_path(admitted, &ctx.upstream);
     if out.raw_path() != path.as_bytes() {
         out.set_raw_path(path.as_bytes())?;
     }
-=======
-        if out.remove_header(&header::UPGRADE).is_some() {
-            out.remove_header(&header::CONNECTION);
-        }
-    }
-    let method = out.method.clone();
-    out.set_raw_path(sent_path(admitted, &method, &ctx.upstream).as_bytes())?;
->>>>>>> w/fixedge
     if let Some(HostHeader::Fixed(host)) = pool(shared, admitted).map(|pool| &pool.settings().host)
     {
         out.insert_header(header::HOST, host.as_str())?;

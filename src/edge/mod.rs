@@ -180,29 +180,16 @@ impl ProxyHttp for Gateway {
         if reply.status.is_informational() {
             return Ok(());
         }
-<<<<<<< HEAD
-        let now = self.shared.parts.clock.now();
-        headers::edit(reply, |status, fields| {
-            if let Some(admitted) = &ctx.admitted {
-                let rules = &admitted.route.route.headers;
-                for name in &rules.response_remove {
-                    fields.remove(name);
-                }
-                for (name, value) in &rules.response_set {
-                    fields.insert(name, value.clone());
-                }
-            }
-            headers::stamp(status, fields, ctx, now);
-        });
-        Ok(())
-=======
         if session.req_header().version == Version::HTTP_10 {
             // Such a client knows no chunks (RFC 9112 section 6.1): the body ends where the connection does.
             reply.remove_header(&header::TRANSFER_ENCODING);
             session.set_keepalive(None);
         }
-        panics::caught(|| headers::of_upstream(reply, ctx, self.shared.parts.clock.now()))
->>>>>>> w/fixedge
+        let now = self.shared.parts.clock.now();
+        panics::caught(|| {
+            headers::of_upstream(reply, ctx, now);
+            Ok(())
+        })
     }
 
     fn fail_to_connect(

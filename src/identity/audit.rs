@@ -138,7 +138,7 @@ impl EventKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::test_kit::Kit;
+    use crate::{identity::test_kit::Kit, model::Clock};
 
     #[tokio::test]
     async fn many_events_are_all_recorded_and_what_is_not_is_counted() {

@@ -4,11 +4,7 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, Method, Uri, header};
 
-<<<<<<< HEAD
-use super::{deny::Malformed, path::CanonicalPath, scan};
-=======
-use super::{deny::Malformed, mutate::IdentityHeaders, path::CanonicalPath};
->>>>>>> w/fixedge
+use super::{deny::Malformed, mutate::IdentityHeaders, path::CanonicalPath, scan};
 use crate::model::ClientFacts;
 
 mod framing;
