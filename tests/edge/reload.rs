@@ -1,5 +1,10 @@
 //! Reload: atomic, and harmless when the file is broken.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use serde_json::Value;
 
 use crate::support::{
@@ -56,7 +61,8 @@ async fn ten_thousand_requests_during_twenty_reloads_are_none_lost_and_none_mixe
     let total = std::env::var("PORTCULLIS_RELOAD_REQUESTS").ok().and_then(|n| n.parse().ok());
     let total = total.unwrap_or(10_000);
     let host = gateway.address();
-    let running = tokio::spawn(load::run(host, total, 64, move |number| {
+    let done = Arc::new(AtomicBool::new(false));
+    let running = tokio::spawn(load::run(host, total, Arc::clone(&done), 64, move |number| {
         format!("GET /open/{number} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes()
     }));
     let texts = [version(&gateway.places, "two", &two), version(&gateway.places, "one", &one)];
@@ -73,10 +79,11 @@ async fn ten_thousand_requests_during_twenty_reloads_are_none_lost_and_none_mixe
             reload(&gateway, "version = 1\nthis is broken", true).await;
         }
     }
-    assert!(!running.is_finished(), "the reloads were to happen under load");
+    done.store(true, Ordering::SeqCst);
     let outcome = running.await.unwrap();
     assert!(outcome.lost.is_empty(), "{} lost: {:?}", outcome.lost.len(), outcome.lost.first());
-    assert_eq!(outcome.replies.len(), total);
+    let answered = outcome.replies.len();
+    assert!(answered >= total, "{answered}");
     let (mut ones, mut twos) = (0, 0);
     for reply in &outcome.replies {
         assert_eq!(reply.status, 200, "{}", reply.text());
@@ -88,7 +95,7 @@ async fn ten_thousand_requests_during_twenty_reloads_are_none_lost_and_none_mixe
             _ => twos += 1,
         }
     }
-    println!("{total} requests, 20 reloads: {ones} by one version, {twos} by the other, 0 lost");
+    println!("{answered} requests, 20 reloads: {ones} by one version, {twos} by the other, 0 lost");
     assert!(ones > 0 && twos > 0);
 }
 

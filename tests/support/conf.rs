@@ -76,7 +76,8 @@ impl Conf {
         Conf {
             data: format!("[data]\ndir = {}\n", path(&places.data)),
             server: vec!["grace_period = \"3s\"".into()],
-            extra: Vec::new(),
+            // Tests side by side would fill the queue; it has a test of its own.
+            extra: vec!["[hashing]\nqueue = 1000".into()],
             internal: vec![
                 format!("address = {}", quoted(&places.operator.to_string())),
                 format!("token = {}", quoted(&format!("file:{}", token.display()))),

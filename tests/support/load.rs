@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -18,17 +18,21 @@ pub struct Outcome {
     pub lost: Vec<String>,
 }
 
-/// Sends `total` requests over `connections`; `request` makes the bytes of the n-th.
+/// Sends `total` requests over `connections`, and more until `done`; `request` makes the bytes of the n-th.
 pub async fn run(
     to: SocketAddr,
     total: usize,
+    done: Arc<AtomicBool>,
     connections: usize,
     request: impl Fn(usize) -> Vec<u8> + Send + Sync + 'static,
 ) -> Outcome {
     let next = Arc::new(AtomicUsize::new(0));
     let request = Arc::new(request);
     let workers: Vec<_> = (0..connections)
-        .map(|_| tokio::spawn(worker(to, total, Arc::clone(&next), Arc::clone(&request))))
+        .map(|_| {
+            let (next, done) = (Arc::clone(&next), Arc::clone(&done));
+            tokio::spawn(worker(to, total, done, next, Arc::clone(&request)))
+        })
         .collect();
     let mut outcome = Outcome::default();
     for worker in workers {
@@ -42,6 +46,7 @@ pub async fn run(
 async fn worker(
     to: SocketAddr,
     total: usize,
+    done: Arc<AtomicBool>,
     next: Arc<AtomicUsize>,
     request: Arc<impl Fn(usize) -> Vec<u8>>,
 ) -> Outcome {
@@ -49,7 +54,7 @@ async fn worker(
     let mut wire = None;
     loop {
         let number = next.fetch_add(1, Ordering::SeqCst);
-        if number >= total {
+        if number >= total && done.load(Ordering::SeqCst) {
             return outcome;
         }
         let mut open = match wire.take() {

@@ -255,7 +255,7 @@ async fn a_rotation_with_overlap_leaves_the_old_key_its_time() {
     let (_, owner, _) = user(shared()).await;
     let old = make_key(&owner, json!({"name": "turning"})).await.json();
     let path = format!("{KEYS}/{}/rotate", old["key_id"].as_str().unwrap());
-    let new = owner.post(&path, json!({"overlap_seconds": 2})).await.expect(201).json();
+    let new = owner.post(&path, json!({"overlap_seconds": 4})).await.expect(201).json();
     let with = |made: &Value| caller(shared()).key(made["api_key"].as_str().unwrap());
     with(&old).get("/api/v1/tasks").await.expect(200);
     with(&new).get("/api/v1/tasks").await.expect(200);

@@ -6,8 +6,8 @@ use crate::support::{
     gateway::Gateway,
     operate,
     tmws::{
-        NO_GENERAL_LIMIT, Tokens, account, admin, assert_common_headers, assert_error,
-        assert_error_shape, caller, login, person, shared, try_login,
+        Tokens, account, admin, assert_common_headers, assert_error, assert_error_shape, caller,
+        login, person, shared, try_login,
     },
     wire,
 };
@@ -190,9 +190,9 @@ async fn a_head_or_get_on_the_login_is_405_with_allow() {
 
 #[tokio::test]
 async fn a_full_hashing_queue_answers_at_once_in_shape() {
-    let mut arguments = NO_GENERAL_LIMIT.to_vec();
-    arguments.extend_from_slice(&["--set", "hashing.permits=1", "--set", "hashing.queue=1"]);
-    let gateway = Gateway::demo(&arguments);
+    let windows = r#"limit.tmws-general.windows=["1000000/min"]"#;
+    let (permits, queue) = ("hashing.permits=1", "hashing.queue=1");
+    let gateway = Gateway::demo(&["--set", windows, "--set", permits, "--set", queue]);
     let tasks: Vec<_> = (0..24)
         .map(|_| {
             let client = caller(&gateway);

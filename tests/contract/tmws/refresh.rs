@@ -128,6 +128,9 @@ async fn a_repeat_after_the_window_is_401_and_ends_the_family() {
     assert_error(&successor, 401, REFUSED);
     let access = caller(gateway).bearer(&new.access).get("/api/v1/auth/me").await;
     assert_eq!(access.status, 401, "the session's access tokens end with it: {}", access.text());
+    let audit = gateway.operator().get("/v1/audit?limit=50").await.expect(200).json();
+    let events = audit["events"].as_array().unwrap();
+    assert!(events.iter().any(|event| event["event_type"] == "REFRESH_REUSE"), "{audit}");
 }
 
 #[tokio::test]
