@@ -247,7 +247,7 @@ async fn open_at(
     clock: &Arc<ManualClock>,
     limiter: &Arc<CountingLimiter>,
 ) -> Result<Identity, IdentityError> {
-    let store = Store::open(&folder.join("store.db"), Options::default()).await.unwrap();
+    let store = Store::open(&folder.join("store.db"), Options::patient()).await.unwrap();
     let parts = Parts {
         store,
         limiter: limiter.clone(),

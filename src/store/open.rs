@@ -38,6 +38,14 @@ impl Default for Options {
     }
 }
 
+#[cfg(test)]
+impl Options {
+    /// For tests that are not about time: a busy machine must not make them fail.
+    pub(crate) fn patient() -> Self {
+        Self { call_timeout: Duration::from_secs(30), ..Self::default() }
+    }
+}
+
 impl Store {
     /// Opens the store in the file `path` (made with its folder if missing), takes its lock, and migrates it.
     pub async fn open(path: &Path, options: Options) -> Result<Self, StoreError> {

@@ -26,8 +26,8 @@ fn number() -> u16 {
 
 /// A loopback address nobody else calls from, so that what is counted per address is the caller's own.
 pub fn fresh_address() -> IpAddr {
-    let [high, low] = number().to_be_bytes();
-    IpAddr::V4(Ipv4Addr::new(127, 77, high, low.max(1)))
+    let [high, low] = number().wrapping_add(1).to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(127, 77, high, low))
 }
 
 /// A login name nobody has.

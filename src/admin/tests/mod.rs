@@ -106,7 +106,7 @@ impl Kit {
     /// One realm and these mounts.
     pub(super) async fn open(mounts: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("store.db"), Options::default()).await.unwrap();
+        let store = Store::open(&folder.path().join("store.db"), Options::patient()).await.unwrap();
         let parts = identity::Parts {
             store,
             limiter: Arc::new(LocalLimiter::new(&crate::limit::Settings::default())),

@@ -85,7 +85,7 @@ impl Kit {
         };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
-        let store = Store::open(&path, Options::default()).await.unwrap();
+        let store = Store::open(&path, Options::patient()).await.unwrap();
         let parts = Parts {
             store: store.clone(),
             limiter: Arc::new(LocalLimiter::new(&crate::limit::Settings::default())),
