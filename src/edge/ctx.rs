@@ -13,6 +13,7 @@ use super::{
     conn::Conn,
     live::RouteLive,
     upstream::{Node, Seat},
+    watch::Watch,
 };
 use crate::{
     model::Principal,
@@ -35,6 +36,8 @@ pub(super) struct Ctx {
     /// When the answer was out, where that is earlier than the last hook.
     pub(super) ended: Option<Instant>,
     pub(super) upstream: Progress,
+    /// Holds an open stream against its credential.
+    pub(super) watch: Option<Watch>,
     /// Body bytes that came from the client.
     pub(super) body_in: u64,
     _in_flight: InFlight,
@@ -53,6 +56,7 @@ impl Ctx {
             client_gone: false,
             ended: None,
             upstream: Progress::default(),
+            watch: None,
             body_in: 0,
             _in_flight: InFlight::new(shared),
         }

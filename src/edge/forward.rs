@@ -19,6 +19,7 @@ use super::{
     slash,
     upstream::Pool,
     verdict,
+    watch::{self, Subject},
 };
 use crate::{
     model::hop::{CONTEXT_HEADER, HopContext, encode},
@@ -157,7 +158,7 @@ pub(super) fn body(
 
 /// The upstream's response header: the node is well, the gap may change, and a slash redirect goes no further.
 pub(super) fn response(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     session: &mut Session,
     ctx: &mut Ctx,
     reply: &mut ResponseHeader,
@@ -176,13 +177,20 @@ pub(super) fn response(
         pool.succeeded(node);
     }
     ctx.upstream.answered = true;
+    let stream = route.streaming || is_stream(reply);
     if let Some(conn) = &ctx.conn {
         if !switches && !session.as_downstream_mut().is_body_done() {
             // An answer before the upload is complete: what still comes must not reset it away.
             conn.linger();
         }
-        let stream = route.streaming || is_stream(reply);
         conn.expect(if stream { STREAM_GAP } else { route.timeouts.between_bytes });
+    }
+    if let (true, Some(who), Some(caller), Some(conn)) =
+        (stream, admitted.permit.principal(), &ctx.caller, &ctx.conn)
+    {
+        let (who, mount) = (Arc::clone(who), Arc::clone(&route.mount));
+        let subject = Subject { who, mount, address: caller.facts.address };
+        ctx.watch = Some(watch::start(Arc::clone(shared), subject, Arc::clone(conn)));
     }
     if route.target == Target::Identity {
         verdict::take(reply, &mut ctx.trail);
@@ -310,6 +318,9 @@ pub(super) fn broke(
 /// What a failure means for the client; `None`: it has gone, and there is nobody to tell.
 pub(super) fn deny_of(ctx: &Ctx, error: &Error) -> Option<Deny> {
     if let Some(deny) = &ctx.deny {
+        return Some(deny.clone());
+    }
+    if let Some(deny) = ctx.conn.as_ref().and_then(|conn| conn.ended()) {
         return Some(deny.clone());
     }
     match ctx.conn.as_ref().and_then(|conn| conn.expired()) {

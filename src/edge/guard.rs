@@ -164,10 +164,16 @@ impl<P: Unpin> AsyncRead for Guard<P> {
         if this.head_too_large() {
             return this.poll_too_large(cx).map(Err);
         }
+        if this.conn.ended().is_some() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         let before = buf.filled().len();
         if let Poll::Ready(result) = Pin::new(this.io.get_mut()).poll_read(cx, buf) {
             this.on_read(buf.filled().len() - before);
             return Poll::Ready(result);
+        }
+        if this.conn.waits(cx) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let Some(at) = this.read_deadline() else { return Poll::Pending };
         ready!(wait(&mut this.read_timer, at, cx));

@@ -29,6 +29,7 @@ mod slash;
 mod testing;
 mod upstream;
 mod verdict;
+mod watch;
 
 pub use live::Live;
 pub use refusals::{RefusalCount, RefusalSubject};

@@ -1,16 +1,17 @@
 use std::{
+    io::{Read, Write},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, encode};
 use serde_json::json;
 
-use super::support::{Answer, Edge, Upstream, field};
+use super::support::{Answer, Edge, Upstream, field, read_head};
 use crate::{
     edge::testing,
     identity::{IdentityError, Lookup},
@@ -109,6 +110,36 @@ fn a_token_passes_with_its_identity_and_a_revocation_holds_at_the_next_request()
     assert!(shown.contains(hits), "{shown}");
     revoked.0.store(true, SeqCst);
     assert!(bearer(&edge, &token).text().contains("token_revoked"));
+}
+
+#[test]
+fn an_open_stream_ends_with_its_token() {
+    let head =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let upstream = Upstream::raw(move |_, tcp| {
+        tcp.write_all(head.as_bytes()).unwrap();
+        // Silent, until the gateway leaves.
+        tcp.read(&mut [0; 1]).is_ok_and(|read| read > 0)
+    });
+    let revoked = Arc::new(Switch::default());
+    let view = Arc::clone(&revoked);
+    let edge = Edge::with(guarded(), &[upstream.settings()], |parts| parts.revocations = view);
+    let mut tcp = edge.connect();
+    let ask = format!("GET /x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", token());
+    tcp.write_all(ask.as_bytes()).unwrap();
+    let (head, _) = read_head(&mut tcp).unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    revoked.0.store(true, SeqCst);
+    let began = Instant::now();
+    let mut rest = Vec::new();
+    let _ = tcp.read_to_end(&mut rest);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "it must not look complete");
+    let mut reasons = Vec::new();
+    while reasons.is_empty() {
+        reasons = edge.shared.drain_refusals().iter().map(|line| line.reason).collect();
+    }
+    assert_eq!(reasons, ["token_revoked"]);
 }
 
 #[test]
