@@ -23,10 +23,13 @@ use pingora::protocols::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf},
     net::TcpStream,
-    time::{Instant, Sleep},
+    time::Instant,
 };
 
-use super::conn::{Conn, Phase};
+use super::{
+    alarm::Alarm,
+    conn::{Conn, Phase},
+};
 
 /// A body may take this long for free, then [`BODY_RATE`] counts.
 const BODY_FREE: Duration = Duration::from_secs(10);
@@ -55,8 +58,8 @@ pub(super) struct Guard<P> {
     body: BodyRate,
     /// Bytes of the head that is being read.
     head: usize,
-    read_timer: Option<Pin<Box<Sleep>>>,
-    write_timer: Option<Pin<Box<Sleep>>>,
+    read_timer: Alarm,
+    write_timer: Alarm,
     write_since: Option<Instant>,
     /// Held as long as the connection lives: its place in the table of connections.
     _permit: P,
@@ -98,8 +101,8 @@ impl<P> Guard<P> {
             digest,
             body: BodyRate::default(),
             head: 0,
-            read_timer: None,
-            write_timer: None,
+            read_timer: Alarm::default(),
+            write_timer: Alarm::default(),
             write_since: None,
             _permit: permit,
         }
@@ -139,21 +142,6 @@ impl<P> Guard<P> {
     }
 }
 
-/// Waits for `at`. A timer that was set for an earlier moment is left alone until it fires: most deadlines are moved
-/// long before they pass, and moving a timer costs more than looking at it once too often.
-fn wait(timer: &mut Option<Pin<Box<Sleep>>>, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-    loop {
-        if Instant::now() >= at {
-            return Poll::Ready(());
-        }
-        let sleep = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        if sleep.deadline() > at || sleep.is_elapsed() {
-            sleep.as_mut().reset(at);
-        }
-        ready!(sleep.as_mut().poll(cx));
-    }
-}
-
 impl<P: Unpin> AsyncRead for Guard<P> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -176,7 +164,7 @@ impl<P: Unpin> AsyncRead for Guard<P> {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let Some(at) = this.read_deadline() else { return Poll::Pending };
-        ready!(wait(&mut this.read_timer, at, cx));
+        ready!(this.read_timer.poll(at, cx));
         Poll::Ready(Err(this.conn.expire()))
     }
 }
@@ -199,7 +187,7 @@ impl<P: Unpin> Guard<P> {
 
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let since = *self.write_since.get_or_insert_with(Instant::now);
-        ready!(wait(&mut self.write_timer, since + WRITE_STALL, cx));
+        ready!(self.write_timer.poll(since + WRITE_STALL, cx));
         Poll::Ready(Err(self.conn.stalled()))
     }
 }

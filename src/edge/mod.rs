@@ -7,6 +7,7 @@
 mod accept;
 mod access_log;
 mod admit;
+mod alarm;
 mod background;
 mod client;
 mod conn;

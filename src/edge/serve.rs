@@ -55,15 +55,27 @@ pub fn serve(shared: Arc<Shared>, stop: watch::Receiver<bool>) -> Result<(), Edg
         .enable_all()
         .build()
         .map_err(EdgeError::Runtime)?;
-    let result = runtime.block_on(run(shared, stop));
+    // Its timers would wake the threads that serve, see `alarm.rs`.
+    let aside = runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("edge-aside")
+        .enable_all()
+        .build()
+        .map_err(EdgeError::Runtime)?;
+    let result = runtime.block_on(run(shared, stop, aside.handle()));
+    aside.shutdown_background();
     runtime.shutdown_timeout(RUNTIME_END);
     result
 }
 
-async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) -> Result<(), EdgeError> {
+async fn run(
+    shared: Arc<Shared>,
+    mut stop: watch::Receiver<bool>,
+    aside: &runtime::Handle,
+) -> Result<(), EdgeError> {
     let listeners = bind_all(&shared)?;
     background::first_discovery(&shared).await;
-    let background = tokio::spawn(background::run(Arc::clone(&shared)));
+    let background = aside.spawn(background::run(Arc::clone(&shared)));
 
     let (closing, closing_seen) = watch::channel(false);
     let proxy = Arc::new(proxy(&shared));

@@ -25,17 +25,16 @@ impl Fields {
 
     /// Takes the fields out. A value that is not visible ASCII is left out: the client's own was stripped in any case.
     pub(super) fn append_to(self, out: &mut Vec<(HeaderName, HeaderValue)>) {
+        let plain = self.text.is_ascii();
         let mut text = Bytes::from(self.text);
         let mut start = 0;
         for (name, end) in self.ends {
             // Ends only grow, and the last one is where the text ends.
             let value = text.split_to(end.saturating_sub(start).min(text.len()));
             start = end;
-            if !value.is_ascii() {
-                continue;
-            }
-            if let Ok(value) = HeaderValue::from_maybe_shared(value) {
-                out.push((name, value));
+            if plain || value.is_ascii() {
+                // Control bytes are what still can make this fail.
+                out.extend(HeaderValue::from_maybe_shared(value).ok().map(|value| (name, value)));
             }
         }
     }
