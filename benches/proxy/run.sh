@@ -5,6 +5,10 @@
 #
 #   ROUNDS=5 SECONDS_PER_RUN=3 CONNECTIONS=32 THREADS=1 benches/proxy/run.sh
 #
+# On a machine that does other things as well, or with two cores, give it one core of its own:
+#   chrt --rr 1 taskset --cpu-list 1 benches/proxy/run.sh
+# Otherwise the slower of the two pays again for each peer it finds asleep and for caches that others have used.
+#
 # BARE and GATE name other binaries than those built here, for comparisons between versions.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

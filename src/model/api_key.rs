@@ -54,7 +54,7 @@ pub fn issue(prefix: &str, random: &dyn Random) -> Result<IssuedKey, RandomError
     let id = KeyId::new(format!("{prefix}{}", hex(&id)));
     let mut secret = URL_SAFE_NO_PAD.encode(bytes);
     let hint = secret.chars().take(8).collect();
-    let check = checksum(id.as_str(), &secret);
+    let check = checksum(&format!("{id}.{secret}"));
     secret.push_str(&check);
     Ok(IssuedKey {
         text: format!("{id}.{secret}").into(),
@@ -73,8 +73,10 @@ pub fn parse(prefix: &str, text: &str) -> Option<PresentedKey> {
     if secret.len() != SECRET_CHARS + CHECKSUM_CHARS || !secret.is_ascii() {
         return None;
     }
-    let (random, check) = secret.split_at(SECRET_CHARS);
-    if checksum(id, random) != check {
+    let (_, check) = secret.split_at(SECRET_CHARS);
+    // What is summed stands in the text as it is.
+    let summed = text.get(..text.len() - CHECKSUM_CHARS)?;
+    if checksum(summed) != check {
         return None;
     }
     Some(PresentedKey { id: id.into(), digest: Digest::of(secret.as_bytes()) })
@@ -90,8 +92,9 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn checksum(id: &str, secret: &str) -> String {
-    let digest = Digest::of(format!("{id}.{secret}").as_bytes());
+/// Of the key's text up to where the checksum stands.
+fn checksum(summed: &str) -> String {
+    let digest = Digest::of(summed.as_bytes());
     let mut text = URL_SAFE_NO_PAD.encode(digest.as_bytes());
     text.truncate(CHECKSUM_CHARS);
     text
