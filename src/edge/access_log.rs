@@ -1,21 +1,20 @@
 //! The end of a request: its access line, its figures, and its place among the refusals.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use pingora::proxy::Session;
 
 use super::{Shared, ctx::Ctx};
 use crate::{
-    model::Timestamp,
     pipeline::{Deny, Outcome, Target},
-    telemetry::{AccessLine, access},
+    telemetry::{AccessLine, AccessLog},
 };
 
 /// Shown for a client that left before it could be answered; never sent.
 const CLIENT_CLOSED: u16 = 499;
 
 /// Writes down how a request ended. Nothing here waits.
-pub(super) fn finish(shared: &Shared, session: &Session, ctx: &Ctx, now: Timestamp) {
+pub(super) fn finish(shared: &Shared, session: &Session, ctx: &Ctx) {
     let total = ctx.ended.map_or_else(|| ctx.started.elapsed(), |at| at - ctx.started);
     let end = End::of(session, ctx);
     let upstream = ctx.upstream.took();
@@ -26,9 +25,9 @@ pub(super) fn finish(shared: &Shared, session: &Session, ctx: &Ctx, now: Timesta
     if let Some(metrics) = metrics {
         metrics.finished(end.outcome, end.reason, end.status, total, upstream);
     }
-    shared.refusals.note(ctx, end.status, end.reason, now);
-    if shared.parts.access_log.load(Ordering::Relaxed) {
-        line(session, ctx, &end, total, upstream);
+    shared.refusals.note(ctx, end.status, end.reason, &*shared.parts.clock);
+    if shared.parts.access.is_on() {
+        line(&shared.parts.access, session, ctx, &end, total, upstream);
     }
 }
 
@@ -57,12 +56,19 @@ impl End {
     }
 }
 
-fn line(session: &Session, ctx: &Ctx, end: &End, total: Duration, upstream: Option<Duration>) {
+fn line(
+    log: &AccessLog,
+    session: &Session,
+    ctx: &Ctx,
+    end: &End,
+    total: Duration,
+    upstream: Option<Duration>,
+) {
     let Some(caller) = &ctx.caller else { return };
     let trail = &ctx.trail;
     let who = trail.principal.as_deref();
     let route = trail.route.as_ref().map(|route| &*route.route);
-    access(&AccessLine {
+    log.write(&AccessLine {
         request_id: &caller.facts.request_id,
         method: session.req_header().method.as_str(),
         host: &trail.host,

@@ -16,7 +16,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    model::Principal,
+    model::{Principal, Timestamp},
     pipeline::{Deny, HeaderPatch, Mount, Outcome, Permit, Toll},
 };
 
@@ -85,6 +85,8 @@ pub(super) struct Trail {
     pub(super) principal: Option<Arc<Principal>>,
     /// The tightest limit so far.
     pub(super) toll: Option<Toll>,
+    /// When it was admitted, by the wall clock.
+    pub(super) charged_at: Option<Timestamp>,
     /// Host and path for the log; empty where they could not be read.
     pub(super) host: String,
     pub(super) path: String,

@@ -8,7 +8,7 @@ use std::{
 
 use super::ctx::Ctx;
 use crate::{
-    model::{AccountId, MountName, RealmName, Timestamp},
+    model::{AccountId, Clock, MountName, RealmName, Timestamp},
     pipeline::{Outcome, quota::counted_address},
     telemetry::Metrics,
 };
@@ -72,7 +72,7 @@ struct State {
 impl Refusals {
     /// Counts a request that was refused, at the edge or by identity; others pass by. `status` and `reason` are what was
     /// answered.
-    pub(super) fn note(&self, ctx: &Ctx, status: u16, reason: &'static str, now: Timestamp) {
+    pub(super) fn note(&self, ctx: &Ctx, status: u16, reason: &'static str, clock: &dyn Clock) {
         let (status, reason) = match (&ctx.deny, ctx.trail.reason) {
             (Some(deny), _) if deny.outcome() == Outcome::Refused => {
                 (deny.status().as_u16(), deny.reason())
@@ -89,7 +89,7 @@ impl Refusals {
             (None, None) => return,
         };
         self.count(Line {
-            minute: now.millis().div_euclid(MINUTE),
+            minute: clock.now().millis().div_euclid(MINUTE),
             subject,
             mount: ctx.trail.mount.as_ref().map(|mount| mount.name.clone()),
             reason,

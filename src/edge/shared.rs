@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
@@ -24,7 +24,7 @@ use crate::{
     limit::RateLimiter,
     model::{Clock, Random},
     pipeline::RevocationView,
-    telemetry::Metrics,
+    telemetry::{AccessLog, Metrics},
 };
 
 /// What the edge needs from its surroundings.
@@ -41,8 +41,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Randomness, for request ids.
     pub random: Arc<dyn Random>,
-    /// Whether one access line is written per request; may be flipped at any time.
-    pub access_log: Arc<AtomicBool>,
+    /// Where access lines go; may be switched at any time.
+    pub access: AccessLog,
 }
 
 /// A listener's name and the address it really has.

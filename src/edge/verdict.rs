@@ -20,6 +20,8 @@ pub(super) fn take(reply: &mut ResponseHeader, trail: &mut Trail) {
     };
     trail.reason = verdict.reason.as_deref().map(known);
     trail.subject = verdict.subject;
+    // Its limits were charged just now.
+    trail.charged_at = None;
     match verdict.toll.map(toll) {
         // A limit that refused is what the client must be told about, however tight another one is.
         Some(toll) if toll.retry_after.is_some() => trail.toll = Some(toll),

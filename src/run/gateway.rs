@@ -1,12 +1,6 @@
 //! What is in force, and how it changes: the process behind the operator API.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use async_trait::async_trait;
@@ -34,7 +28,6 @@ pub struct Gateway {
     /// One change at a time.
     changing: Mutex<()>,
     log: logging::Handle,
-    access_log: Arc<AtomicBool>,
 }
 
 impl Gateway {
@@ -48,7 +41,6 @@ impl Gateway {
     ) -> Result<Arc<Self>, RunError> {
         let identity = &opened.identity;
         let compiled = config.compile(&|mount: &MountName| identity.verification_keys(mount))?;
-        let access_log = Arc::new(AtomicBool::new(compiled.log.access_log));
         let metrics = &opened.metrics;
         let live = Live::build(Arc::new(compiled.snapshot), &compiled.upstreams, None, metrics);
         let parts = edge::Parts {
@@ -58,7 +50,7 @@ impl Gateway {
             metrics: metrics.clone(),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
-            access_log: access_log.clone(),
+            access: log.access(),
         };
         metrics.config_active(&config.hash, SystemTime::now());
         let limiter: Arc<LocalLimiter> = opened.limiter.clone();
@@ -76,7 +68,6 @@ impl Gateway {
             readiness: watch::Sender::new(Readiness::Starting),
             changing: Mutex::new(()),
             log,
-            access_log,
         }))
     }
 
@@ -172,7 +163,6 @@ impl Gateway {
             .compile(&|mount: &MountName| identity.verification_keys(mount))
             .map_err(|report| report.to_string())?;
         self.log.set(&compiled.log).map_err(|error| error.to_string())?;
-        self.access_log.store(compiled.log.access_log, Ordering::Relaxed);
         // The internal plane first: the edge never sends to a mount that is not there yet.
         set_mounts(&self.opened.mounts, &next, identity);
         self.swap(compiled);

@@ -3,8 +3,10 @@
 //! Lines are made in the thread that logs and written by a thread of their own, so that a slow reader of the log
 //! holds up no request. The level can be changed while running; the output cannot.
 
-mod json;
+pub(super) mod json;
 mod writer;
+
+use std::time::SystemTime;
 
 use tracing::subscriber::set_global_default;
 use tracing_log::{AsLog, LogTracer, log};
@@ -16,8 +18,9 @@ use tracing_subscriber::{
 };
 
 pub use writer::Guard;
+pub(super) use writer::Writer;
 
-use super::access;
+use super::access::AccessLog;
 
 /// Root of the targets of our own code.
 const OURS: &str = "portcullis";
@@ -82,6 +85,7 @@ pub enum LogError {
 pub struct Handle {
     filter: reload::Handle<Targets, Registry>,
     writer: writer::Writer,
+    access: AccessLog,
 }
 
 impl Handle {
@@ -91,7 +95,13 @@ impl Handle {
         let most = most(&filter);
         self.filter.reload(filter).map_err(|_| LogError::Twice)?;
         bridge_level(most);
+        self.access.switch(settings.access_log);
         Ok(())
+    }
+
+    /// Where access lines go.
+    pub fn access(&self) -> AccessLog {
+        self.access.clone()
     }
 
     /// Running total of lines that were dropped because the log's reader was too slow.
@@ -111,12 +121,13 @@ pub fn init(settings: &Settings, output: Output) -> Result<(Handle, Guard), LogE
     }
     .map_err(LogError::Writer)?;
     let lines = json::Lines::new(writer.clone());
+    let access = AccessLog::new(writer.clone(), settings.access_log, SystemTime::now);
     set_global_default(Registry::default().with(filter).with(lines))
         .map_err(|_| LogError::Twice)?;
     // Pingora and others speak through the `log` crate.
     LogTracer::init().map_err(|_| LogError::Twice)?;
     bridge_level(most);
-    Ok((Handle { filter: handle, writer }, guard))
+    Ok((Handle { filter: handle, writer, access }, guard))
 }
 
 /// Reads a level or filter: parts `LEVEL` or `TARGET=LEVEL`, the longest target that fits a line deciding.
@@ -147,8 +158,7 @@ fn filter(settings: &Settings) -> Result<Targets, LogError> {
             }
         };
     }
-    let access = if settings.access_log { LevelFilter::INFO } else { LevelFilter::OFF };
-    Ok(targets.with_target(access::TARGET, access))
+    Ok(targets)
 }
 
 /// The most talkative level of any target.

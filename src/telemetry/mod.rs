@@ -4,5 +4,5 @@ pub mod access;
 pub mod logging;
 pub mod metrics;
 
-pub use access::{AccessLine, access};
+pub use access::{AccessLine, AccessLog};
 pub use metrics::{CacheKind, Family, Metrics, RouteMetrics};

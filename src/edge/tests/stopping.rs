@@ -61,7 +61,7 @@ fn a_taken_address_is_told_by_name() {
         metrics: first.shared.parts.metrics.clone(),
         clock: Arc::clone(&first.shared.parts.clock),
         random: Arc::clone(&first.shared.parts.random),
-        access_log: Arc::clone(&first.shared.parts.access_log),
+        access: first.shared.parts.access.clone(),
     };
     let live = Live::build(Arc::new(testing::snapshot()), &[], None, &parts.metrics);
     let second = crate::edge::Shared::new(parts, settings, live);

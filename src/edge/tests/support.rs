@@ -3,7 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
@@ -20,7 +20,7 @@ use crate::{
     limit::{self, local::LocalLimiter},
     model::{KeyId, MountName, SessionId, SystemClock, SystemRandom, TokenId},
     pipeline::{KeyEvidence, RevocationView, Snapshot},
-    telemetry::Metrics,
+    telemetry::{AccessLog, Metrics},
 };
 
 pub(super) struct NoKeys;
@@ -75,7 +75,7 @@ impl Edge {
             metrics: metrics.clone(),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
-            access_log: Arc::new(AtomicBool::new(true)),
+            access: AccessLog::nowhere(),
         };
         adjust(&mut parts);
         let settings = Settings {

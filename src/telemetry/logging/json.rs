@@ -16,7 +16,7 @@ use tracing_log::NormalizeEvent;
 use tracing_subscriber::layer::{Context, Layer};
 
 use super::writer::Writer;
-use crate::telemetry::access;
+use crate::pipeline::scan;
 
 thread_local! {
     /// Taken while a line is made. A value that logs while it is printed finds an empty one, and all is well.
@@ -46,31 +46,38 @@ impl Lines {
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut line = LINE.take();
-        line.clear();
         // Events that came through `log` carry their true origin in fields.
         let normalized = event.normalized_metadata();
         let meta = normalized.as_ref().unwrap_or_else(|| event.metadata());
-        line.push_str("{\"timestamp\":\"");
-        push_time(&mut line, (self.now)());
-        line.push_str("\",\"level\":\"");
-        line.push_str(meta.level().as_str());
-        line.push_str("\",\"target\":\"");
-        push_escaped(&mut line, meta.target());
-        line.push('"');
-        event.record(&mut Fields { line: &mut line });
-        line.push_str("}\n");
-        // Access lines come by the thousand and may wait to be written together; others are rare and wanted at once.
-        let mut writer = &self.writer;
-        if meta.target() == access::TARGET || *meta.level() > Level::INFO {
-            writer.push(line.as_bytes());
-        } else {
-            // The queue takes every line or counts it as dropped; there is no error to handle.
-            let _ = writer.write(line.as_bytes());
-        }
-        if line.capacity() <= KEPT_CAPACITY {
-            LINE.set(line);
-        }
+        with_line(|line| {
+            line.push_str("{\"timestamp\":\"");
+            push_time(line, (self.now)());
+            line.push_str("\",\"level\":\"");
+            line.push_str(meta.level().as_str());
+            line.push_str("\",\"target\":\"");
+            push_escaped(line, meta.target());
+            line.push('"');
+            event.record(&mut Fields { line });
+            line.push_str("}\n");
+            // What only a developer asks for may wait to be written together; the rest is rare and wanted at once.
+            let mut writer = &self.writer;
+            if *meta.level() > Level::INFO {
+                writer.push(line.as_bytes());
+            } else {
+                // The queue takes every line or counts it as dropped; there is no error to handle.
+                let _ = writer.write(line.as_bytes());
+            }
+        });
+    }
+}
+
+/// Lends this thread's buffer for one line.
+pub(in crate::telemetry) fn with_line(make: impl FnOnce(&mut String)) {
+    let mut line = LINE.take();
+    line.clear();
+    make(&mut line);
+    if line.capacity() <= KEPT_CAPACITY {
+        LINE.set(line);
     }
 }
 
@@ -178,9 +185,9 @@ impl Write for Escaped<'_> {
 }
 
 /// Escapes what JSON demands, and DEL and the C1 controls too: a log is often read in a terminal.
-fn push_escaped(line: &mut String, text: &str) {
-    let needs = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\' | 0x7f | 0xc2);
-    if !text.as_bytes().iter().any(needs) {
+pub(in crate::telemetry) fn push_escaped(line: &mut String, text: &str) {
+    let fits = |byte: u8| (byte >= 0x20) & !matches!(byte, b'"' | b'\\' | 0x7f | 0xc2);
+    if scan::all(text.as_bytes(), fits) {
         line.push_str(text);
         return;
     }
@@ -207,7 +214,7 @@ struct Second {
 }
 
 /// RFC 3339 in UTC with microseconds. The part down to the second is kept, for it serves thousands of lines.
-fn push_time(line: &mut String, now: SystemTime) {
+pub(in crate::telemetry) fn push_time(line: &mut String, now: SystemTime) {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let number = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
     SECOND.with_borrow_mut(|second| {
@@ -218,6 +225,13 @@ fn push_time(line: &mut String, now: SystemTime) {
         }
         line.push_str(&second.text);
     });
-    // Writing to a String does not fail.
-    let _ = write!(line, ".{:06}Z", since.subsec_micros());
+    line.push('.');
+    let mut unit = 100_000;
+    while unit > 0 {
+        // A digit each; the general formatting costs as much as all of them.
+        let digit = since.subsec_micros() / unit % 10;
+        line.push(char::from_digit(digit, 10).unwrap_or('0'));
+        unit /= 10;
+    }
+    line.push('Z');
 }

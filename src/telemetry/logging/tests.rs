@@ -11,7 +11,7 @@ use tracing::subscriber::with_default;
 use super::*;
 use crate::{
     pipeline::Outcome,
-    telemetry::access::{AccessLine, access},
+    telemetry::access::{AccessLine, AccessLog},
 };
 
 #[derive(Clone, Default)]
@@ -33,11 +33,12 @@ fn at_noon() -> SystemTime {
 }
 
 /// The lines that `work` logs under these settings.
-fn lines_of(settings: &Settings, work: impl FnOnce()) -> Vec<Value> {
+fn lines_of(settings: &Settings, work: impl FnOnce(&AccessLog)) -> Vec<Value> {
     let memory = Memory::default();
     let (writer, guard) = writer::start(memory.clone()).unwrap();
-    let lines = json::Lines::with_clock(writer, at_noon);
-    with_default(Registry::default().with(filter(settings).unwrap()).with(lines), work);
+    let lines = json::Lines::with_clock(writer.clone(), at_noon);
+    let log = AccessLog::new(writer, settings.access_log, at_noon);
+    with_default(Registry::default().with(filter(settings).unwrap()).with(lines), || work(&log));
     drop(guard);
     let bytes = memory.0.lock().unwrap().clone();
     let text = String::from_utf8(bytes).unwrap();
@@ -72,7 +73,7 @@ fn line() -> AccessLine<'static> {
 
 #[test]
 fn an_access_line_is_one_flat_object() {
-    let lines = lines_of(&Settings::default(), || access(&line()));
+    let lines = lines_of(&Settings::default(), |log| log.write(&line()));
     let expected = json!({
         "timestamp": "2026-01-01T12:00:00.000042Z", "level": "INFO", "target": "access",
         "request_id": "req_1", "client": "192.0.2.1", "method": "GET", "host": "api.example.org",
@@ -87,8 +88,8 @@ fn an_access_line_is_one_flat_object() {
 #[test]
 fn a_line_cannot_be_forged() {
     let agent = "x\"}\n{\"level\":\"ERROR\",\"message\":\"forged\\\u{1b}[2J\u{7f}\u{9b}é\u{a0}";
-    let lines = lines_of(&Settings::default(), || {
-        access(&AccessLine { user_agent: Some(agent), ..line() });
+    let lines = lines_of(&Settings::default(), |log| {
+        log.write(&AccessLine { user_agent: Some(agent), ..line() });
         tracing::warn!(why = %agent, shown = ?agent, "{agent}");
     });
     assert_eq!(lines.len(), 2);
@@ -113,8 +114,8 @@ fn control_characters_never_reach_the_terminal_raw() {
 #[test]
 fn text_of_the_clients_choice_is_cut() {
     let long = "é".repeat(5000);
-    let lines = lines_of(&Settings::default(), || {
-        access(&AccessLine { path: &long, user_agent: Some(&long), ..line() });
+    let lines = lines_of(&Settings::default(), |log| {
+        log.write(&AccessLine { path: &long, user_agent: Some(&long), ..line() });
     });
     assert_eq!(lines[0]["path"].as_str().unwrap().len(), 2048);
     assert_eq!(lines[0]["user_agent"].as_str().unwrap().len(), 256);
@@ -122,8 +123,10 @@ fn text_of_the_clients_choice_is_cut() {
 
 #[test]
 fn access_lines_have_a_switch_of_their_own() {
-    let work = || {
-        access(&line());
+    let work = |log: &AccessLog| {
+        if log.is_on() {
+            log.write(&line());
+        }
         tracing::error!("trouble");
         tracing::info!("chat");
     };
@@ -140,7 +143,7 @@ fn access_lines_have_a_switch_of_their_own() {
 #[test]
 fn a_bare_level_beyond_info_opens_our_own_code_only() {
     let settings = Settings { level: "trace".into(), access_log: false };
-    let lines = lines_of(&settings, || {
+    let lines = lines_of(&settings, |_| {
         tracing::trace!("ours");
         tracing::debug!(target: "h2::codec", "headers with a credential");
         tracing::info!(target: "h2::codec", "connection");
@@ -169,7 +172,7 @@ fn values_keep_their_types_and_errors_their_causes() {
     #[error("outer")]
     struct Outer(#[source] fmt::Error);
 
-    let lines = lines_of(&Settings::default(), || {
+    let lines = lines_of(&Settings::default(), |_| {
         let error = Outer(fmt::Error);
         let error: &(dyn std::error::Error + 'static) = &error;
         tracing::info!(
@@ -259,7 +262,7 @@ fn lines_of_many_threads_stay_whole() {
 fn the_proxy_librarys_errors_are_silent_unless_they_are_named() {
     let said = |level: &str| {
         let settings = Settings { level: level.into(), access_log: true };
-        lines_of(&settings, || tracing::error!(target: "pingora_proxy", "Fail to proxy")).len()
+        lines_of(&settings, |_| tracing::error!(target: "pingora_proxy", "Fail to proxy")).len()
     };
     assert_eq!(["info", "trace", "warn,portcullis=debug"].map(said), [0, 0, 0]);
     assert_eq!(["info,pingora_proxy=error", "pingora=warn,error"].map(said), [1, 1]);

@@ -18,13 +18,15 @@ const CAPACITY: usize = 8 * 1024 * 1024;
 /// Ordinary lines wait this long for others to be written together with them,
 const LINGER: Duration = Duration::from_millis(20);
 /// or until so many bytes have come together.
-const BATCH: usize = 256 * 1024;
+const BATCH: usize = 64 * 1024;
+/// Memory that a calm queue keeps: room for a batch and what comes while the writer wakes up.
+const KEPT: usize = 2 * BATCH;
 /// How long the end of the process waits for the last lines.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Adds lines to the queue; cheap to clone.
 #[derive(Clone)]
-pub(super) struct Writer {
+pub(in crate::telemetry) struct Writer {
     queue: Arc<Queue>,
 }
 
@@ -62,7 +64,7 @@ pub(super) fn start(output: impl Write + Send + 'static) -> io::Result<(Writer, 
 
 impl Writer {
     /// Queues a whole line that may wait a moment.
-    pub(super) fn push(&self, line: &[u8]) {
+    pub(in crate::telemetry) fn push(&self, line: &[u8]) {
         self.queue.push(line, false);
     }
 
@@ -120,7 +122,7 @@ impl Queue {
             // A log that cannot be written is nobody's reason to stop serving, and there is nowhere to tell it.
             let _ = output.write_all(&batch).and_then(|()| output.flush());
             batch.clear();
-            batch.shrink_to(BATCH);
+            batch.shrink_to(KEPT);
             if last {
                 self.state().finished = true;
                 self.done.notify_all();
