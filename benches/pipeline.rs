@@ -22,7 +22,7 @@ use portcullis::{
         carrier::Credential,
         cors::Cors,
         jwt::{TokenProfile, VerificationKey},
-        mutate::{HopFacts, IdentityHeaders, patch},
+        mutate::{HopFacts, IdentityFields, IdentityHeaders, patch},
         path::CanonicalPath,
         policy::{ActionRule, PathPattern, ResourceRule, ScopeRule},
         quota,
@@ -234,6 +234,7 @@ struct World {
     table: RouteTable,
     profile: TokenProfile,
     names: IdentityHeaders,
+    told: IdentityFields,
     caller: Arc<Principal>,
     evidence: KeyEvidence,
     public: Request,
@@ -266,6 +267,7 @@ impl World {
         Self {
             table: table(&mount()),
             profile,
+            told: IdentityFields::of(&IdentityHeaders::default(), &caller),
             names: IdentityHeaders::default(),
             caller: Arc::new(caller),
             evidence,
@@ -302,8 +304,9 @@ impl World {
         let who = permit.principal().map(|who| &**who);
         let late = quota::late_charges(found.route, who, view.client.address, own.as_ref());
         let hop = HopFacts { scheme: "http", host: "api.example.org" };
-        let patch = patch(&permit, &view, found.prefix_len, &self.names, &hop);
-        (early.len() + late.len(), patch.set.len())
+        let tell = |_: &Arc<Principal>| self.told.clone();
+        let patch = patch(&permit, &view, found.prefix_len, &self.names, &hop, tell);
+        (early.len() + late.len(), patch.fields().count())
     }
 }
 
@@ -366,7 +369,12 @@ fn stages(c: &mut Criterion) {
     });
     let hop = HopFacts { scheme: "http", host: "api.example.org" };
     group.bench_function("mutate", |b| {
-        b.iter(|| patch(black_box(&permit), &view, 0, &world.names, &hop).set.len());
+        let tell = |_: &Arc<Principal>| world.told.clone();
+        b.iter(|| patch(black_box(&permit), &view, 0, &world.names, &hop, tell).set.len());
+    });
+    group.bench_function("mutate/new_caller", |b| {
+        let tell = |who: &Arc<Principal>| IdentityFields::of(&world.names, who);
+        b.iter(|| patch(black_box(&permit), &view, 0, &world.names, &hop, tell).set.len());
     });
     group.finish();
 }

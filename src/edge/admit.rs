@@ -78,6 +78,7 @@ pub(super) async fn admit(
 
     // 4 to 6: who is it? A wrong guess is charged to the address it came from.
     let now = edge.parts.clock.now();
+    trail.charged_at = Some(now);
     let who = match prove(edge, live, route, &view, now).await {
         Ok(who) => who,
         Err(deny) => {
@@ -115,7 +116,9 @@ pub(super) async fn admit(
     // 9 what goes upstream.
     let hop = HopFacts { scheme: asked.caller.scheme, host: outer_host(asked) };
     let names = &live.snapshot.identity_headers;
-    let patch = mutate::patch(&permit, &view, found.prefix_len, names, &hop);
+    let patch = mutate::patch(&permit, &view, found.prefix_len, names, &hop, |who| {
+        live.told.of(names, who)
+    });
     let cors = route.mount.cors.reply_headers(view.headers.get(http::header::ORIGIN));
     let (route, prefix_len) = (Arc::clone(place), found.prefix_len);
     Ok(Admission::Pass(Admitted { permit, patch, route, prefix_len, cors }))

@@ -69,7 +69,7 @@ pub(super) async fn peer(shared: &Shared, ctx: &mut Ctx) -> Result<Box<HttpPeer>
     // The other spelling goes to the node that asked for it.
     let again = progress.node.take().filter(|_| std::mem::take(&mut progress.replay));
     let Some(node) = again.or_else(|| pool.pick(&progress.tried)) else {
-        ctx.deny = Some(Deny::Upstream(UpstreamFault::Unreachable));
+        ctx.deny = Some(failed(ctx, UpstreamFault::Unreachable));
         return Err(Error::new_up(NO_PEER));
     };
     let peer = node.peer(timeouts);
@@ -88,8 +88,8 @@ pub(super) fn request(shared: &Shared, ctx: &Ctx, out: &mut RequestHeader) -> Re
     for name in &admitted.patch.remove {
         parts.headers.remove(name);
     }
-    parts.headers.reserve(admitted.patch.set.len());
-    for (name, value) in &admitted.patch.set {
+    parts.headers.reserve(admitted.patch.fields().count());
+    for (name, value) in admitted.patch.fields() {
         parts.headers.insert(name, value.clone());
     }
     if !admitted.route.route.streaming {
@@ -324,18 +324,26 @@ pub(super) fn deny_of(ctx: &Ctx, error: &Error) -> Option<Deny> {
         return Some(deny.clone());
     }
     match ctx.conn.as_ref().and_then(|conn| conn.expired()) {
-        Some(Expired::Upstream) => return Some(Deny::Upstream(UpstreamFault::Timeout)),
+        Some(Expired::Upstream) => return Some(failed(ctx, UpstreamFault::Timeout)),
         Some(Expired::Client) => return None,
         None => {}
     }
     match error.esource() {
-        ErrorSource::Upstream => Some(Deny::Upstream(upstream_fault(error))),
+        ErrorSource::Upstream => Some(failed(ctx, upstream_fault(error))),
         ErrorSource::Downstream => match error.etype() {
             ErrorType::InvalidHTTPHeader => Some(Deny::Malformed(Malformed::Connection)),
             kind if *kind == INVALID_CHUNK => Some(Deny::Malformed(Malformed::Framing)),
             _ => None,
         },
         ErrorSource::Internal | ErrorSource::Unset => Some(Deny::Internal),
+    }
+}
+
+/// A fault of whoever was to answer. Identity is no upstream but a part of ours: without it the outcome is undetermined.
+fn failed(ctx: &Ctx, fault: UpstreamFault) -> Deny {
+    match ctx.admitted.as_ref().map(|admitted| &admitted.route.route.target) {
+        Some(Target::Identity) => Deny::Unavailable { dependency: "identity" },
+        _ => Deny::Upstream(fault),
     }
 }
 

@@ -4,6 +4,8 @@
 //! `Content-Length` beside `Transfer-Encoding`, and cuts fragments off. So the bytes themselves are judged here, once,
 //! before anything is believed (requirements, lines 15 and 18; RFC 9112 sections 2.2, 3, 5 and 6).
 
+use memchr::{memchr, memchr3};
+
 use crate::pipeline::{deny::Malformed, scan};
 
 /// Longest request line.
@@ -51,8 +53,7 @@ fn skip_empty_lines(mut raw: &[u8]) -> &[u8] {
 
 /// Splits at CR LF. A bare CR, a bare LF or a NUL anywhere before it is refused.
 fn split_line(raw: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
-    let end = scan::find(raw, |byte| (byte == b'\r') | (byte == b'\n') | (byte == 0));
-    match end.map(|at| raw.split_at(at)) {
+    match memchr3(b'\r', b'\n', 0, raw).map(|at| raw.split_at(at)) {
         Some((line, [b'\r', b'\n', rest @ ..])) => Ok((line, rest)),
         _ => Err(Malformed::Framing),
     }
@@ -89,7 +90,7 @@ impl Framing {
         if matches!(field.first(), Some(b' ' | b'\t')) {
             return Err(Malformed::Framing);
         }
-        let Some(colon) = field.iter().position(|byte| *byte == b':') else {
+        let Some(colon) = memchr(b':', field) else {
             return Err(Malformed::Framing);
         };
         let (name, value) = field.split_at(colon);

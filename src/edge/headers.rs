@@ -44,8 +44,6 @@ pub(super) fn edit(reply: &mut ResponseHeader, change: impl FnOnce(StatusCode, &
 /// Puts the gateway's fields on a reply, replacing the upstream's where both have a say.
 pub(super) fn stamp(status: StatusCode, headers: &mut HeaderMap, ctx: &Ctx, now: Timestamp) {
     headers.reserve(OURS);
-    headers.remove(VERDICT);
-    headers.remove(CONTEXT);
     // Kept or made, a request id has only letters, digits and `_.-`.
     if let Ok(id) = HeaderValue::from_str(ctx.request_id()) {
         headers.insert(REQUEST_ID, id);
@@ -81,16 +79,16 @@ pub(super) fn of_upstream(reply: &mut ResponseHeader, ctx: &Ctx, now: Timestamp)
 }
 
 /// Takes out of an upstream's reply what is not the upstream's to say to a client: fields that hold for one connection
-/// only (RFC 9110 section 7.6.1), and cross-origin permissions, which the mount alone gives.
+/// only (RFC 9110 section 7.6.1), cross-origin permissions, which the mount alone gives, and what only identity says.
 fn clean(headers: &mut HeaderMap) {
-    const OF_ONE_CONNECTION: [HeaderName; 5] = [
+    const NEVER: [HeaderName; 13] = [
+        CONTEXT,
+        VERDICT,
         HeaderName::from_static("keep-alive"),
         HeaderName::from_static("proxy-connection"),
         header::TRAILER,
         header::TE,
         header::UPGRADE,
-    ];
-    const CROSS_ORIGIN: [HeaderName; 6] = [
         header::ACCESS_CONTROL_ALLOW_ORIGIN,
         header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
         header::ACCESS_CONTROL_ALLOW_METHODS,
@@ -98,7 +96,11 @@ fn clean(headers: &mut HeaderMap) {
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
         header::ACCESS_CONTROL_MAX_AGE,
     ];
-    for name in nominated(headers).iter().chain(&OF_ONE_CONNECTION).chain(&CROSS_ORIGIN) {
+    for name in nominated(headers) {
+        headers.remove(name);
+    }
+    // Hardly any reply has one of these, and looking at its few names costs less than asking for each of ours.
+    while let Some(name) = headers.keys().find(|name| NEVER.contains(name)).cloned() {
         headers.remove(name);
     }
 }

@@ -6,7 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use super::{UpstreamSettings, resolve::TokenCache, slash::Spellings, upstream::Pool};
+use super::{
+    UpstreamSettings,
+    resolve::{TokenCache, Told},
+    slash::Spellings,
+    upstream::Pool,
+};
 use crate::{
     pipeline::{Limit, Mount, Per, Route, Snapshot, Target},
     telemetry::{Metrics, metrics::RouteMetrics},
@@ -16,6 +21,7 @@ use crate::{
 pub struct Live {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) tokens: TokenCache,
+    pub(super) told: Told,
     /// By the address of the route, which the snapshot above keeps in place.
     routes: HashMap<usize, Arc<RouteLive>, BuildHasherDefault<AddressHasher>>,
     pools: Vec<Arc<Pool>>,
@@ -67,7 +73,7 @@ impl Live {
         let unrouted = mounts
             .map(|mount| (Arc::clone(mount), metrics.unrouted(mount.name.as_str())))
             .collect();
-        Self { snapshot, tokens: TokenCache::new(), routes, pools, unrouted }
+        Self { snapshot, tokens: TokenCache::new(), told: Told::new(), routes, pools, unrouted }
     }
 
     /// The configuration that decides.

@@ -102,16 +102,17 @@ fn conn_of(session: &Session) -> Option<&Arc<Conn>> {
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = Ctx;
+    // In a box: pingora moves it from future to future, and it is not small.
+    type CTX = Box<Ctx>;
 
-    fn new_ctx(&self) -> Ctx {
-        Ctx::new(&self.shared)
+    fn new_ctx(&self) -> Box<Ctx> {
+        Box::new(Ctx::new(&self.shared))
     }
 
     /// No modules: replies pass as they are.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<bool> {
         // The stream itself watches every read; pingora's own minute would end silent WebSockets.
         session.as_downstream_mut().set_read_timeout(None);
         let now = || self.shared.parts.clock.now();
@@ -127,7 +128,7 @@ impl ProxyHttp for Gateway {
         Ok(true)
     }
 
-    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Box<Ctx>) -> Result<Box<HttpPeer>> {
         let peer = panics::contained(forward::peer(&self.shared, ctx)).await;
         peer.unwrap_or_else(|| Err(panics::error()))
     }
@@ -136,7 +137,7 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         request: &mut RequestHeader,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<()> {
         panics::caught(|| forward::request(&self.shared, ctx, request))
     }
@@ -146,7 +147,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<()> {
         panics::caught(|| forward::body(session, ctx, body.as_ref(), end))
     }
@@ -155,7 +156,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         reply: &mut ResponseHeader,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<()> {
         panics::caught(|| forward::response(&self.shared, session, ctx, reply))
     }
@@ -165,7 +166,7 @@ impl ProxyHttp for Gateway {
         _: &mut Session,
         _: &mut Option<Bytes>,
         end: bool,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<Option<Duration>> {
         panics::caught(|| {
             forward::response_body(ctx, end);
@@ -177,7 +178,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         reply: &mut ResponseHeader,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<()> {
         if reply.status.is_informational() {
             return Ok(());
@@ -187,8 +188,9 @@ impl ProxyHttp for Gateway {
             reply.remove_header(&header::TRANSFER_ENCODING);
             session.set_keepalive(None);
         }
-        let now = self.shared.parts.clock.now();
         panics::caught(|| {
+            // The state of a limit is told as of when it was charged.
+            let now = ctx.trail.charged_at.unwrap_or_else(|| self.shared.parts.clock.now());
             headers::of_upstream(reply, ctx, now);
             Ok(())
         })
@@ -198,7 +200,7 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         _: &HttpPeer,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
         error: Box<Error>,
     ) -> Box<Error> {
         panics::caught_error(|| forward::connect_failed(&self.shared, ctx, error))
@@ -209,7 +211,7 @@ impl ProxyHttp for Gateway {
         _: &HttpPeer,
         session: &mut Session,
         error: Box<Error>,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
         reused: bool,
     ) -> Box<Error> {
         panics::caught_error(|| forward::broke(&self.shared, session, ctx, error, reused))
@@ -219,7 +221,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         error: &Error,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> FailToProxy {
         let deny = forward::deny_of(ctx, error);
         ctx.client_gone = deny.is_none();
@@ -233,29 +235,29 @@ impl ProxyHttp for Gateway {
         FailToProxy { error_code, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Ctx) {
-        access_log::finish(&self.shared, session, ctx, self.shared.parts.clock.now());
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Box<Ctx>) {
+        access_log::finish(&self.shared, session, ctx);
         if let Some(conn) = &ctx.conn {
             conn.idle();
         }
     }
 
     /// Ours are the access line and the debug line above; pingora's would show query strings.
-    fn suppress_error_log(&self, _: &Session, _: &Ctx, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Box<Ctx>, _: &Error) -> bool {
         true
     }
 
     fn suppress_proxy_warn_log(
         &self,
         _: &Session,
-        _: &Ctx,
+        _: &Box<Ctx>,
         _: &Error,
         _: ProxyWarnLogContext,
     ) -> bool {
         true
     }
 
-    fn request_summary(&self, _: &Session, ctx: &Ctx) -> String {
+    fn request_summary(&self, _: &Session, ctx: &Box<Ctx>) -> String {
         ctx.request_id().to_owned()
     }
 }

@@ -13,7 +13,11 @@ use quick_cache::sync::Cache;
 use crate::{
     identity::Lookup,
     model::{Digest, KeyId, MountName, Principal, Timestamp},
-    pipeline::{Deny, KeyEvidence, jwt::TokenProfile},
+    pipeline::{
+        Deny, KeyEvidence,
+        jwt::TokenProfile,
+        mutate::{IdentityFields, IdentityHeaders},
+    },
     telemetry::{Metrics, metrics::CacheKind},
 };
 
@@ -21,6 +25,8 @@ use crate::{
 const MAX_TOKENS: usize = 20_000;
 /// Keys held at most, known and unknown.
 const MAX_KEYS: usize = 20_000;
+/// Callers whose fields are kept. Fewer than credentials: writing them anew costs little.
+const MAX_TOLD: usize = 4_096;
 /// Evidence is fetched again after this time, so that another node's changes arrive.
 const FRESH: Duration = Duration::from_secs(10);
 /// An unknown key is asked for again after this time.
@@ -36,7 +42,8 @@ const ATTEMPTS: usize = 3;
 
 /// Tokens whose signature and claims were verified under the configuration in force; a reload begins with none.
 pub(super) struct TokenCache {
-    entries: Cache<Digest, Arc<Verified>>,
+    /// By the bare digest: it is no secret here, and needs no comparison in constant time.
+    entries: Cache<[u8; 32], Arc<Verified>>,
 }
 
 struct Verified {
@@ -58,7 +65,7 @@ impl TokenCache {
         metrics: &Metrics,
     ) -> Result<Arc<Principal>, Deny> {
         // The hash stands for the token: a token itself is never kept.
-        let digest = Digest::of(token.as_bytes());
+        let digest = *Digest::of(token.as_bytes()).as_bytes();
         if let Some(hit) = self.entries.get(&digest)
             && hit.mount == profile.mount
         {
@@ -71,6 +78,31 @@ impl TokenCache {
         let entry = Verified { mount, principal: Arc::clone(&principal) };
         self.entries.insert(digest, Arc::new(entry));
         Ok(principal)
+    }
+}
+
+/// Fields that tell upstreams of callers, written once per credential. Belongs to one configuration, which names them.
+pub(super) struct Told {
+    /// By the address of the caller, which the entry keeps in place.
+    entries: Cache<usize, (Arc<Principal>, IdentityFields)>,
+}
+
+impl Told {
+    pub(super) fn new() -> Self {
+        Self { entries: Cache::new(MAX_TOLD) }
+    }
+
+    /// The fields of a caller under these names.
+    pub(super) fn of(&self, names: &IdentityHeaders, who: &Arc<Principal>) -> IdentityFields {
+        let address = Arc::as_ptr(who).addr();
+        if let Some((kept, fields)) = self.entries.get(&address)
+            && Arc::ptr_eq(&kept, who)
+        {
+            return fields;
+        }
+        let fields = IdentityFields::of(names, who);
+        self.entries.insert(address, (Arc::clone(who), fields.clone()));
+        fields
     }
 }
 

@@ -15,6 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 use governor::{clock::Clock, nanos::Nanos};
+use smallvec::SmallVec;
 
 use self::{
     gcra::Reading,
@@ -22,6 +23,9 @@ use self::{
 };
 use super::{LimitError, RateLimiter, Settings};
 use crate::pipeline::quota::{Charge, Toll, Window};
+
+/// A handful of something, without an allocation: a decision is made for every request, and few have more.
+type Few<T> = SmallVec<[T; 4]>;
 
 /// Counts in memory. Lives as long as the process: state is kept under the limit's name and windows, so it survives
 /// a reload, and a limit whose windows changed starts afresh.
@@ -86,7 +90,7 @@ impl<C: Clock<Instant = Nanos>> LocalLimiter<C> {
         let now = self.clock.now();
         self.seat(&mut slots, &mut locked, now);
 
-        let mut readings = Vec::with_capacity(charges.len() * 2);
+        let mut readings = Few::new();
         for slot in &mut slots {
             for (window, cell) in slot.counted().zip(&mut slot.cells) {
                 let reading = gcra::read(window, *cell, now);
@@ -129,8 +133,8 @@ impl<C: Clock<Instant = Nanos>> LocalLimiter<C> {
     }
 
     /// Every entry the charges need. The same key given twice is one charge.
-    fn slots<'a>(&self, charges: &'a [Charge<'_>]) -> Vec<Slot<'a>> {
-        let mut slots: Vec<Slot<'a>> = Vec::with_capacity(charges.len());
+    fn slots<'a>(&self, charges: &'a [Charge<'_>]) -> Few<Slot<'a>> {
+        let mut slots: Few<Slot<'a>> = Few::new();
         for charge in charges {
             for (part, windows) in charge.windows.chunks(CELLS).enumerate() {
                 let key = self.hash(&(&charge.key, part, windows));

@@ -124,6 +124,6 @@ impl Request {
 
 /// What a patch sets under this name; several values are told one by one.
 pub(super) fn values<'p>(patch: &'p HeaderPatch, name: &str) -> Vec<&'p str> {
-    let own = patch.set.iter().filter(|(own, _)| own == name);
+    let own = patch.fields().filter(|(own, _)| own == name);
     own.map(|(_, value)| value.to_str().unwrap()).collect()
 }

@@ -1,9 +1,13 @@
 //! What changes on a request toward the upstream: spoofable headers off, identity on.
 
+use std::sync::Arc;
+
 use http::{HeaderName, HeaderValue};
 
 use self::fields::Fields;
+pub use self::identity::IdentityFields;
 use super::{Target, authz::Permit, route::TrailingSlash, view::RequestView};
+use crate::model::Principal;
 
 mod fields;
 mod forward;
@@ -51,10 +55,19 @@ impl Default for IdentityHeaders {
 pub struct HeaderPatch {
     /// Names to remove, as they stand in the request (lower case).
     pub remove: Vec<HeaderName>,
-    /// Fields to set, replacing any of the name.
+    /// Fields of the operator and of the hop to set, replacing any of the name.
     pub set: Vec<(HeaderName, HeaderValue)>,
+    /// Fields that tell of the proven caller, likewise.
+    pub identity: Option<IdentityFields>,
     /// Path and query to send.
     pub path_and_query: String,
+}
+
+impl HeaderPatch {
+    /// Everything to set, in order: what the gateway says of the caller and the hop has the last word.
+    pub fn fields(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
+        self.set.iter().chain(self.identity.iter().flat_map(|fields| fields.iter()))
+    }
 }
 
 /// What the edge knows of the outer hop.
@@ -66,28 +79,31 @@ pub struct HopFacts<'a> {
     pub host: &'a str,
 }
 
-/// Computes the patch. Needs a [`Permit`]: there is no way to set identity without one.
+/// Computes the patch. Needs a [`Permit`]: there is no way to set identity without one. `tell` writes the fields of a
+/// caller, or has them from an earlier request of the same one.
 pub fn patch(
     permit: &Permit,
     view: &RequestView<'_>,
     prefix_len: usize,
     names: &IdentityHeaders,
     hop: &HopFacts<'_>,
+    tell: impl FnOnce(&Arc<Principal>) -> IdentityFields,
 ) -> HeaderPatch {
     let route = permit.route();
     let rule = strip::Rule { names, headers: &route.headers, keep: route.forward_credential };
     let remove = view.headers.keys().filter(|name| rule.strips(name)).cloned().collect();
-    let mut set = Vec::with_capacity(route.headers.request_set.len() + 14);
+    let mut set = Vec::with_capacity(route.headers.request_set.len() + 5);
     set.extend(route.headers.request_set.iter().cloned());
     let mut fields = Fields::new();
-    if let (Target::Upstream(_), Some(who)) = (&route.target, permit.principal()) {
-        identity::set(&mut fields, names, who);
-    }
     forward::set(&mut fields, view.client, hop);
     fields.append_to(&mut set);
     HeaderPatch {
         remove,
         set,
+        identity: match route.target {
+            Target::Upstream(_) => permit.principal().map(tell),
+            Target::Identity => None,
+        },
         path_and_query: path_and_query(route.trailing_slash, view, prefix_len),
     }
 }

@@ -37,7 +37,7 @@ impl<'a> CanonicalPath<'a> {
         Ok(Self {
             has_encoded_slash: seen.escape && text.contains("%2F"),
             has_semicolon: seen.semicolon || (seen.escape && text.contains("%3B")),
-            has_empty_segment: text.contains("//"),
+            has_empty_segment: seen.empty_segment,
             text,
         })
     }
@@ -79,6 +79,7 @@ struct Seen {
     high_escape: bool,
     dot: bool,
     semicolon: bool,
+    empty_segment: bool,
 }
 
 /// Checks every byte and brings the text into canonical spelling; copies only when something changes.
@@ -124,6 +125,7 @@ fn rewrite(text: &str) -> Result<(Cow<'_, str>, Seen), Malformed> {
             byte => {
                 seen.dot |= byte == b'.';
                 seen.semicolon |= byte == b';';
+                seen.empty_segment |= byte == b'/' && tail.first() == Some(&b'/');
                 if let Some(copy) = &mut copy {
                     copy.push(char::from(byte));
                 }

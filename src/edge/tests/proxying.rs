@@ -3,7 +3,7 @@ use std::{io::Write, sync::Arc, time::Duration};
 use super::support::{Answer, Edge, Upstream, backend, dead, field, plain, settings};
 use crate::{
     edge::{settings::HostHeader, testing},
-    pipeline::{Route, Snapshot},
+    pipeline::{Route, Snapshot, Target},
 };
 
 pub(super) fn public(adjust: impl FnOnce(&mut Route)) -> Snapshot {
@@ -42,6 +42,16 @@ fn a_request_and_its_answer_pass_through() {
     for gone in ["x-auth-subject", "x_auth_subject", "x-gone"] {
         assert_eq!(field(&seen[0].head, gone), None, "{gone}");
     }
+}
+
+#[test]
+fn identity_that_cannot_be_reached_is_undetermined() {
+    // The fixture's socket is not there.
+    let edge = Edge::start(public(|route| route.target = Target::Identity), &[]);
+    let answer = edge.ask("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains("dependency_unavailable"), "{}", answer.text());
+    assert_eq!(answer.field("retry-after"), Some("1"));
 }
 
 #[test]

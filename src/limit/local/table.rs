@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use super::gcra::Tat;
+use super::{Few, gcra::Tat};
 
 /// Windows kept together under one key. A limit with more takes several entries.
 pub(super) const CELLS: usize = 4;
@@ -66,8 +66,8 @@ impl Table {
     }
 
     /// Locks the shards of these keys.
-    pub(super) fn lock(&self, keys: impl ExactSizeIterator<Item = Key> + Clone) -> Locked<'_> {
-        let mut shards = Vec::with_capacity(keys.len());
+    pub(super) fn lock(&self, keys: impl Iterator<Item = Key> + Clone) -> Locked<'_> {
+        let mut shards = Few::new();
         // A handful of keys: looking for the next number again each time is cheaper than a sorted list of them.
         let mut next = keys.clone().map(number).min();
         while let Some(n) = next {
@@ -102,7 +102,7 @@ impl Table {
 /// The shards of one decision, locked.
 pub(super) struct Locked<'t> {
     table: &'t Table,
-    shards: Vec<(usize, MutexGuard<'t, Shard>)>,
+    shards: Few<(usize, MutexGuard<'t, Shard>)>,
     coarse: Option<MutexGuard<'t, Map>>,
 }
 

@@ -45,7 +45,9 @@ impl Case {
         let permit =
             authz::authorize(&Arc::new(self.route), self.who.map(Arc::new), &view, "/").unwrap();
         let hop = HopFacts { scheme: "http", host: self.host };
-        patch(&permit, &view, self.prefix_len, &self.names, &hop)
+        patch(&permit, &view, self.prefix_len, &self.names, &hop, |who| {
+            IdentityFields::of(&self.names, who)
+        })
     }
 }
 
@@ -158,7 +160,7 @@ fn nothing_of_identity_is_set_without_a_caller_or_toward_identity_itself() {
     identity.target = Target::Identity;
     for route in [public, identity] {
         let patch = Case { route, ..Case::default() }.patch(&Request::get("/"));
-        assert!(!patch.set.iter().any(|(name, _)| name.as_str().starts_with("x-auth-")));
+        assert!(!patch.fields().any(|(name, _)| name.as_str().starts_with("x-auth-")));
         assert_eq!(values(&patch, "x-request-id"), ["req_1"]);
     }
 }

@@ -58,16 +58,18 @@ impl<'a> Named<'a> {
             None => (text, None),
         };
         let host = host.strip_suffix('.').unwrap_or(host);
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-        let odd = host.is_empty() || host.len() > MAX_HOST || !host.bytes().all(fits);
-        if odd || host.split('.').any(str::is_empty) {
+        // One look at each byte: neither the first nor the last may be a dot, nor two in a row.
+        let (mut before, mut upper, mut odd) = (b'.', false, host.len() > MAX_HOST);
+        for byte in host.bytes() {
+            odd |= !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+            odd |= byte == b'.' && before == b'.';
+            upper |= byte.is_ascii_uppercase();
+            before = byte;
+        }
+        if odd || before == b'.' {
             return Err(Malformed::Host);
         }
-        let host = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            Cow::Owned(host.to_ascii_lowercase())
-        } else {
-            Cow::Borrowed(host)
-        };
+        let host = if upper { Cow::Owned(host.to_ascii_lowercase()) } else { Cow::Borrowed(host) };
         Ok(Self { host, port })
     }
 }
