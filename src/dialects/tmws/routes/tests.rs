@@ -77,6 +77,8 @@ impl Kit {
                 realm: realm(),
                 tokens: defaults.tokens,
                 api_key_prefix: defaults.api_key_prefix.map(Into::into),
+
+                static_keys: Vec::new(),
                 scopes,
                 role_scopes: defaults.policy.role_scopes,
             }],
