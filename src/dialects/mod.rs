@@ -1,6 +1,7 @@
 //! Wire contracts: translators over `identity`. A dialect maps paths, field names and error shapes; it owns no state
 //! and no security rule.
 
+pub mod cookies;
 mod endpoint;
 pub mod exchange;
 pub mod fields;
