@@ -72,6 +72,8 @@ pub(super) fn mount(name: &str, realm: &str) -> MountSettings {
             refresh_grace: Duration::from_secs(10),
         },
         api_key_prefix: Some("tmws_key_".into()),
+
+        static_keys: Vec::new(),
         scopes: all.clone(),
         role_scopes: vec![
             ("ADMIN".into(), all),

@@ -164,7 +164,7 @@ impl Gateway {
             .map_err(|report| report.to_string())?;
         self.log.set(&compiled.log).map_err(|error| error.to_string())?;
         // The internal plane first: the edge never sends to a mount that is not there yet.
-        set_mounts(&self.opened.mounts, &next, identity);
+        set_mounts(&self.opened.mounts, &next, identity, self.metrics());
         self.swap(compiled);
         self.active.store(Arc::new(next));
         Ok(())

@@ -119,7 +119,12 @@ impl Kit {
         let mounted = mounts.iter().map(|name| Mounted {
             name: (*name).into(),
             realm: "main".into(),
-            router: crate::dialects::tmws::routes::router(identity.clone(), (*name).into()),
+            router: crate::dialects::tmws::routes::router(crate::dialects::Parts {
+                identity: identity.clone(),
+                mount: (*name).into(),
+                figures: Arc::new(|_| String::new()),
+            }),
+            face: &Tmws,
         });
         shared.set_mounts(vec!["main".into()], mounted.collect());
         let control = Arc::new(FakeControl::default());
@@ -169,6 +174,8 @@ fn settings(mounts: &[&str]) -> identity::Settings {
         realm: "main".into(),
         tokens: defaults.tokens.clone(),
         api_key_prefix: defaults.api_key_prefix.map(Into::into),
+
+        static_keys: Vec::new(),
         scopes: defaults.policy.scopes.iter().map(|rule| rule.scope.clone()).collect(),
         role_scopes: defaults.policy.role_scopes.clone(),
     };
