@@ -134,6 +134,7 @@ fn mount_settings(mount: &MountConfig) -> MountSettings {
         api_key_prefix: mount.api_key_prefix.clone(),
         scopes,
         role_scopes: mount.policy.role_scopes.clone(),
+        codes: mount.codes.clone(),
     }
 }
 
@@ -209,8 +210,8 @@ fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
     let tokens = TokenProfile {
         issuer: config.tokens.issuer.clone(),
         audience: config.tokens.audience.clone(),
-        // What else identity issues is opaque, so no other kind of token can be mixed up with these.
-        token_type: None,
+        token_type: config.tokens.access_type().map(Arc::from),
+        tenant_claim: config.tokens.tenant_claim().map(Arc::from),
         keys: keys(&config.name),
         leeway: LEEWAY,
         mount: config.name.clone(),

@@ -54,6 +54,8 @@ pub enum Exposure {
 pub struct Defaults {
     /// Token profile and life times.
     pub tokens: settings::TokenSettings,
+    /// One-time codes that are sent to people.
+    pub codes: settings::CodeSettings,
     /// Prefix of API keys.
     pub api_key_prefix: Option<&'static str>,
     /// Password, lockout, throttle and role rules of a realm that speaks this contract first.

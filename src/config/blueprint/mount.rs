@@ -12,11 +12,12 @@ use crate::{
         shape::{Fault, Shape},
     },
     dialects::{self, Registered},
-    identity::settings::TokenSettings,
+    identity::settings::{CodeSettings, TokenSettings},
     model::{MountName, RealmName},
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
 };
 
+mod codes;
 pub(super) mod places;
 mod tokens;
 
@@ -38,6 +39,8 @@ pub struct MountConfig {
     pub default: bool,
     /// Tokens.
     pub tokens: TokenSettings,
+    /// One-time codes.
+    pub codes: CodeSettings,
     /// Prefix of its API keys.
     pub api_key_prefix: Option<Arc<str>>,
     /// Who may do what.
@@ -106,6 +109,7 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
     let defaults = dialect.or_else(|| dialects::ALL.first())?.dialect.defaults();
 
     let tokens = tokens::read(section, context, defaults.tokens);
+    let codes = codes::read(section, defaults.codes);
     let api_key_prefix: Option<Arc<str>> = match section.maybe::<String>("api_key_prefix") {
         Some(prefix) => Some(prefix.into()),
         None => defaults.api_key_prefix.map(Arc::from),
@@ -133,6 +137,7 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
         places,
         default,
         tokens,
+        codes,
         api_key_prefix,
         policy,
         cors,
