@@ -25,6 +25,7 @@ mod evidence;
 mod feed;
 mod import;
 mod import_lines;
+mod jwks;
 mod key_rules;
 mod keyring;
 mod keys;
@@ -43,6 +44,7 @@ mod sessions;
 pub mod settings;
 mod signing;
 mod state;
+mod static_keys;
 #[cfg(test)]
 mod test_kit;
 #[cfg(test)]
@@ -68,6 +70,7 @@ pub use settings::{
     Claim, CodeForm, CodeRule, CodeSettings, Fact, HashSettings, Lockout, LoginThrottle,
     MountSettings, PasswordRule, RealmRules, RealmSettings, RefreshForm, Settings, TokenSettings,
 };
+pub use static_keys::{Holder, StaticKey};
 pub use types::*;
 
 use crate::{

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::Algorithm;
 
+use super::StaticKey;
 use crate::{
     model::{MountName, RealmName, SecretString},
     pipeline::quota::Window,
@@ -128,6 +129,8 @@ pub struct MountSettings {
     pub tokens: TokenSettings,
     /// Prefix of API keys; `None`: the contract has no keys.
     pub api_key_prefix: Option<Arc<str>>,
+    /// API keys of the configuration.
+    pub static_keys: Vec<StaticKey>,
     /// Scopes an API key may have; role and policy table narrow them further.
     pub scopes: Vec<Arc<str>>,
     /// Scopes a role may hand to a key: `(role, scopes)`. The creator cannot grant what it has not.
@@ -153,6 +156,7 @@ impl MountSettings {
             scopes: Vec::new(),
             role_scopes: Vec::new(),
             codes: CodeSettings::default(),
+            static_keys: Vec::new(),
         }
     }
 }

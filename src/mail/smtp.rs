@@ -44,8 +44,8 @@ fn parameters(server: &Smtp) -> Result<TlsParameters, String> {
     let mut builder = TlsParameters::builder(server.host.clone());
     if let Some(pem) = &server.authorities {
         let found = Certificate::from_pem(pem.as_bytes());
-        builder =
-            builder.add_root_certificate(found.map_err(|_| "no certificate in the file".to_owned())?);
+        builder = builder
+            .add_root_certificate(found.map_err(|_| "no certificate in the file".to_owned())?);
     }
     builder.build_rustls().map_err(|_| "TLS cannot be set up".to_owned())
 }

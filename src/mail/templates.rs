@@ -87,9 +87,11 @@ impl Templates {
         let own = format!("{mount}/{name}");
         let known = self.environment.get_template(&format!("{own}#subject")).is_ok();
         let key = if known { own.as_str() } else { name };
+        let values: minijinja::Value = serde_json::from_value(Value::Object(with.clone()))
+            .map_err(|_| "values that no template can say".to_owned())?;
         let part = |part: &str| {
             let template = self.environment.get_template(&format!("{key}#{part}"));
-            template.and_then(|template| template.render(minijinja::Value::from_serialize(with))).map_err(|error| told(&error))
+            template.and_then(|template| template.render(&values)).map_err(|error| told(&error))
         };
         let line: String = part("subject")?
             .chars()
@@ -101,7 +103,8 @@ impl Templates {
 
     /// Renders everything once, so that a slip is found at load and not by somebody who waits for a code.
     fn try_out(&self, mounts: &[String]) -> Result<(), TemplateFault> {
-        let sample = json!({ "code": "123456", "email": "a@example.org", "name": null, "minutes": 10 });
+        let sample =
+            json!({ "code": "123456", "email": "a@example.org", "name": null, "minutes": 10 });
         let Value::Object(sample) = sample else { return Ok(()) };
         let everywhere = std::iter::once("").chain(mounts.iter().map(String::as_str));
         for mount in everywhere {

@@ -32,9 +32,11 @@ pub(super) fn mount(name: &str) -> Mount {
         face: &Mute,
         tokens: None,
         api_key_prefix: Some("tmws_key_".into()),
+        static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
-        rate_headers: RateHeaders { legacy_always: true, ietf: false },
+        rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },
+        public_figures: false,
     }
 }
 
@@ -42,6 +44,7 @@ pub(super) fn mount(name: &str) -> Mount {
 pub(super) fn route(name: &str) -> Route {
     Route {
         name: name.into(),
+        template: "".into(),
         mount: Arc::new(mount("api")),
         target: Target::Upstream("tasks".into()),
         authn: Authn::Required(vec![CredentialKind::Jwt, CredentialKind::ApiKey]),

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use super::{cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy};
-use crate::model::{MountName, RealmName};
+use crate::model::{Digest, KeyId, MountName, RealmName};
 
 /// When `X-RateLimit-*` and the IETF fields are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateHeaders {
     /// `X-RateLimit-Limit/-Remaining/-Reset` on every reply (`true`) or on 429 only.
     pub legacy_always: bool,
+    /// `X-RateLimit-Policy: 1000;w=60` beside them.
+    pub policy: bool,
     /// `RateLimit` and `RateLimit-Policy` beside them.
     pub ietf: bool,
 }
@@ -29,10 +31,14 @@ pub struct Mount {
     pub tokens: Option<TokenProfile>,
     /// Prefix of its API keys (`tmws_key_`); `None`: the contract has no keys.
     pub api_key_prefix: Option<Arc<str>>,
+    /// API keys of the configuration: the digest of the whole text, and the id under which there is evidence.
+    pub static_keys: Arc<[(Digest, KeyId)]>,
     /// Who may do what where, for routes that name no rule of their own.
     pub policy: Arc<Policy>,
     /// Cross-origin rules.
     pub cors: Cors,
     /// Rate-limit headers.
     pub rate_headers: RateHeaders,
+    /// Whether it shows its two public metric families to everybody.
+    pub public_figures: bool,
 }

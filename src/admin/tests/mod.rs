@@ -119,7 +119,11 @@ impl Kit {
         let mounted = mounts.iter().map(|name| Mounted {
             name: (*name).into(),
             realm: "main".into(),
-            router: crate::dialects::tmws::routes::router(identity.clone(), (*name).into()),
+            router: crate::dialects::tmws::routes::router(crate::dialects::Parts {
+                identity: identity.clone(),
+                mount: (*name).into(),
+                figures: Arc::new(|_| String::new()),
+            }),
         });
         shared.set_mounts(vec!["main".into()], mounted.collect());
         let control = Arc::new(FakeControl::default());
@@ -165,6 +169,8 @@ fn settings(mounts: &[&str]) -> identity::Settings {
     let defaults = Tmws.defaults();
     let mount = |name: &&str| MountSettings {
         api_key_prefix: defaults.api_key_prefix.map(Into::into),
+
+        static_keys: Vec::new(),
         scopes: defaults.policy.scopes.iter().map(|rule| rule.scope.clone()).collect(),
         role_scopes: defaults.policy.role_scopes.clone(),
         ..MountSettings::new(*name, "tmws", "main", defaults.tokens.clone())

@@ -95,9 +95,8 @@ fn smtp(section: &mut Section<'_>, context: &Context<'_>) -> Option<Smtp> {
         port: u16::try_from(port).ok()?,
         security,
         login,
-        authorities: authorities.map(|pem| {
-            crate::model::secret::ExposeSecret::expose_secret(&pem).to_owned()
-        }),
+        authorities: authorities
+            .map(|pem| crate::model::secret::ExposeSecret::expose_secret(&pem).to_owned()),
         timeout,
     })
 }

@@ -4,22 +4,25 @@ use std::{sync::Arc, time::Duration};
 
 use toml::Value as Toml;
 
-use super::{Context, Declared, each, policy};
+use super::{Context, Declared, each, policy, realm::RealmConfig};
 use crate::{
     config::{
         problem::Place as Written,
         section::Section,
         shape::{Fault, Shape},
     },
-    dialects::{self, Registered},
+    dialects::{self, Endpoint, Registered},
     identity::settings::{CodeSettings, TokenSettings},
-    model::{MountName, RealmName},
+    model::{Digest, MountName, RealmName},
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
 };
 
 mod codes;
 pub(super) mod places;
+mod static_keys;
 mod tokens;
+
+pub use static_keys::StaticKeyConfig;
 
 /// Name that plain routes use for their mount in logs and metrics.
 pub const PLAIN: &str = "plain";
@@ -43,6 +46,8 @@ pub struct MountConfig {
     pub codes: CodeSettings,
     /// Prefix of its API keys.
     pub api_key_prefix: Option<Arc<str>>,
+    /// API keys that the operator chose.
+    pub static_keys: Vec<StaticKeyConfig>,
     /// Who may do what.
     pub policy: Policy,
     /// Cross-origin rules.
@@ -53,16 +58,30 @@ pub struct MountConfig {
     pub limits: Vec<Arc<str>>,
 }
 
-pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Declared<MountConfig>> {
+impl MountConfig {
+    /// The contract's own endpoints, and the one for public keys where there are some.
+    pub fn endpoints(&self) -> impl Iterator<Item = &'static Endpoint> {
+        let shared_secret = self.tokens.algorithm == jsonwebtoken::Algorithm::HS256;
+        let keys = (!shared_secret).then_some(&dialects::JWKS);
+        self.dialect.dialect.endpoints().iter().chain(keys)
+    }
+}
+
+pub(super) fn read(
+    top: &mut Section<'_>,
+    context: &Context<'_>,
+    realms: &[Declared<RealmConfig>],
+) -> Vec<Declared<MountConfig>> {
     let mut defaults_at: Vec<(Place, String)> = Vec::new();
     let mut secrets: Vec<(crate::model::SecretString, String, Written)> = Vec::new();
+    let mut keys: Vec<(Digest, String)> = Vec::new();
     each(top, "mount", |name, section| {
         if name == PLAIN {
             let why = "routes without a mount go by this name in logs and metrics";
             let fault = Fault::new(format!("the name \"{PLAIN}\" is taken"), why, "choose another");
             section.fault("name", fault);
         }
-        let mount = one(name, section, context)?;
+        let mount = one(name, section, context, realms)?;
         if mount.default {
             for place in &mount.places {
                 match defaults_at.iter().find(|(known, _)| overlaps(known, place)) {
@@ -74,6 +93,17 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Declared
                     }
                     None => defaults_at.push((place.clone(), name.to_owned())),
                 }
+            }
+        }
+        for found in &mount.static_keys {
+            let digest = found.key.digest;
+            match keys.iter().find(|(known, other)| *known == digest && other != name) {
+                Some((_, other)) => {
+                    let what = format!("static key \"{}\" is one of mount \"{other}\"", found.name);
+                    let why = "a credential is valid at one mount only";
+                    section.fault("static_key", Fault::new(what, why, "give each mount its own"));
+                }
+                None => keys.push((digest, name.to_owned())),
             }
         }
         if let Some(secret) = &mount.tokens.secret {
@@ -100,7 +130,12 @@ fn overlaps(a: &Place, b: &Place) -> bool {
         && (a.hosts == b.hosts || a.hosts.iter().any(|host| b.hosts.contains(host)))
 }
 
-fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<MountConfig> {
+fn one(
+    name: &str,
+    section: &mut Section<'_>,
+    context: &Context<'_>,
+    realms: &[Declared<RealmConfig>],
+) -> Option<MountConfig> {
     let dialect = dialect(section);
     let realm = realm(section, context);
     let places = places::read(section, context);
@@ -124,9 +159,11 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
         }
     }
     let policy = policy::read(section, defaults.policy);
+    let around = static_keys::Around { realms, realm: realm.as_ref(), policy: &policy };
+    let static_keys = static_keys::read(section, context, &around);
     let cors = cors(section);
     let rate_headers = rate_headers(section, defaults.rate_headers);
-    let brought = defaults.limits.iter().map(|limit| limit.name.clone()).collect();
+    let brought = defaults.general_limits.iter().map(|name| Arc::from(*name)).collect();
     let limits: Vec<Arc<str>> = section.or("limits", brought);
     known_limits(section, &limits, context);
 
@@ -139,6 +176,7 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
         tokens,
         codes,
         api_key_prefix,
+        static_keys,
         policy,
         cors,
         rate_headers,
@@ -237,7 +275,8 @@ fn is_origin(text: &str) -> bool {
 fn rate_headers(section: &mut Section<'_>, start: RateHeaders) -> RateHeaders {
     let mut inner = section.inner("rate_headers");
     let legacy_always = inner.or("always", start.legacy_always);
+    let policy = inner.or("policy", start.policy);
     let ietf = inner.or("ietf", start.ietf);
     section.note("rate_headers", Toml::Table(inner.finish()));
-    RateHeaders { legacy_always, ietf }
+    RateHeaders { legacy_always, policy, ietf }
 }

@@ -73,6 +73,8 @@ impl Kit {
             realms: vec![RealmSettings { name: realm(), rules: defaults.realm }],
             mounts: vec![MountSettings {
                 api_key_prefix: defaults.api_key_prefix.map(Into::into),
+
+                static_keys: Vec::new(),
                 scopes,
                 role_scopes: defaults.policy.role_scopes,
                 ..MountSettings::new(mount(), "tmws", realm(), defaults.tokens)
@@ -91,7 +93,11 @@ impl Kit {
             master_keys: vec!["a master key for the tests of the tmws router".into()],
         };
         let identity = Identity::open(settings, parts).await.unwrap();
-        let router = super::router(identity.clone(), mount());
+        let router = super::router(super::Parts {
+            identity: identity.clone(),
+            mount: mount(),
+            figures: Arc::new(|_| String::new()),
+        });
         Self { identity, router, store, _folder: folder }
     }
 
@@ -133,6 +139,7 @@ impl Kit {
                 user_agent: None,
             },
             principal: who.cloned(),
+            joined: Vec::new(),
         });
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
