@@ -1,6 +1,8 @@
 //! Wire contracts: translators over `identity`. A dialect maps paths, field names and error shapes; it owns no state
 //! and no security rule.
 
+pub mod bearer;
+pub mod detail_body;
 mod endpoint;
 pub mod exchange;
 pub mod fields;
@@ -53,8 +55,10 @@ pub struct Registered {
 }
 
 /// Every contract this binary speaks.
-pub static ALL: &[Registered] =
-    &[Registered { dialect: &tmws::Tmws, router: tmws::routes::router }];
+pub static ALL: &[Registered] = &[
+    Registered { dialect: &tmws::Tmws, router: tmws::routes::router },
+    Registered { dialect: &bearer::Bearer, router: bearer::routes::router },
+];
 
 /// Finds a contract by its name in the configuration.
 pub fn find(name: &str) -> Option<&'static Registered> {
