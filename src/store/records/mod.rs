@@ -15,7 +15,7 @@ pub use account::{
     AccountChange, AccountQuery, AccountRecord, AccountStatus, AccountUpdate, Inserted,
     PasswordChange,
 };
-pub use audit::{AuditFault, AuditRecord, AuditVerdict, ChainedRecord};
+pub use audit::{AuditFault, AuditRange, AuditRecord, AuditVerdict, ChainedRecord};
 pub use code::{CodeProof, CodeRecord, Judged};
 pub use key::{KeyRecord, KeyUse, OwnedKey};
 pub use keyring::{Ciphertext, SigningKeyRecord};

@@ -7,3 +7,5 @@ mod cross;
 mod everywhere;
 mod places;
 mod static_keys;
+
+pub use bench::head;
