@@ -22,6 +22,10 @@ pub struct Contract {
     pub name: &'static str,
     /// Credentials that a protected route of its mounts can take, as the configuration writes them.
     pub authn: &'static str,
+    /// More lines of its `[[mount]]`, where it has settings without a default.
+    pub settings: &'static str,
+    /// Files beside the configuration that those lines refer to, with what stands in them.
+    pub files: &'static [(&'static str, &'static str)],
     /// Asserts the shape of a refusal, whatever it says.
     pub assert_error: fn(&Reply),
     /// One credential of every kind, good at this mount of its.
@@ -58,12 +62,16 @@ pub const CONTRACTS: &[Contract] = &[
     Contract {
         name: "tmws",
         authn: r#"["jwt", "api_key"]"#,
+        settings: "",
+        files: &[],
         assert_error: tmws::assert_error_shape,
         credentials: |gateway, mount| Box::pin(of_tmws(gateway, mount)),
     },
     Contract {
         name: "bearer",
         authn: r#"["jwt"]"#,
+        settings: "",
+        files: &[],
         assert_error: bearer::assert_error_shape,
         credentials: |gateway, mount| Box::pin(of_bearer(gateway, mount)),
     },

@@ -5,6 +5,7 @@ mod bench;
 mod contracts;
 mod cross;
 mod everywhere;
+mod one_place;
 mod places;
 mod static_keys;
 
