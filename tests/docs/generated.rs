@@ -111,6 +111,7 @@ fn layout() {
         "model",
         "pipeline",
         "limit",
+        "mail",
         "store",
         "telemetry",
         "identity",
