@@ -1,7 +1,9 @@
 //! Wire contracts: translators over `identity`. A dialect maps paths, field names and error shapes; it owns no state
 //! and no security rule.
 
+pub mod bearer;
 pub mod cookies;
+pub mod detail_body;
 mod endpoint;
 pub mod exchange;
 pub mod fields;
@@ -12,7 +14,7 @@ pub mod tmws;
 
 use std::sync::Arc;
 
-pub use self::endpoint::{Defaults, Endpoint, Exposure, Limits, Served};
+pub use self::endpoint::{Defaults, Endpoint, Exposure, JWKS, Limits, Served};
 pub use crate::pipeline::route::Overlap;
 use crate::{identity::Identity, model::MountName, pipeline::Face};
 
@@ -54,8 +56,10 @@ pub struct Registered {
 }
 
 /// Every contract this binary speaks.
-pub static ALL: &[Registered] =
-    &[Registered { dialect: &tmws::Tmws, router: tmws::routes::router }];
+pub static ALL: &[Registered] = &[
+    Registered { dialect: &tmws::Tmws, router: tmws::routes::router },
+    Registered { dialect: &bearer::Bearer, router: bearer::routes::router },
+];
 
 /// Finds a contract by its name in the configuration.
 pub fn find(name: &str) -> Option<&'static Registered> {

@@ -11,12 +11,13 @@ use crate::{
         section::Section,
         shape::{Fault, Shape},
     },
-    dialects::{self, Registered},
-    identity::settings::TokenSettings,
+    dialects::{self, Endpoint, Registered},
+    identity::settings::{CodeSettings, TokenSettings},
     model::{Digest, MountName, RealmName},
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
 };
 
+mod codes;
 pub(super) mod places;
 mod static_keys;
 mod tokens;
@@ -41,6 +42,8 @@ pub struct MountConfig {
     pub default: bool,
     /// Tokens.
     pub tokens: TokenSettings,
+    /// One-time codes.
+    pub codes: CodeSettings,
     /// Prefix of its API keys.
     pub api_key_prefix: Option<Arc<str>>,
     /// API keys that the operator chose.
@@ -53,6 +56,15 @@ pub struct MountConfig {
     pub rate_headers: RateHeaders,
     /// Limits of routes that name none.
     pub limits: Vec<Arc<str>>,
+}
+
+impl MountConfig {
+    /// The contract's own endpoints, and the one for public keys where there are some.
+    pub fn endpoints(&self) -> impl Iterator<Item = &'static Endpoint> {
+        let shared_secret = self.tokens.algorithm == jsonwebtoken::Algorithm::HS256;
+        let keys = (!shared_secret).then_some(&dialects::JWKS);
+        self.dialect.dialect.endpoints().iter().chain(keys)
+    }
 }
 
 pub(super) fn read(
@@ -132,6 +144,7 @@ fn one(
     let defaults = dialect.or_else(|| dialects::ALL.first())?.dialect.defaults();
 
     let tokens = tokens::read(section, context, defaults.tokens);
+    let codes = codes::read(section, defaults.codes);
     let api_key_prefix: Option<Arc<str>> = match section.maybe::<String>("api_key_prefix") {
         Some(prefix) => Some(prefix.into()),
         None => defaults.api_key_prefix.map(Arc::from),
@@ -161,6 +174,7 @@ fn one(
         places,
         default,
         tokens,
+        codes,
         api_key_prefix,
         static_keys,
         policy,

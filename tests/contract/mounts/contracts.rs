@@ -5,12 +5,15 @@ use std::pin::Pin;
 use portcullis::dialects::{self, Registered};
 use serde_json::json;
 
-use crate::support::{
-    client::Client,
-    gateway::Gateway,
-    operate,
-    tmws::{self, GOOD_PASSWORD, fresh_address, fresh_name},
-    wire::Reply,
+use crate::{
+    bearer::bench as bearer,
+    support::{
+        client::Client,
+        gateway::Gateway,
+        operate,
+        tmws::{self, GOOD_PASSWORD, fresh_address, fresh_name},
+        wire::Reply,
+    },
 };
 
 /// One contract of the product.
@@ -55,14 +58,24 @@ impl Credential {
 }
 
 /// One entry for each contract in `dialects::ALL`.
-pub const CONTRACTS: &[Contract] = &[Contract {
-    name: "tmws",
-    authn: r#"["jwt", "api_key"]"#,
-    settings: "",
-    files: &[],
-    assert_error: tmws::assert_error_shape,
-    credentials: |gateway, mount| Box::pin(of_tmws(gateway, mount)),
-}];
+pub const CONTRACTS: &[Contract] = &[
+    Contract {
+        name: "tmws",
+        authn: r#"["jwt", "api_key"]"#,
+        settings: "",
+        files: &[],
+        assert_error: tmws::assert_error_shape,
+        credentials: |gateway, mount| Box::pin(of_tmws(gateway, mount)),
+    },
+    Contract {
+        name: "bearer",
+        authn: r#"["jwt"]"#,
+        settings: "",
+        files: &[],
+        assert_error: bearer::assert_error_shape,
+        credentials: |gateway, mount| Box::pin(of_bearer(gateway, mount)),
+    },
+];
 
 /// The product's side of a contract.
 pub fn registered(contract: &Contract) -> &'static Registered {
@@ -87,4 +100,15 @@ async fn of_tmws(gateway: &Gateway, mount: &str) -> Vec<Credential> {
     let tokens = tmws::login(&client, &name, GOOD_PASSWORD).await;
     let key = operate::add_key(gateway, &name, &["FULL"], json!({ "mount": mount }));
     vec![Credential::bearer("access token", &tokens.access), Credential::key("API key", &key)]
+}
+
+async fn of_bearer(gateway: &Gateway, mount: &str) -> Vec<Credential> {
+    let email = format!("{}@example.org", fresh_name());
+    let account = json!({
+        "realm": "bearer", "email": email, "password": GOOD_PASSWORD, "roles": ["superuser"],
+    });
+    operate::call(gateway, "POST", "/v1/users", account).expect(201);
+    let client = Client::from(&format!("{}/{mount}", gateway.url()), fresh_address());
+    let token = bearer::token(&client, &email, GOOD_PASSWORD).await;
+    vec![Credential::bearer("access token", &token)]
 }

@@ -8,3 +8,5 @@ mod everywhere;
 mod one_place;
 mod places;
 mod static_keys;
+
+pub use bench::head;
