@@ -123,7 +123,7 @@ fn mount() -> Arc<Mount> {
         dialect: "problem",
         face: &Plain,
         tokens: Some(profile()),
-        api_key_prefix: Some("tmws_key_".into()),
+        api_key_format: Some("tmws_key_".into()),
         policy: Arc::new(policy()),
         cors: Cors::default(),
         rate_headers: RateHeaders { legacy_always: true, ietf: false },
@@ -247,7 +247,7 @@ impl World {
         let token = token();
         let profile = profile();
         let caller = profile.verify(&token, NOW).unwrap();
-        let key = api_key::issue("tmws_key_", &SystemRandom).unwrap();
+        let key = api_key::issue(&"tmws_key_".into(), &SystemRandom).unwrap();
         let owner = Principal {
             method: AuthMethod::ApiKey,
             scopes: Some(ScopeSet::new(["READ", "WRITE"])),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::{
     identity::{Identity, settings},
-    model::MountName,
+    model::{MountName, api_key::KeyFormat},
     pipeline::{CredentialKind, Face, Limit, Policy, RateHeaders},
 };
 
@@ -54,8 +54,8 @@ pub enum Exposure {
 pub struct Defaults {
     /// Token profile and life times.
     pub tokens: settings::TokenSettings,
-    /// Prefix of API keys.
-    pub api_key_prefix: Option<&'static str>,
+    /// How API keys look; `None`: there are none.
+    pub api_key_format: Option<KeyFormat>,
     /// Password, lockout, throttle and role rules of a realm that speaks this contract first.
     pub realm: settings::RealmRules,
     /// Authorization table.

@@ -34,7 +34,7 @@ pub(super) fn mount(name: &str) -> Mount {
         dialect: "plain",
         face: &Plain,
         tokens: None,
-        api_key_prefix: None,
+        api_key_format: None,
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
         rate_headers: RateHeaders { legacy_always: true, ietf: false },

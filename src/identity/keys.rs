@@ -184,9 +184,9 @@ impl Identity {
         now: Timestamp,
         fill: impl FnOnce(KeyRecord) -> KeyRecord,
     ) -> Result<(KeyRecord, crate::model::SecretString), IdentityError> {
-        let prefix = mount.api_key_prefix.as_ref().ok_or(IdentityError::NotFound)?;
+        let format = mount.api_key_format.as_ref().ok_or(IdentityError::NotFound)?;
         let issued =
-            api_key::issue(prefix, &*self.inner.random).map_err(|_| IdentityError::Internal)?;
+            api_key::issue(format, &*self.inner.random).map_err(|_| IdentityError::Internal)?;
         let blank = KeyRecord {
             id: issued.id,
             mount: mount.name.clone(),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jsonwebtoken::Algorithm;
 
 use crate::{
-    model::{MountName, RealmName, SecretString},
+    model::{MountName, RealmName, SecretString, api_key::KeyFormat},
     pipeline::quota::Window,
 };
 
@@ -92,8 +92,8 @@ pub struct MountSettings {
     pub realm: RealmName,
     /// Tokens.
     pub tokens: TokenSettings,
-    /// Prefix of API keys; `None`: the contract has no keys.
-    pub api_key_prefix: Option<Arc<str>>,
+    /// How API keys look; `None`: the contract has no keys.
+    pub api_key_format: Option<KeyFormat>,
     /// Scopes an API key may have; role and policy table narrow them further.
     pub scopes: Vec<Arc<str>>,
     /// Scopes a role may hand to a key: `(role, scopes)`. The creator cannot grant what it has not.

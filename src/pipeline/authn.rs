@@ -46,7 +46,7 @@ impl Authn {
                 CredentialKind::ApiKey => view
                     .headers
                     .get(API_KEY)
-                    .map(|value| carrier::api_key(value, mount.api_key_prefix.as_deref())),
+                    .map(|value| carrier::api_key(value, mount.api_key_format.as_ref())),
             };
             if let Some(found) = found {
                 return found.map(Some);

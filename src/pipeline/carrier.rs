@@ -6,7 +6,7 @@ use super::{
     deny::{Deny, KeyFault, TokenFault},
     scan,
 };
-use crate::model::api_key::{self, PresentedKey};
+use crate::model::api_key::{self, KeyFormat, PresentedKey};
 
 /// Longest bearer token looked at (security requirements, section 3).
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -52,12 +52,15 @@ pub fn bearer(value: &HeaderValue) -> Result<Credential<'_>, Deny> {
 }
 
 /// Reads `X-API-Key`. A wrong checksum is told here, so that a made-up key costs no look-up.
-pub fn api_key(value: &HeaderValue, prefix: Option<&str>) -> Result<Credential<'static>, Deny> {
+pub fn api_key(
+    value: &HeaderValue,
+    format: Option<&KeyFormat>,
+) -> Result<Credential<'static>, Deny> {
     value
         .to_str()
         .ok()
-        .zip(prefix)
-        .and_then(|(text, prefix)| api_key::parse(prefix, text))
+        .zip(format)
+        .and_then(|(text, format)| api_key::parse(format, text))
         .map(Credential::ApiKey)
         .ok_or(Deny::Key(KeyFault::Malformed))
 }

@@ -168,7 +168,7 @@ fn settings(mounts: &[&str]) -> identity::Settings {
         dialect: "tmws",
         realm: "main".into(),
         tokens: defaults.tokens.clone(),
-        api_key_prefix: defaults.api_key_prefix.map(Into::into),
+        api_key_format: defaults.api_key_format.clone(),
         scopes: defaults.policy.scopes.iter().map(|rule| rule.scope.clone()).collect(),
         role_scopes: defaults.policy.role_scopes.clone(),
     };

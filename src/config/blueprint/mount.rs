@@ -13,7 +13,10 @@ use crate::{
     },
     dialects::{self, Registered},
     identity::settings::TokenSettings,
-    model::{MountName, RealmName},
+    model::{
+        MountName, RealmName,
+        api_key::{KeyForm, KeyFormat},
+    },
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
 };
 
@@ -38,8 +41,8 @@ pub struct MountConfig {
     pub default: bool,
     /// Tokens.
     pub tokens: TokenSettings,
-    /// Prefix of its API keys.
-    pub api_key_prefix: Option<Arc<str>>,
+    /// How its API keys look.
+    pub api_key_format: Option<KeyFormat>,
     /// Who may do what.
     pub policy: Policy,
     /// Cross-origin rules.
@@ -106,11 +109,13 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
     let defaults = dialect.or_else(|| dialects::ALL.first())?.dialect.defaults();
 
     let tokens = tokens::read(section, context, defaults.tokens);
-    let api_key_prefix: Option<Arc<str>> = match section.maybe::<String>("api_key_prefix") {
-        Some(prefix) => Some(prefix.into()),
-        None => defaults.api_key_prefix.map(Arc::from),
-    };
-    if let Some(prefix) = &api_key_prefix {
+    let mut api_key_format = defaults.api_key_format;
+    if let Some(prefix) = section.maybe::<String>("api_key_prefix") {
+        // What stands behind the prefix is the contract's; one that has no keys gets the usual ones.
+        let form = api_key_format.map_or(KeyForm::WithId, |format| format.form);
+        api_key_format = Some(KeyFormat { prefix: prefix.into(), form });
+    }
+    if let Some(KeyFormat { prefix, .. }) = &api_key_format {
         section.note("api_key_prefix", prefix.write());
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         if prefix.is_empty() || prefix.len() > 32 || !prefix.chars().all(plain) {
@@ -133,7 +138,7 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
         places,
         default,
         tokens,
-        api_key_prefix,
+        api_key_format,
         policy,
         cors,
         rate_headers,

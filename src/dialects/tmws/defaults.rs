@@ -21,7 +21,7 @@ pub(super) const ROLES: [&str; 5] = ["SUPER_ADMIN", "ADMIN", "USER", "READONLY",
 pub(super) fn defaults() -> Defaults {
     Defaults {
         tokens: tokens(),
-        api_key_prefix: Some("tmws_key_"),
+        api_key_format: Some("tmws_key_".into()),
         realm: realm(),
         policy: policy::policy(),
         limits: vec![Limit {

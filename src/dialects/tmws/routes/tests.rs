@@ -76,7 +76,7 @@ impl Kit {
                 dialect: "tmws",
                 realm: realm(),
                 tokens: defaults.tokens,
-                api_key_prefix: defaults.api_key_prefix.map(Into::into),
+                api_key_format: defaults.api_key_format,
                 scopes,
                 role_scopes: defaults.policy.role_scopes,
             }],
