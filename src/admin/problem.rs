@@ -85,6 +85,7 @@ impl From<IdentityError> for Problem {
             | IdentityError::Locked { .. }
             | IdentityError::InvalidRefreshToken
             | IdentityError::CredentialEnded
+            | IdentityError::SecondFactor { .. }
             | IdentityError::WrongCurrentPassword => StatusCode::BAD_REQUEST,
         };
         Self::new(status, error.reason(), detail)

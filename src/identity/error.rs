@@ -41,6 +41,12 @@ pub enum IdentityError {
     /// The access token or key behind this request has ended meanwhile.
     #[error("credential has ended")]
     CredentialEnded,
+    /// Right password, but a second factor is on, and its code is missing or wrong.
+    #[error("second factor")]
+    SecondFactor {
+        /// A code came, and it is not good.
+        wrong: bool,
+    },
     /// The current password given for a change is wrong.
     #[error("current password is incorrect")]
     WrongCurrentPassword,
@@ -86,6 +92,8 @@ impl IdentityError {
             IdentityError::Throttled(_) => "rate_limited",
             IdentityError::InvalidRefreshToken => "refresh_token_invalid",
             IdentityError::CredentialEnded => "credential_ended",
+            IdentityError::SecondFactor { wrong: false } => "second_factor_missing",
+            IdentityError::SecondFactor { wrong: true } => "second_factor_wrong",
             IdentityError::WrongCurrentPassword => "current_password_wrong",
             IdentityError::Forbidden { .. } => "insufficient_scope",
             IdentityError::NotFound => "not_found",
@@ -114,6 +122,12 @@ impl From<StoreError> for IdentityError {
             }]),
             // Whoever can say what a change in between means says it before this; here it is only bad luck.
             StoreError::Changed => Self::Unavailable,
+            StoreError::Spent => Self::SecondFactor { wrong: true },
+            StoreError::Full => Self::Invalid(vec![FieldError {
+                field: "name",
+                kind: "too_many",
+                message: "There are as many as there may be".to_owned(),
+            }]),
             StoreError::Schema | StoreError::Corrupt | StoreError::Internal => Self::Internal,
         }
     }

@@ -75,21 +75,51 @@ impl Identity {
             return Err(IdentityError::Disabled);
         }
 
+        let factor = match inner.factor_at_login(account, request.second_factor.as_ref(), now).await
+        {
+            Ok(factor) => factor,
+            Err(error) => {
+                return Err(self.factor_refused(attempt, account, &counted, error).await?);
+            }
+        };
+
         let first = self.first_session(attempt, account)?;
         let (mut new, text) = first;
         // The typed name is one of them.
         new.clear_failures = lockout::names_of(account);
+        new.factor = factor;
         let told = AuditRecord {
             details: json!({ "session": new.session.id.as_str() }),
             ..about(EventKind::LoginSuccess, attempt, Some(account))
         };
         match inner.store.open_session(&new, &[told]).await {
             Err(StoreError::Changed) => return Ok(None),
+            Err(StoreError::Spent) => {
+                let wrong = inner.wrong_code(account).await?;
+                return Err(self.factor_refused(attempt, account, &counted, wrong).await?);
+            }
             other => other?,
         }
         self.improve_hash(&request.password, account).await;
         let account = AccountRecord { last_login_at: Some(now), ..account.clone() };
         self.granted(mount, account, &new.session.id, text.0, now).map(Some)
+    }
+
+    /// Notes that the second factor refused, and gives the answer. A missing code is no failure: it is how a client
+    /// learns that one is needed.
+    async fn factor_refused(
+        &self,
+        attempt: &Attempt<'_>,
+        account: &AccountRecord,
+        counted: &Counted,
+        error: IdentityError,
+    ) -> Result<IdentityError, IdentityError> {
+        let IdentityError::SecondFactor { wrong: true } = error else { return Ok(error) };
+        self.inner.charge_failure(attempt.rules, counted).await?;
+        let mut refused = failure(attempt, Some(account));
+        refused.details = json!({ "reason": error.reason() });
+        self.inner.store.audit_append(&[refused]).await?;
+        Ok(error)
     }
 
     async fn account_of_name(
@@ -151,6 +181,7 @@ impl Identity {
             family: Some((family, token)),
             account_version: account.version,
             clear_failures: Vec::new(),
+            factor: None,
         };
         Ok((new, text))
     }

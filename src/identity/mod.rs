@@ -6,6 +6,8 @@
 //! ```text
 //! login  refresh  sessions       what a client is given, and how it ends
 //! accounts  passwords  import    who may come, and what proves them
+//! second_factor                  what else proves them
+//! organisations                  walls between accounts, and what each may do within
 //! keys  evidence                 API keys, and what the edge sees of them
 //! mount_keys                     signing keys of the mounts
 //! audit                          what happened
@@ -27,11 +29,13 @@ mod keys;
 mod lockout;
 mod login;
 mod mount_keys;
+pub mod organisations;
 mod password;
 mod passwords;
 mod refresh;
 mod refresh_tokens;
 mod rules;
+pub mod second_factor;
 mod sessions;
 pub mod settings;
 mod signing;
@@ -56,6 +60,8 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
 pub use error::{FieldError, IdentityError};
+pub use organisations::types::*;
+pub use second_factor::PreparedFactor;
 pub use settings::{
     HashSettings, Lockout, LoginThrottle, MountSettings, PasswordRule, RealmRules, RealmSettings,
     Settings, TokenSettings,
@@ -71,6 +77,7 @@ use crate::{
 use feed::Feed;
 use keyring::Keyring;
 use mount_keys::MountKeys;
+use organisations::access::Access;
 use password::HashPool;
 use refresh_tokens::RefreshKey;
 use state::State;
@@ -129,6 +136,7 @@ struct Inner {
     refresh_key: RefreshKey,
     feed: Arc<Feed>,
     usage: Usage,
+    access: Access,
     state: ArcSwap<State>,
     mount_keys: RwLock<HashMap<MountName, Arc<MountKeys>>>,
     /// Held while settings or signing keys change.
@@ -155,6 +163,7 @@ impl Identity {
             refresh_key,
             feed: Arc::default(),
             usage: Usage::default(),
+            access: Access::default(),
             state: ArcSwap::from_pointee(state),
             mount_keys: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
@@ -164,7 +173,9 @@ impl Identity {
         inner.load_revocations(now, inner.state().remember()).await?;
         let keys = inner.keys_for(&inner.state(), now).await?;
         *inner.mount_keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
-        Ok(Self { inner: Arc::new(inner) })
+        let identity = Self { inner: Arc::new(inner) };
+        identity.load_access().await?;
+        Ok(identity)
     }
 
     /// Takes new settings after a reload; makes signing keys for new mounts, and ends what was opened at a mount in
@@ -235,6 +246,7 @@ impl Identity {
         self.inner.store.sweep(now, keep).await?;
         // A change whose acknowledgement was lost (the store answered too late) is caught up with here.
         self.inner.load_revocations(now, CATCH_UP).await?;
+        self.inner.access.all_changed();
         // So is a login that began under the old settings and ended under the new ones.
         self.inner.end_foreign_sessions(&self.inner.state(), now).await?;
         self.inner.feed.prune(now);

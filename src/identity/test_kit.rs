@@ -71,7 +71,7 @@ pub(super) fn mount(name: &str, realm: &str) -> MountSettings {
             refresh_rotates: true,
             refresh_grace: Duration::from_secs(10),
         },
-        api_key_prefix: Some("tmws_key_".into()),
+        api_key_format: Some("tmws_key_".into()),
         scopes: all.clone(),
         role_scopes: vec![
             ("ADMIN".into(), all),
@@ -160,7 +160,12 @@ impl Kit {
         name: &str,
         password: &str,
     ) -> Result<Granted, IdentityError> {
-        let request = Login { name: name.into(), password: password.into(), device: None };
+        let request = Login {
+            name: name.into(),
+            password: password.into(),
+            device: None,
+            second_factor: None,
+        };
         self.identity.login(&api(), request, &from(address)).await
     }
 

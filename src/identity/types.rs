@@ -45,6 +45,8 @@ pub struct Login {
     pub password: SecretString,
     /// Free-form device facts of the client, kept with the session.
     pub device: Option<serde_json::Value>,
+    /// Code of the second factor, for accounts that have one.
+    pub second_factor: Option<SecretString>,
 }
 
 /// Tokens issued at login or refresh.
@@ -83,6 +85,8 @@ pub struct Account {
     pub enabled: bool,
     /// Whether the address was proven.
     pub email_verified: bool,
+    /// Whether a login needs a second factor.
+    pub second_factor: bool,
     /// Creation.
     pub created_at: Timestamp,
     /// Last change.
@@ -255,7 +259,15 @@ pub enum EventKind {
     AccountsImported,
     ApiKeyCreated,
     ApiKeyRotated,
+    ApiKeyChanged,
     ApiKeyRevoked,
+    GroupChanged,
+    PermissionChanged,
+    PermissionGranted,
+    SecondFactorEnabled,
+    SecondFactorDisabled,
+    SecondFactorUsed,
+    BackupCodesRenewed,
     SessionEnded,
     SigningKeyRotated,
     PermissionDenied,

@@ -21,6 +21,8 @@ impl IdentityError {
             }),
             IdentityError::InvalidRefreshToken,
             IdentityError::CredentialEnded,
+            IdentityError::SecondFactor { wrong: false },
+            IdentityError::SecondFactor { wrong: true },
             IdentityError::WrongCurrentPassword,
             IdentityError::Forbidden { action: "read" },
             IdentityError::NotFound,
@@ -59,6 +61,14 @@ impl IdentityError {
             IdentityError::CredentialEnded => (
                 "The token or key behind the request ended while it ran.",
                 "The client logs in again, or uses another key.",
+            ),
+            IdentityError::SecondFactor { wrong: false } => (
+                "Login: right password, but the account has a second factor and no code came.",
+                "The client asks for the code and logs in again with it.",
+            ),
+            IdentityError::SecondFactor { wrong: true } => (
+                "The code of the second factor is wrong, or was used before.",
+                "The user takes the next code, or a backup code; check the clock of the phone.",
             ),
             IdentityError::WrongCurrentPassword => {
                 ("Password change: the current password is wrong.", "The user tries again.")

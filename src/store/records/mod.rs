@@ -7,12 +7,19 @@ mod account;
 mod audit;
 mod key;
 mod keyring;
+mod organisation;
+mod second_factor;
 mod session;
 
 pub use account::{AccountChange, AccountRecord, AccountStatus, Inserted, PasswordChange};
 pub use audit::{AuditFault, AuditRecord, AuditVerdict, ChainedRecord};
 pub use key::{KeyRecord, KeyUse, OwnedKey};
 pub use keyring::{Ciphertext, CodeRecord, SigningKeyRecord};
+pub use organisation::{
+    AccessRecord, Grantee, MemberRecord, NewOrganisation, OrganisationRecord, PermissionRecord,
+    TeamRecord,
+};
+pub use second_factor::{Factor, FactorRecord, SpentFactor};
 pub use session::{
     EndedSession, FailureState, FamilyRecord, LoginFailure, NewSession, RefreshRecord,
     RefreshState, RevokedToken, Rotate, Rotation, SessionRecord, SessionsToEnd, Spare,

@@ -214,6 +214,9 @@ impl From<&IdentityError> for Refusal {
                 Self::new(StatusCode::UNAUTHORIZED, "Invalid or expired refresh token", reason)
             }
             IdentityError::CredentialEnded => Self { reason, ..Self::nobody() },
+            IdentityError::SecondFactor { .. } => {
+                Self::new(StatusCode::UNAUTHORIZED, "Second factor required", reason)
+            }
             IdentityError::WrongCurrentPassword => {
                 Self::new(StatusCode::BAD_REQUEST, "Current password is incorrect", reason)
             }
