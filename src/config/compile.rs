@@ -134,6 +134,7 @@ fn mount_settings(mount: &MountConfig) -> MountSettings {
         api_key_format: mount.api_key_format.clone(),
         scopes,
         role_scopes: mount.policy.role_scopes.clone(),
+        codes: mount.codes.clone(),
     }
 }
 
@@ -226,8 +227,8 @@ fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
     let tokens = TokenProfile {
         issuer: config.tokens.issuer.clone(),
         audience: config.tokens.audience.clone(),
-        // What else identity issues is opaque, so no other kind of token can be mixed up with these.
-        token_type: None,
+        token_type: config.tokens.access_type().map(Arc::from),
+        tenant_claim: config.tokens.tenant_claim().map(Arc::from),
         keys: keys(&config.name),
         leeway: LEEWAY,
         mount: config.name.clone(),

@@ -116,6 +116,8 @@ impl Endpoint {
 pub struct Defaults {
     /// Token profile and life times.
     pub tokens: settings::TokenSettings,
+    /// One-time codes that are sent to people.
+    pub codes: settings::CodeSettings,
     /// How API keys look; `None`: there are none.
     pub api_key_format: Option<KeyFormat>,
     /// Password, lockout, throttle and role rules of a realm that speaks this contract first.

@@ -41,6 +41,15 @@ pub enum IdentityError {
     /// The access token or key behind this request has ended meanwhile.
     #[error("credential has ended")]
     CredentialEnded,
+    /// A one-time code is wrong, used, expired, or was tried too often.
+    #[error("invalid code")]
+    InvalidCode,
+    /// The address is proven already.
+    #[error("already verified")]
+    AlreadyVerified,
+    /// Right password, but the realm asks for a proven address.
+    #[error("address is not verified")]
+    NotVerified,
     /// Right password, but a second factor is on, and its code is missing or wrong.
     #[error("second factor")]
     SecondFactor {
@@ -92,6 +101,9 @@ impl IdentityError {
             IdentityError::Throttled(_) => "rate_limited",
             IdentityError::InvalidRefreshToken => "refresh_token_invalid",
             IdentityError::CredentialEnded => "credential_ended",
+            IdentityError::InvalidCode => "code_invalid",
+            IdentityError::AlreadyVerified => "already_verified",
+            IdentityError::NotVerified => "email_not_verified",
             IdentityError::SecondFactor { wrong: false } => "second_factor_missing",
             IdentityError::SecondFactor { wrong: true } => "second_factor_wrong",
             IdentityError::WrongCurrentPassword => "current_password_wrong",

@@ -3,16 +3,14 @@
 use serde_json::json;
 
 use super::{
-    Actor, EventKind, Granted, Identity, IdentityError, Login, MountSettings, RealmRules, audit,
+    Actor, EventKind, Granted, Identity, IdentityError, Login, MountSettings, RealmRules, accounts,
+    audit,
     lockout::{self, Counted},
-    refresh_tokens::RefreshText,
+    opening::Opening,
 };
 use crate::{
     model::{MountName, SecretString, Timestamp, secret::ExposeSecret},
-    store::{
-        AccountRecord, AccountStatus, AuditRecord, FamilyRecord, NewSession, RefreshRecord,
-        SessionRecord, StoreError,
-    },
+    store::{AccountRecord, AccountStatus, AuditRecord, StoreError},
 };
 
 /// Longest name that is looked up; an address has at most 254 bytes.
@@ -40,6 +38,8 @@ impl Identity {
         let state = self.inner.state();
         let mount = state.mount(mount)?;
         let rules = state.rules(&mount.realm)?;
+        let counted = Counted::new(&mount.realm, &request.name, by);
+        self.inner.charge_attempt(&rules, &counted).await?;
         for _ in 0..TRIES {
             let now = self.now();
             let attempt = Attempt { mount: &mount, rules: &rules, request: &request, by, now };
@@ -68,11 +68,11 @@ impl Identity {
         };
         // Guesses that ran beside this one may have locked the name meanwhile: then even this one was too many.
         inner.refuse_locked(rules, &counted, now).await?;
-        if !account.enabled() {
+        if let Some((reason, answer)) = barred(rules, account) {
             let mut refused = failure(attempt, Some(account));
-            refused.details = json!({ "reason": "account_disabled" });
+            refused.details = json!({ "reason": reason });
             inner.store.audit_append(&[refused]).await?;
-            return Err(IdentityError::Disabled);
+            return Err(answer);
         }
 
         let factor = match inner.factor_at_login(account, request.second_factor.as_ref(), now).await
@@ -83,8 +83,10 @@ impl Identity {
             }
         };
 
-        let first = self.first_session(attempt, account)?;
-        let (mut new, text) = first;
+        let account = &self.settled(attempt, account).await?;
+        let Login { device, remember, .. } = request;
+        let opening = Opening { mount, account, device: device.clone(), remember: *remember, by };
+        let (mut new, text) = inner.opened(&opening, now)?;
         // The typed name is one of them.
         new.clear_failures = lockout::names_of(account);
         new.factor = factor;
@@ -101,8 +103,28 @@ impl Identity {
             other => other?,
         }
         self.improve_hash(&request.password, account).await;
-        let account = AccountRecord { last_login_at: Some(now), ..account.clone() };
-        self.granted(mount, account, &new.session.id, text.0, now).map(Some)
+        let account =
+            accounts::shown(AccountRecord { last_login_at: Some(now), ..account.clone() });
+        let session = (&new.session.id, new.session.expires_at);
+        self.granted(mount, account, session, text.map(|text| text.text), now).map(Some)
+    }
+
+    /// The account in its organisation, where the realm gives every account one: an imported account has none until its
+    /// first login.
+    async fn settled(
+        &self,
+        attempt: &Attempt<'_>,
+        account: &AccountRecord,
+    ) -> Result<AccountRecord, IdentityError> {
+        let mut account = account.clone();
+        if attempt.rules.organisations {
+            let organisation = match self.rights(&account.id).await? {
+                Some(rights) => rights.organisation.to_string(),
+                None => self.give_organisation(&account, attempt.by).await?.id.to_string(),
+            };
+            account.tenant = Some(organisation);
+        }
+        Ok(account)
     }
 
     /// Notes that the second factor refused, and gives the answer. A missing code is no failure: it is how a client
@@ -134,58 +156,6 @@ impl Identity {
         Ok(found.filter(|account| account.status != AccountStatus::Deleted))
     }
 
-    /// Session, family and first refresh token of a login.
-    fn first_session(
-        &self,
-        attempt: &Attempt<'_>,
-        account: &AccountRecord,
-    ) -> Result<(NewSession, RefreshText), IdentityError> {
-        let Attempt { mount, request, by, now, .. } = *attempt;
-        let expires_at = now + mount.tokens.refresh_lifetime;
-        let session = SessionRecord {
-            id: self.inner.uuid()?.into(),
-            secret: None,
-            realm: mount.realm.clone(),
-            mount: mount.name.clone(),
-            account: account.id.clone(),
-            name: None,
-            created_at: now,
-            last_seen_at: now,
-            expires_at,
-            ended_at: None,
-            ip: by.address(),
-            user_agent: by.client.as_ref().and_then(|facts| facts.user_agent.clone()),
-            device: request.device.clone(),
-        };
-        let family = FamilyRecord {
-            id: self.inner.uuid()?,
-            session: session.id.clone(),
-            reusable: !mount.tokens.refresh_rotates,
-            generation: 0,
-            created_at: now,
-            expires_at,
-            ended_at: None,
-        };
-        let text = self.inner.refresh_key.derive(&family.id, 0);
-        let token = RefreshRecord {
-            id: text.id().to_owned(),
-            family: family.id.clone(),
-            generation: 0,
-            digest: text.digest(),
-            issued_at: now,
-            expires_at,
-            spent_at: None,
-        };
-        let new = NewSession {
-            session,
-            family: Some((family, token)),
-            account_version: account.version,
-            clear_failures: Vec::new(),
-            factor: None,
-        };
-        Ok((new, text))
-    }
-
     /// Replaces an imported or old hash now that the password is known. A failure costs nothing: the next login tries.
     async fn improve_hash(&self, password: &SecretString, account: &AccountRecord) {
         let pool = self.inner.state().pool.clone();
@@ -204,6 +174,15 @@ impl Identity {
             tracing::info!(event = "rehash_postponed", reason = %error);
         }
     }
+}
+
+/// What keeps an account from logging in although its password was right: the reason for the log, and the answer.
+fn barred(rules: &RealmRules, account: &AccountRecord) -> Option<(&'static str, IdentityError)> {
+    if !account.enabled() {
+        return Some(("account_disabled", IdentityError::Disabled));
+    }
+    let unproven = rules.verified_email && !account.email_verified;
+    unproven.then_some(("email_not_verified", IdentityError::NotVerified))
 }
 
 fn failure(attempt: &Attempt<'_>, account: Option<&AccountRecord>) -> AuditRecord {

@@ -9,6 +9,8 @@
 
 mod access;
 mod account_changes;
+mod account_list;
+mod account_update;
 mod accounts;
 mod audit;
 mod backup;
@@ -22,6 +24,7 @@ mod lock;
 mod meta;
 mod open;
 mod organisations;
+mod outbox;
 mod permissions;
 mod records;
 mod refresh;

@@ -11,25 +11,6 @@ use crate::model::{AccountId, OrganisationId, Timestamp};
 pub const OWNER: &str = "owner";
 
 impl Store {
-    /// Makes an account together with an organisation that it owns. The account's `tenant` must be that organisation.
-    pub async fn insert_owner(
-        &self,
-        account: &AccountRecord,
-        new: &NewOrganisation,
-        audit: &[AuditRecord],
-    ) -> Result<OrganisationRecord, StoreError> {
-        self.bounded("insert_owner", async {
-            let mut tx = self.begin().await?;
-            add_account(&mut tx, account).await?;
-            let organisation = add(&mut tx, new).await?;
-            join(&mut tx, &organisation.id, &account.id, OWNER, account.created_at).await?;
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
-            Ok(organisation)
-        })
-        .await
-    }
-
     /// Makes an account that belongs to an organisation. [`StoreError::NotFound`] if there is no such organisation.
     pub async fn insert_member(
         &self,
@@ -62,12 +43,11 @@ impl Store {
     ) -> Result<OrganisationRecord, StoreError> {
         self.bounded("ensure_organisation", async {
             let mut tx = self.begin().await?;
-            if let Some(found) = of_account(&mut tx, account).await? {
-                return Ok(found);
+            if let Some(known) = of_account(&mut tx, account).await? {
+                return Ok(known);
             }
-            let organisation = add(&mut tx, new).await?;
+            let organisation = found(&mut tx, new, account).await?;
             let now = organisation.created_at;
-            join(&mut tx, &organisation.id, account, OWNER, now).await?;
             sqlx::query("UPDATE account SET tenant = $2, updated_at = $3 WHERE id = $1")
                 .bind(account.as_str())
                 .bind(organisation.id.as_str())
@@ -166,8 +146,19 @@ pub(super) async fn is_member(
     Ok(found > 0)
 }
 
+/// Adds an organisation that this account owns.
+pub(super) async fn found(
+    tx: &mut Connection,
+    new: &NewOrganisation,
+    owner: &AccountId,
+) -> Result<OrganisationRecord, StoreError> {
+    let organisation = add(tx, new).await?;
+    join(tx, &organisation.id, owner, OWNER, organisation.created_at).await?;
+    Ok(organisation)
+}
+
 async fn add_account(tx: &mut Connection, account: &AccountRecord) -> Result<(), StoreError> {
-    if let Some(field) = accounts::taken(tx, account).await? {
+    if let Some(field) = accounts::taken(tx, account, None).await? {
         return Err(StoreError::Conflict { field });
     }
     accounts::insert(tx, account).await

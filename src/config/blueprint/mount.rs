@@ -12,7 +12,7 @@ use crate::{
         shape::{Fault, Shape},
     },
     dialects::{self, Registered},
-    identity::settings::TokenSettings,
+    identity::settings::{CodeSettings, TokenSettings},
     model::{
         MountName, RealmName,
         api_key::{KeyForm, KeyFormat},
@@ -20,6 +20,7 @@ use crate::{
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
 };
 
+mod codes;
 pub(super) mod places;
 mod tokens;
 
@@ -41,6 +42,8 @@ pub struct MountConfig {
     pub default: bool,
     /// Tokens.
     pub tokens: TokenSettings,
+    /// One-time codes.
+    pub codes: CodeSettings,
     /// How its API keys look.
     pub api_key_format: Option<KeyFormat>,
     /// Who may do what.
@@ -109,6 +112,7 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
     let defaults = dialect.or_else(|| dialects::ALL.first())?.dialect.defaults();
 
     let tokens = tokens::read(section, context, defaults.tokens);
+    let codes = codes::read(section, defaults.codes);
     let mut api_key_format = defaults.api_key_format;
     if let Some(prefix) = section.maybe::<String>("api_key_prefix") {
         // What stands behind the prefix is the contract's; one that has no keys gets the usual ones.
@@ -138,6 +142,7 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
         places,
         default,
         tokens,
+        codes,
         api_key_format,
         policy,
         cors,

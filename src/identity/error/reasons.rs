@@ -21,6 +21,9 @@ impl IdentityError {
             }),
             IdentityError::InvalidRefreshToken,
             IdentityError::CredentialEnded,
+            IdentityError::InvalidCode,
+            IdentityError::AlreadyVerified,
+            IdentityError::NotVerified,
             IdentityError::SecondFactor { wrong: false },
             IdentityError::SecondFactor { wrong: true },
             IdentityError::WrongCurrentPassword,
@@ -61,6 +64,17 @@ impl IdentityError {
             IdentityError::CredentialEnded => (
                 "The token or key behind the request ended while it ran.",
                 "The client logs in again, or uses another key.",
+            ),
+            IdentityError::InvalidCode => (
+                "Reset or verification: the code is wrong, used, expired, or was tried too often.",
+                "The user asks for a new one.",
+            ),
+            IdentityError::AlreadyVerified => {
+                ("Verification: the address is proven already.", "Nothing needs to be done.")
+            }
+            IdentityError::NotVerified => (
+                "Login: right, but the realm asks for a proven address first.",
+                "The user asks for a new verification mail; `[[realm]] verified_email` is the rule.",
             ),
             IdentityError::SecondFactor { wrong: false } => (
                 "Login: right password, but the account has a second factor and no code came.",

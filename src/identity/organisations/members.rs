@@ -1,10 +1,16 @@
 //! Accounts of the caller's organisation.
 
-use super::types::{Member, NewMember};
+use super::{
+    Standing,
+    types::{Member, MemberChange, NewMember},
+};
 use crate::{
-    identity::{Actor, EventKind, Identity, IdentityError, NewAccount, PasswordPolicy, accounts},
+    identity::{
+        AccountChanges, Actor, EventKind, Identity, IdentityError, NewAccount, PasswordPolicy,
+        accounts,
+    },
     model::{AccountId, OrganisationId, Principal},
-    store::{AccountRecord, AuditRecord, MemberRecord},
+    store::{AccountRecord, AuditRecord, MemberRecord, OWNER},
 };
 
 /// Most members in one answer.
@@ -63,6 +69,40 @@ impl Identity {
         Ok(shown(record, &wall))
     }
 
+    /// Changes a member's address, or whether it may log in. An owner is changed by an owner only.
+    pub async fn change_member(
+        &self,
+        caller: &Principal,
+        id: &AccountId,
+        change: MemberChange,
+        by: &Actor,
+    ) -> Result<Member, IdentityError> {
+        let standing = self.standing_for(caller, "users:manage").await?;
+        let wall = standing.organisation();
+        let member = self.member_within(wall, id).await?;
+        standing.may_touch(&member, "users:manage")?;
+        let MemberChange { email, enabled } = change;
+        let enabled = enabled.filter(|enabled| *enabled != member.account.enabled);
+        let changes = AccountChanges { email, enabled, ..AccountChanges::default() };
+        let account = self.change_account(&caller.realm, id, changes, by).await?;
+        Ok(Member { account, ..member })
+    }
+
+    /// Removes a member softly: it is gone for everybody, its sessions and keys are dead, its address stays taken.
+    pub async fn delete_member(
+        &self,
+        caller: &Principal,
+        id: &AccountId,
+        by: &Actor,
+    ) -> Result<(), IdentityError> {
+        let standing = self.standing_for(caller, "users:delete").await?;
+        let member = self.member_within(standing.organisation(), id).await?;
+        standing.may_touch(&member, "users:delete")?;
+        let removed = self.remove_account(&caller.realm, id, by).await;
+        self.inner.access.changed(standing.organisation());
+        removed
+    }
+
     async fn member_within(
         &self,
         wall: &OrganisationId,
@@ -70,6 +110,16 @@ impl Identity {
     ) -> Result<Member, IdentityError> {
         let found = self.inner.store.member(wall, id).await?;
         found.map(|record| shown(record, wall)).ok_or(IdentityError::NotFound)
+    }
+}
+
+impl Standing {
+    /// Nobody but an owner touches an owner: whoever changes the address of one could set its password next.
+    fn may_touch(&self, member: &Member, action: &'static str) -> Result<(), IdentityError> {
+        if member.role == OWNER && !self.rights.is_owner() {
+            return Err(IdentityError::Forbidden { action });
+        }
+        Ok(())
     }
 }
 

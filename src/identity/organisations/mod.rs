@@ -21,7 +21,11 @@ mod names;
 mod permissions;
 mod registration;
 mod teams;
+#[cfg(test)]
+mod tests;
 pub mod types;
+
+pub(super) use names::organisation_fault;
 
 use std::sync::Arc;
 

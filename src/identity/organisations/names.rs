@@ -25,6 +25,11 @@ pub(super) fn name_fault(field: &'static str, name: &str, least: usize) -> Optio
     too_long_or_odd(field, name, LONGEST_NAME)
 }
 
+/// What is wrong with the name somebody gives an organisation. A blank one is none.
+pub(in crate::identity) fn organisation_fault(name: &str) -> Option<FieldError> {
+    if name.trim().is_empty() { None } else { name_fault("organization_name", name, 2) }
+}
+
 /// What is wrong with a longer text that people read.
 pub(super) fn text_fault(field: &'static str, text: &str) -> Option<FieldError> {
     too_long_or_odd(field, text, LONGEST_TEXT)

@@ -20,11 +20,24 @@ impl Identity {
         by: &Actor,
     ) -> Result<Organisation, IdentityError> {
         let account = self.inner.own_account(realm, id).await?;
+        self.give_organisation(&account, by).await
+    }
+
+    /// The same for an account at hand.
+    pub(in crate::identity) async fn give_organisation(
+        &self,
+        account: &AccountRecord,
+        by: &Actor,
+    ) -> Result<Organisation, IdentityError> {
         let now = self.now();
-        let new = self.inner.organisation_for(&account, None, now)?;
-        let told = accounts::about(EventKind::AccountChanged, &account, by, now);
-        let made = self.inner.store.ensure_organisation(id, &new, &[told]).await?;
-        Ok(made.into())
+        let new = self.inner.organisation_for(account, None, now)?;
+        let told = accounts::about(EventKind::AccountChanged, account, by, now);
+        let (store, id) = (self.inner.store.clone(), account.id.clone());
+        let wall = new.organisation.id.clone();
+        let made = self.change_within(&wall, async move {
+            store.ensure_organisation(&id, &new, &[told]).await
+        });
+        made.await.map(Organisation::from)
     }
 }
 

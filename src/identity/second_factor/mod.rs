@@ -108,7 +108,7 @@ impl Identity {
         let inner = &self.inner;
         let account = inner.caller_account(caller).await?;
         let now = self.now();
-        let spent = inner.judged(&account, code, now).await?;
+        let spent = inner.judged_factor(&account, code, now).await?;
         let told = told(EventKind::SecondFactorUsed, caller, &account, by, now);
         let taken = inner.store.spend_factor(&account.id, &spent, &[told]).await;
         inner.answer(&account, taken).await
@@ -124,7 +124,7 @@ impl Identity {
         let inner = &self.inner;
         let account = inner.caller_account(caller).await?;
         let now = self.now();
-        let spent = inner.judged(&account, code, now).await?;
+        let spent = inner.judged_factor(&account, code, now).await?;
         let told = told(EventKind::SecondFactorDisabled, caller, &account, by, now);
         let done = inner.store.disable_factor(&account.id, Some(&spent), now, &[told]).await;
         inner.answer(&account, done).await
@@ -140,7 +140,7 @@ impl Identity {
         let inner = &self.inner;
         let account = inner.caller_account(caller).await?;
         let now = self.now();
-        let spent = inner.judged(&account, code, now).await?;
+        let spent = inner.judged_factor(&account, code, now).await?;
         let (shown, kept) = totp::backup_codes(&account.id, &*inner.random)?;
         let told = told(EventKind::BackupCodesRenewed, caller, &account, by, now);
         let done =
@@ -177,11 +177,11 @@ impl Inner {
         }
         let code = code.filter(|code| !code.expose_secret().trim().is_empty());
         let code = code.ok_or(IdentityError::SecondFactor { wrong: false })?;
-        self.judged(account, code, now).await.map(Some)
+        self.judged_factor(account, code, now).await.map(Some)
     }
 
     /// The code, if it is good; it is not taken yet.
-    async fn judged(
+    async fn judged_factor(
         &self,
         account: &AccountRecord,
         code: &SecretString,

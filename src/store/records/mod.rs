@@ -5,20 +5,27 @@
 
 mod account;
 mod audit;
+mod code;
 mod key;
 mod keyring;
 mod organisation;
+mod outbox;
 mod second_factor;
 mod session;
 
-pub use account::{AccountChange, AccountRecord, AccountStatus, Inserted, PasswordChange};
+pub use account::{
+    AccountChange, AccountQuery, AccountRecord, AccountStatus, AccountUpdate, Inserted,
+    PasswordChange,
+};
 pub use audit::{AuditFault, AuditRecord, AuditVerdict, ChainedRecord};
+pub use code::{CodeProof, CodeRecord, Judged};
 pub use key::{KeyRecord, KeyUse, OwnedKey};
-pub use keyring::{Ciphertext, CodeRecord, SigningKeyRecord};
+pub use keyring::{Ciphertext, SigningKeyRecord};
 pub use organisation::{
     AccessRecord, Grantee, MemberRecord, NewOrganisation, OrganisationRecord, PermissionRecord,
     TeamRecord,
 };
+pub use outbox::{Backlog, Handed, OutboxRecord};
 pub use second_factor::{Factor, FactorRecord, SpentFactor};
 pub use session::{
     EndedSession, FailureState, FamilyRecord, LoginFailure, NewSession, RefreshRecord,

@@ -106,6 +106,10 @@ impl ErrorShape for Shape {
             IdentityError::SecondFactor { .. } => {
                 Refusal::new(StatusCode::UNAUTHORIZED, "Second factor required", reason)
             }
+            IdentityError::InvalidCode | IdentityError::AlreadyVerified => {
+                Refusal::plain(StatusCode::BAD_REQUEST, reason)
+            }
+            IdentityError::NotVerified => Refusal::plain(StatusCode::FORBIDDEN, reason),
             IdentityError::WrongCurrentPassword => {
                 Refusal::new(StatusCode::BAD_REQUEST, "Current password is incorrect", reason)
             }
