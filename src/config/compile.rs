@@ -132,6 +132,7 @@ fn mount_settings(mount: &MountConfig) -> MountSettings {
         realm: mount.realm.clone(),
         tokens: mount.tokens.clone(),
         api_key_format: mount.api_key_format.clone(),
+        static_keys: mount.static_keys.iter().map(|found| found.key.clone()).collect(),
         scopes,
         role_scopes: mount.policy.role_scopes.clone(),
         codes: mount.codes.clone(),
@@ -241,6 +242,11 @@ fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
         face: config.dialect.dialect,
         tokens: Some(tokens),
         api_key_format: config.api_key_format.clone(),
+        static_keys: config
+            .static_keys
+            .iter()
+            .map(|found| (found.key.digest, found.key.id.clone()))
+            .collect(),
         policy: Arc::new(config.policy.clone()),
         cors: config.cors.clone(),
         rate_headers: config.rate_headers,
@@ -264,6 +270,7 @@ fn plain_mount() -> Mount {
         face: &ProblemFace,
         tokens: None,
         api_key_format: None,
+        static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
         rate_headers: RateHeaders { legacy_always: false, policy: false, ietf: false },

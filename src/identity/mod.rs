@@ -47,6 +47,7 @@ mod sessions;
 pub mod settings;
 mod signing;
 mod state;
+mod static_keys;
 #[cfg(test)]
 mod test_kit;
 #[cfg(test)]
@@ -67,13 +68,14 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
 pub use error::{FieldError, IdentityError};
-pub use organisations::types::*;
+pub use organisations::{NewMemberKey, types::*};
 pub use second_factor::PreparedFactor;
 pub use sessions::Spared;
 pub use settings::{
     Claim, CodeForm, CodeRule, CodeSettings, Fact, HashSettings, Lockout, LoginThrottle,
     MountSettings, PasswordRule, RealmRules, RealmSettings, RefreshForm, Settings, TokenSettings,
 };
+pub use static_keys::{Holder, StaticKey};
 pub use types::*;
 
 use crate::{

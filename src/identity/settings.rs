@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::Algorithm;
 
+use super::StaticKey;
 use crate::{
     model::{MountName, RealmName, SecretString, api_key::KeyFormat},
     pipeline::quota::Window,
@@ -134,6 +135,8 @@ pub struct MountSettings {
     pub tokens: TokenSettings,
     /// How API keys look; `None`: the contract has no keys.
     pub api_key_format: Option<KeyFormat>,
+    /// API keys of the configuration.
+    pub static_keys: Vec<StaticKey>,
     /// Scopes an API key may have; role and policy table narrow them further.
     pub scopes: Vec<Arc<str>>,
     /// Scopes a role may hand to a key: `(role, scopes)`. The creator cannot grant what it has not.
@@ -156,6 +159,7 @@ impl MountSettings {
             realm: realm.into(),
             tokens,
             api_key_format: None,
+            static_keys: Vec::new(),
             scopes: Vec::new(),
             role_scopes: Vec::new(),
             codes: CodeSettings::default(),

@@ -43,10 +43,9 @@ impl Authn {
         for kind in kinds {
             let found = match kind {
                 CredentialKind::Jwt => view.headers.get(header::AUTHORIZATION).map(carrier::bearer),
-                CredentialKind::ApiKey => view
-                    .headers
-                    .get(API_KEY)
-                    .map(|value| carrier::api_key(value, mount.api_key_format.as_ref())),
+                CredentialKind::ApiKey => {
+                    view.headers.get(API_KEY).map(|value| carrier::api_key(value, mount))
+                }
             };
             if let Some(found) = found {
                 return found.map(Some);

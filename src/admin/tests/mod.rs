@@ -169,6 +169,7 @@ fn settings(mounts: &[&str]) -> identity::Settings {
     let defaults = Tmws.defaults();
     let mount = |name: &&str| MountSettings {
         api_key_format: defaults.api_key_format.clone(),
+        static_keys: Vec::new(),
         scopes: defaults.policy.scopes.iter().map(|rule| rule.scope.clone()).collect(),
         role_scopes: defaults.policy.role_scopes.clone(),
         ..MountSettings::new(*name, "tmws", "main", defaults.tokens.clone())

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use toml::Value as Toml;
 
-use super::{Context, Declared, each, policy};
+use super::{Context, Declared, each, policy, realm::RealmConfig};
 use crate::{
     config::{
         problem::Place as Written,
@@ -14,7 +14,7 @@ use crate::{
     dialects::{self, Registered},
     identity::settings::{CodeSettings, TokenSettings},
     model::{
-        MountName, RealmName,
+        Digest, MountName, RealmName,
         api_key::{KeyForm, KeyFormat},
     },
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
@@ -22,7 +22,10 @@ use crate::{
 
 mod codes;
 pub(super) mod places;
+mod static_keys;
 mod tokens;
+
+pub use static_keys::StaticKeyConfig;
 
 /// Name that plain routes use for their mount in logs and metrics.
 pub const PLAIN: &str = "plain";
@@ -46,6 +49,8 @@ pub struct MountConfig {
     pub codes: CodeSettings,
     /// How its API keys look.
     pub api_key_format: Option<KeyFormat>,
+    /// API keys that the operator chose.
+    pub static_keys: Vec<StaticKeyConfig>,
     /// Who may do what.
     pub policy: Policy,
     /// Cross-origin rules.
@@ -56,16 +61,21 @@ pub struct MountConfig {
     pub limits: Vec<Arc<str>>,
 }
 
-pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Declared<MountConfig>> {
+pub(super) fn read(
+    top: &mut Section<'_>,
+    context: &Context<'_>,
+    realms: &[Declared<RealmConfig>],
+) -> Vec<Declared<MountConfig>> {
     let mut defaults_at: Vec<(Place, String)> = Vec::new();
     let mut secrets: Vec<(crate::model::SecretString, String, Written)> = Vec::new();
+    let mut keys: Vec<(Digest, String)> = Vec::new();
     each(top, "mount", |name, section| {
         if name == PLAIN {
             let why = "routes without a mount go by this name in logs and metrics";
             let fault = Fault::new(format!("the name \"{PLAIN}\" is taken"), why, "choose another");
             section.fault("name", fault);
         }
-        let mount = one(name, section, context)?;
+        let mount = one(name, section, context, realms)?;
         if mount.default {
             for place in &mount.places {
                 match defaults_at.iter().find(|(known, _)| overlaps(known, place)) {
@@ -77,6 +87,17 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Declared
                     }
                     None => defaults_at.push((place.clone(), name.to_owned())),
                 }
+            }
+        }
+        for found in &mount.static_keys {
+            let digest = found.key.digest;
+            match keys.iter().find(|(known, other)| *known == digest && other != name) {
+                Some((_, other)) => {
+                    let what = format!("static key \"{}\" is one of mount \"{other}\"", found.name);
+                    let why = "a credential is valid at one mount only";
+                    section.fault("static_key", Fault::new(what, why, "give each mount its own"));
+                }
+                None => keys.push((digest, name.to_owned())),
             }
         }
         if let Some(secret) = &mount.tokens.secret {
@@ -103,7 +124,12 @@ fn overlaps(a: &Place, b: &Place) -> bool {
         && (a.hosts == b.hosts || a.hosts.iter().any(|host| b.hosts.contains(host)))
 }
 
-fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<MountConfig> {
+fn one(
+    name: &str,
+    section: &mut Section<'_>,
+    context: &Context<'_>,
+    realms: &[Declared<RealmConfig>],
+) -> Option<MountConfig> {
     let dialect = dialect(section);
     let realm = realm(section, context);
     let places = places::read(section, context);
@@ -129,6 +155,8 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
         }
     }
     let policy = policy::read(section, defaults.policy);
+    let around = static_keys::Around { realms, realm: realm.as_ref(), policy: &policy };
+    let static_keys = static_keys::read(section, context, &around);
     let cors = cors(section);
     let rate_headers = rate_headers(section, defaults.rate_headers);
     let brought = defaults.general_limits.iter().map(|name| Arc::from(*name)).collect();
@@ -144,6 +172,7 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
         tokens,
         codes,
         api_key_format,
+        static_keys,
         policy,
         cors,
         rate_headers,

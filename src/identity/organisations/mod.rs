@@ -16,6 +16,7 @@
 
 pub(super) mod access;
 mod check;
+mod keys;
 mod members;
 mod names;
 mod permissions;
@@ -25,6 +26,7 @@ mod teams;
 mod tests;
 pub mod types;
 
+pub use keys::NewMemberKey;
 pub(super) use names::organisation_fault;
 
 use std::sync::Arc;

@@ -73,6 +73,7 @@ impl Kit {
             realms: vec![RealmSettings { name: realm(), rules: defaults.realm }],
             mounts: vec![MountSettings {
                 api_key_format: defaults.api_key_format,
+                static_keys: Vec::new(),
                 scopes,
                 role_scopes: defaults.policy.role_scopes,
                 ..MountSettings::new(mount(), "tmws", realm(), defaults.tokens)
