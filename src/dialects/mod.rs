@@ -5,6 +5,7 @@ mod endpoint;
 pub mod exchange;
 pub mod fields;
 pub mod health;
+pub mod inkpass;
 pub mod problem;
 pub mod refusal;
 pub mod tmws;
@@ -53,10 +54,15 @@ pub struct Registered {
 }
 
 /// Every contract this binary speaks.
-pub static ALL: &[Registered] =
-    &[Registered { dialect: &tmws::Tmws, router: tmws::routes::router }];
+pub static ALL: &[Registered] = &[
+    Registered { dialect: &tmws::Tmws, router: tmws::routes::router },
+    Registered { dialect: &inkpass::Inkpass, router: inkpass::routes::router },
+];
 
 /// Finds a contract by its name in the configuration.
 pub fn find(name: &str) -> Option<&'static Registered> {
     ALL.iter().find(|entry| entry.dialect.name() == name)
 }
+
+#[cfg(test)]
+mod tests;
