@@ -45,7 +45,8 @@ fn the_client_of_the_manual_works() {
     play("manual.py", None);
 }
 
-/// Set `INKPASS_SDK` to a folder in which `pip install --target VERSION inkpass-sdk==VERSION` was run for each version.
+/// Set `INKPASS_SDK` to a folder in which `pip install --target VERSION inkpass-sdk==VERSION fastapi` was run for each
+/// version: the library imports fastapi without asking for it.
 #[test]
 fn the_published_library_works_oldest_and_newest() {
     let Some(folder) = std::env::var_os("INKPASS_SDK").map(PathBuf::from) else {

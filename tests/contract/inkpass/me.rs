@@ -82,8 +82,13 @@ async fn a_protected_path_is_passed_through_with_token_or_key() {
     for client in [&owner.client, &keyed] {
         client.get("/echo/a").await.expect(200);
         let seen = world.upstream.seen().pop().unwrap();
-        assert_eq!(seen.field("x-user-id").as_deref(), Some(&*owner.id), "{:?}", seen.fields());
-        assert_eq!(seen.field("x-tenant-id").as_deref(), Some(&*owner.organization));
+        assert_eq!(
+            seen.field("x-auth-subject").as_deref(),
+            Some(&*owner.id),
+            "{:?}",
+            seen.fields()
+        );
+        assert_eq!(seen.field("x-auth-tenant").as_deref(), Some(&*owner.organization));
         assert_eq!(seen.field("authorization").or(seen.field("x-api-key")), None);
     }
     let reply = world.caller().get("/echo/a").await;

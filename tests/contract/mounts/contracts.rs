@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{
     client::Client,
     gateway::Gateway,
-    operate,
+    inkpass, operate,
     tmws::{self, GOOD_PASSWORD, fresh_address, fresh_name},
     wire::Reply,
 };
@@ -51,12 +51,20 @@ impl Credential {
 }
 
 /// One entry for each contract in `dialects::ALL`.
-pub const CONTRACTS: &[Contract] = &[Contract {
-    name: "tmws",
-    authn: r#"["jwt", "api_key"]"#,
-    assert_error: tmws::assert_error_shape,
-    credentials: |gateway, mount| Box::pin(of_tmws(gateway, mount)),
-}];
+pub const CONTRACTS: &[Contract] = &[
+    Contract {
+        name: "tmws",
+        authn: r#"["jwt", "api_key"]"#,
+        assert_error: tmws::assert_error_shape,
+        credentials: |gateway, mount| Box::pin(of_tmws(gateway, mount)),
+    },
+    Contract {
+        name: "inkpass",
+        authn: r#"["jwt", "api_key"]"#,
+        assert_error: inkpass::assert_error_shape,
+        credentials: |gateway, mount| Box::pin(of_inkpass(gateway, mount)),
+    },
+];
 
 /// The product's side of a contract.
 pub fn registered(contract: &Contract) -> &'static Registered {
@@ -81,4 +89,20 @@ async fn of_tmws(gateway: &Gateway, mount: &str) -> Vec<Credential> {
     let tokens = tmws::login(&client, &name, GOOD_PASSWORD).await;
     let key = operate::add_key(gateway, &name, &["FULL"], json!({ "mount": mount }));
     vec![Credential::bearer("access token", &tokens.access), Credential::key("API key", &key)]
+}
+
+async fn of_inkpass(gateway: &Gateway, mount: &str) -> Vec<Credential> {
+    let client = Client::from(&format!("{}/{mount}", gateway.url()), fresh_address());
+    let email = inkpass::fresh_email();
+    let body = json!({"email": email, "password": inkpass::PASSWORD});
+    client.post("/api/v1/auth/register", body).await.expect(201);
+    let tokens = inkpass::login(&client, &email).await.expect(200);
+    let (access, refresh) = (tokens.str("access_token"), tokens.str("refresh_token"));
+    let owner = client.bearer(&access);
+    let made = owner.post("/api/v1/api-keys", json!({"name": "k", "scopes": ["*"]})).await;
+    let key = made.expect(201).str("key");
+    // Not a credential of this mount either, though its own keys signed it.
+    let reply = client.bearer(&refresh).get("/echo").await;
+    assert_eq!(reply.status, 401, "{}", reply.text());
+    vec![Credential::bearer("access token", &access), Credential::key("API key", &key)]
 }
