@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::support::inkpass::{SERVICE_KEY, shared};
+use crate::support::inkpass::{SERVICE_KEY, World};
 
 /// Versions of `inkpass-sdk` on PyPI: the oldest and the newest.
 const VERSIONS: [&str; 2] = ["0.1.2", "0.2.0"];
@@ -18,7 +18,9 @@ fn script(name: &str) -> PathBuf {
 /// Runs a script; `false` when the machine cannot.
 fn play(name: &str, packages: Option<&Path>) -> bool {
     let mut command = Command::new("python3");
-    command.arg("-B").arg(script(name)).arg(shared().gateway.url()).arg(SERVICE_KEY);
+    // A gateway each: all of them register from one address.
+    let world = World::start("");
+    command.arg("-B").arg(script(name)).arg(world.gateway.url()).arg(SERVICE_KEY);
     if let Some(packages) = packages {
         command.env("PYTHONPATH", packages);
     }
