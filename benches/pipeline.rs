@@ -124,7 +124,7 @@ fn mount() -> Arc<Mount> {
         dialect: "problem",
         face: &Plain,
         tokens: Some(profile()),
-        api_key_prefix: Some("tmws_key_".into()),
+        api_key_format: Some("tmws_key_".into()),
         static_keys: Arc::default(),
         policy: Arc::new(policy()),
         cors: Cors::default(),
@@ -257,7 +257,7 @@ impl World {
         let token = token();
         let profile = profile();
         let caller = profile.verify(&token, NOW).unwrap();
-        let key = api_key::issue("tmws_key_", &SystemRandom).unwrap();
+        let key = api_key::issue(&"tmws_key_".into(), &SystemRandom).unwrap();
         let owner = Principal {
             method: AuthMethod::ApiKey,
             scopes: Some(ScopeSet::new(["READ", "WRITE"])),

@@ -87,6 +87,7 @@ impl From<IdentityError> for Problem {
             | IdentityError::Locked { .. }
             | IdentityError::InvalidRefreshToken
             | IdentityError::CredentialEnded
+            | IdentityError::SecondFactor { .. }
             | IdentityError::InvalidCode
             | IdentityError::AlreadyVerified
             | IdentityError::WrongCurrentPassword => StatusCode::BAD_REQUEST,

@@ -131,7 +131,7 @@ fn mount_settings(mount: &MountConfig) -> MountSettings {
         dialect: mount.dialect.dialect.name(),
         realm: mount.realm.clone(),
         tokens: mount.tokens.clone(),
-        api_key_prefix: mount.api_key_prefix.clone(),
+        api_key_format: mount.api_key_format.clone(),
         static_keys: mount.static_keys.iter().map(|found| found.key.clone()).collect(),
         scopes,
         role_scopes: mount.policy.role_scopes.clone(),
@@ -241,7 +241,7 @@ fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
         dialect: config.dialect.dialect.name(),
         face: config.dialect.dialect,
         tokens: Some(tokens),
-        api_key_prefix: config.api_key_prefix.clone(),
+        api_key_format: config.api_key_format.clone(),
         static_keys: config
             .static_keys
             .iter()
@@ -269,7 +269,7 @@ fn plain_mount() -> Mount {
         dialect: "problem",
         face: &ProblemFace,
         tokens: None,
-        api_key_prefix: None,
+        api_key_format: None,
         static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),

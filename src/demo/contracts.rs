@@ -43,7 +43,9 @@ pub(super) const SMALL_LIMIT: u32 = 3;
 const ORDINARY: &str = "Tollhouse-42-Gate!";
 
 /// Every mount of the demo.
-pub(super) static PLAYED: &[Played] = &[Played {
+pub(super) static PLAYED: &[Played] = &[TMWS, INKPASS];
+
+const TMWS: Played = Played {
     mount: "tmws",
     // `admin` with `password` is what the published Go and Rust programs log in with.
     accounts: &[
@@ -62,7 +64,18 @@ pub(super) static PLAYED: &[Played] = &[Played {
         },
     ],
     static_key: None,
-}];
+};
+
+/// Everybody may register; these are there already. The service key is the one of the manual's examples.
+const INKPASS: Played = Played {
+    mount: "inkpass",
+    accounts: &[
+        addressed("owner@example.com", ORDINARY, &["owner"]),
+        addressed("other@example.com", ORDINARY, &["owner"]),
+    ],
+    keys: &[],
+    static_key: Some(("inkpass-service.key", "your-service-api-key")),
+};
 
 /// An account with a login name.
 const fn named(
@@ -72,6 +85,15 @@ const fn named(
     roles: &'static [&'static str],
 ) -> Account {
     Account { username: Some(username), email: Some(email), password, roles, scheme: None }
+}
+
+/// An account with an address only.
+const fn addressed(
+    email: &'static str,
+    password: &'static str,
+    roles: &'static [&'static str],
+) -> Account {
+    Account { username: None, email: Some(email), password, roles, scheme: None }
 }
 
 impl Account {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::{
     identity::settings,
+    model::api_key::KeyFormat,
     pipeline::{CredentialKind, Limit, Policy, RateHeaders, route::Overlap},
 };
 
@@ -127,8 +128,8 @@ pub struct Defaults {
     pub tokens: settings::TokenSettings,
     /// One-time codes that are sent to people.
     pub codes: settings::CodeSettings,
-    /// Prefix of API keys.
-    pub api_key_prefix: Option<&'static str>,
+    /// How API keys look; `None`: there are none.
+    pub api_key_format: Option<KeyFormat>,
     /// Password, lockout, throttle and role rules of a realm that speaks this contract first.
     pub realm: settings::RealmRules,
     /// Authorization table.

@@ -8,6 +8,7 @@ mod endpoint;
 pub mod exchange;
 pub mod fields;
 pub mod health;
+pub mod inkpass;
 pub mod problem;
 pub mod refusal;
 pub mod tmws;
@@ -59,6 +60,7 @@ pub struct Registered {
 pub static ALL: &[Registered] = &[
     Registered { dialect: &tmws::Tmws, router: tmws::routes::router },
     Registered { dialect: &bearer::Bearer, router: bearer::routes::router },
+    Registered { dialect: &inkpass::Inkpass, router: inkpass::routes::router },
 ];
 
 /// Finds a contract by its name in the configuration.

@@ -35,7 +35,7 @@ pub(super) fn mount(name: &str) -> Mount {
         dialect: "plain",
         face: &Plain,
         tokens: None,
-        api_key_prefix: None,
+        api_key_format: None,
         static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),

@@ -54,16 +54,31 @@ impl Identity {
         new: NewAccount,
         by: &Actor,
     ) -> Result<Account, IdentityError> {
+        let now = self.now();
+        let account = self.new_account(realm, new, now).await?;
+        let rules = self.inner.state().rules(realm)?;
+        self.inner.may_grant(&rules, by, &account.roles).await?;
+        let told = about(EventKind::AccountCreated, &account, by, now);
+        self.inner.store.insert_account(&account, &[told]).await?;
+        Ok(shown(account))
+    }
+
+    /// A new account by the realm's rules, its password hashed; nothing is stored yet, and whether the caller may hand
+    /// out its roles is not asked.
+    pub(super) async fn new_account(
+        &self,
+        realm: &RealmName,
+        new: NewAccount,
+        now: Timestamp,
+    ) -> Result<AccountRecord, IdentityError> {
         let state = self.inner.state();
         let rules = state.rules(realm)?;
         let roles = acceptable(&rules, &new)?;
-        self.inner.may_grant(&rules, by, &roles).await?;
         if new.policy == PasswordPolicy::Bypass {
             tracing::warn!(event = "password_rule_bypassed", %realm, username = new.username);
         }
         let hash = state.pool.hash(&new.password).await?;
-        let now = self.now();
-        let account = AccountRecord {
+        Ok(AccountRecord {
             username: new.username,
             email: new.email,
             password_hash: Some(hash.into()),
@@ -72,10 +87,7 @@ impl Identity {
             tenant: new.tenant,
             full_name: new.full_name,
             ..AccountRecord::new(self.inner.uuid()?.into(), realm.clone(), now)
-        };
-        let told = about(EventKind::AccountCreated, &account, by, now);
-        self.inner.store.insert_account(&account, &[told]).await?;
-        Ok(shown(account))
+        })
     }
 
     /// Enables or disables; disabling ends sessions and silences keys at once.
@@ -190,6 +202,7 @@ impl Inner {
 pub(super) fn shown(account: AccountRecord) -> Account {
     Account {
         enabled: account.enabled(),
+        second_factor: account.totp_enabled_at.is_some(),
         id: account.id,
         realm: account.realm,
         username: account.username,

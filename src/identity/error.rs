@@ -50,6 +50,12 @@ pub enum IdentityError {
     /// Right password, but the realm asks for a proven address.
     #[error("address is not verified")]
     NotVerified,
+    /// Right password, but a second factor is on, and its code is missing or wrong.
+    #[error("second factor")]
+    SecondFactor {
+        /// A code came, and it is not good.
+        wrong: bool,
+    },
     /// The current password given for a change is wrong.
     #[error("current password is incorrect")]
     WrongCurrentPassword,
@@ -98,6 +104,8 @@ impl IdentityError {
             IdentityError::InvalidCode => "code_invalid",
             IdentityError::AlreadyVerified => "already_verified",
             IdentityError::NotVerified => "email_not_verified",
+            IdentityError::SecondFactor { wrong: false } => "second_factor_missing",
+            IdentityError::SecondFactor { wrong: true } => "second_factor_wrong",
             IdentityError::WrongCurrentPassword => "current_password_wrong",
             IdentityError::Forbidden { .. } => "insufficient_scope",
             IdentityError::NotFound => "not_found",
@@ -126,6 +134,12 @@ impl From<StoreError> for IdentityError {
             }]),
             // Whoever can say what a change in between means says it before this; here it is only bad luck.
             StoreError::Changed => Self::Unavailable,
+            StoreError::Spent => Self::SecondFactor { wrong: true },
+            StoreError::Full => Self::Invalid(vec![FieldError {
+                field: "name",
+                kind: "too_many",
+                message: "There are as many as there may be".to_owned(),
+            }]),
             StoreError::Schema | StoreError::Corrupt | StoreError::Internal => Self::Internal,
         }
     }

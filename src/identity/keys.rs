@@ -54,7 +54,7 @@ impl Identity {
         }
         // Nobody can have asked for this id before, but a refusal of it may be cached all the same.
         self.inner.feed.bump();
-        Ok(NewKeyText { key: self.shown(record), text })
+        Ok(NewKeyText { key: self.shown_key(record), text })
     }
 
     /// Keys of one account, revoked ones included, newest first.
@@ -64,13 +64,13 @@ impl Identity {
         owner: &AccountId,
     ) -> Result<Vec<ApiKey>, IdentityError> {
         let keys = self.inner.store.keys_of(mount, owner).await?;
-        Ok(keys.into_iter().map(|key| self.shown(key)).collect())
+        Ok(keys.into_iter().map(|key| self.shown_key(key)).collect())
     }
 
     /// One key by id at a mount.
     pub async fn key(&self, mount: &MountName, id: &KeyId) -> Result<ApiKey, IdentityError> {
         let found = self.inner.store.key(mount, id).await?.ok_or(IdentityError::NotFound)?;
-        Ok(self.shown(found.key))
+        Ok(self.shown_key(found.key))
     }
 
     /// All keys of a mount or of all mounts.
@@ -81,7 +81,7 @@ impl Identity {
         limit: u32,
     ) -> Result<Vec<ApiKey>, IdentityError> {
         let page = self.inner.store.keys(mount, after, limit).await?;
-        Ok(page.into_iter().map(|key| self.shown(key)).collect())
+        Ok(page.into_iter().map(|key| self.shown_key(key)).collect())
     }
 
     /// Makes a successor; the old key stays valid for `overlap`. `owner`: `None` for the operator, else must own it.
@@ -127,7 +127,7 @@ impl Identity {
         });
         let old = rotating.await?;
         Ok(RotatedKey {
-            new: NewKeyText { key: self.shown(record), text },
+            new: NewKeyText { key: self.shown_key(record), text },
             replaces: old.id,
             old_valid_until: old.expires_at.unwrap_or(now),
         })
@@ -150,7 +150,7 @@ impl Identity {
             inner.feed.bump();
             Ok(done?)
         });
-        revoking.await.map(|key| self.shown(key))
+        revoking.await.map(|key| self.shown_key(key))
     }
 
     /// The state of the key's own hourly limit, charging nothing; `None` when it has none.
@@ -177,16 +177,16 @@ impl Identity {
         }
     }
 
-    fn new_record(
+    pub(super) fn new_record(
         &self,
         mount: &MountSettings,
         owner: &AccountId,
         now: Timestamp,
         fill: impl FnOnce(KeyRecord) -> KeyRecord,
     ) -> Result<(KeyRecord, crate::model::SecretString), IdentityError> {
-        let prefix = mount.api_key_prefix.as_ref().ok_or(IdentityError::NotFound)?;
+        let format = mount.api_key_format.as_ref().ok_or(IdentityError::NotFound)?;
         let issued =
-            api_key::issue(prefix, &*self.inner.random).map_err(|_| IdentityError::Internal)?;
+            api_key::issue(format, &*self.inner.random).map_err(|_| IdentityError::Internal)?;
         let blank = KeyRecord {
             id: issued.id,
             mount: mount.name.clone(),
@@ -209,7 +209,7 @@ impl Identity {
         Ok((fill(blank), issued.text))
     }
 
-    fn shown(&self, key: KeyRecord) -> ApiKey {
+    pub(super) fn shown_key(&self, key: KeyRecord) -> ApiKey {
         let now = self.now();
         let pending = self.inner.usage.pending(&key.id);
         let unwritten = (pending.count > 0).then_some(pending.last);

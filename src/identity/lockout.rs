@@ -32,6 +32,18 @@ impl Counted {
         Digest::of(self.name.as_bytes())
     }
 
+    /// The charge of a try, right or wrong; none for the operator, or where tries are not counted.
+    fn attempt<'a>(&'a self, throttle: &'a LoginThrottle) -> Option<Charge<'a>> {
+        let parts = vec![
+            KeyPart::Client(self.address?),
+            KeyPart::Text(self.realm.as_str()),
+            KeyPart::Text(&self.name),
+        ];
+        let key = LimitKey { limit: "login-attempts", parts };
+        let windows = &throttle.attempts;
+        (!windows.is_empty()).then_some(Charge { key, windows })
+    }
+
     /// Charges of the throttle; none for the operator, who has no address.
     fn charges<'a>(&'a self, throttle: &'a LoginThrottle) -> Vec<Charge<'a>> {
         let Some(address) = self.address else { return Vec::new() };
@@ -88,6 +100,18 @@ impl Inner {
             }
             Ok(_) => Ok(()),
             Err(error) => Err(refusal(error)),
+        }
+    }
+
+    /// Charges a try, right or wrong, and refuses it when there were too many.
+    pub(super) async fn charge_attempt(
+        &self,
+        rules: &RealmRules,
+        counted: &Counted,
+    ) -> Result<(), IdentityError> {
+        match counted.attempt(&rules.throttle) {
+            Some(charge) => self.limiter.check(&[charge]).await.map(drop).map_err(refusal),
+            None => Ok(()),
         }
     }
 

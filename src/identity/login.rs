@@ -38,6 +38,8 @@ impl Identity {
         let state = self.inner.state();
         let mount = state.mount(mount)?;
         let rules = state.rules(&mount.realm)?;
+        let counted = Counted::new(&mount.realm, &request.name, by);
+        self.inner.charge_attempt(&rules, &counted).await?;
         for _ in 0..TRIES {
             let now = self.now();
             let attempt = Attempt { mount: &mount, rules: &rules, request: &request, by, now };
@@ -73,17 +75,31 @@ impl Identity {
             return Err(answer);
         }
 
+        let factor = match inner.factor_at_login(account, request.second_factor.as_ref(), now).await
+        {
+            Ok(factor) => factor,
+            Err(error) => {
+                return Err(self.factor_refused(attempt, account, &counted, error).await?);
+            }
+        };
+
+        let account = &self.settled(attempt, account).await?;
         let Login { device, remember, .. } = request;
         let opening = Opening { mount, account, device: device.clone(), remember: *remember, by };
         let (mut new, text) = inner.opened(&opening, now)?;
         // The typed name is one of them.
         new.clear_failures = lockout::names_of(account);
+        new.factor = factor;
         let told = AuditRecord {
             details: json!({ "session": new.session.id.as_str() }),
             ..about(EventKind::LoginSuccess, attempt, Some(account))
         };
         match inner.store.open_session(&new, &[told]).await {
             Err(StoreError::Changed) => return Ok(None),
+            Err(StoreError::Spent) => {
+                let wrong = inner.wrong_code(account).await?;
+                return Err(self.factor_refused(attempt, account, &counted, wrong).await?);
+            }
             other => other?,
         }
         self.improve_hash(&request.password, account).await;
@@ -91,6 +107,41 @@ impl Identity {
             accounts::shown(AccountRecord { last_login_at: Some(now), ..account.clone() });
         let session = (&new.session.id, new.session.expires_at);
         self.granted(mount, account, session, text.map(|text| text.text), now).map(Some)
+    }
+
+    /// The account in its organisation, where the realm gives every account one: an imported account has none until its
+    /// first login.
+    async fn settled(
+        &self,
+        attempt: &Attempt<'_>,
+        account: &AccountRecord,
+    ) -> Result<AccountRecord, IdentityError> {
+        let mut account = account.clone();
+        if attempt.rules.organisations {
+            let organisation = match self.rights(&account.id).await? {
+                Some(rights) => rights.organisation.to_string(),
+                None => self.give_organisation(&account, attempt.by).await?.id.to_string(),
+            };
+            account.tenant = Some(organisation);
+        }
+        Ok(account)
+    }
+
+    /// Notes that the second factor refused, and gives the answer. A missing code is no failure: it is how a client
+    /// learns that one is needed.
+    async fn factor_refused(
+        &self,
+        attempt: &Attempt<'_>,
+        account: &AccountRecord,
+        counted: &Counted,
+        error: IdentityError,
+    ) -> Result<IdentityError, IdentityError> {
+        let IdentityError::SecondFactor { wrong: true } = error else { return Ok(error) };
+        self.inner.charge_failure(attempt.rules, counted).await?;
+        let mut refused = failure(attempt, Some(account));
+        refused.details = json!({ "reason": error.reason() });
+        self.inner.store.audit_append(&[refused]).await?;
+        Ok(error)
     }
 
     async fn account_of_name(

@@ -6,6 +6,8 @@
 //! ```text
 //! login  refresh  sessions       what a client is given, and how it ends
 //! accounts  passwords  import    who may come, and what proves them
+//! second_factor                  what else proves them
+//! organisations                  walls between accounts, and what each may do within
 //! keys  evidence                 API keys, and what the edge sees of them
 //! mount_keys                     signing keys of the mounts
 //! codes  outbox                  codes sent to people, and what leaves the house
@@ -33,6 +35,7 @@ mod lockout;
 mod login;
 mod mount_keys;
 mod opening;
+pub mod organisations;
 pub mod outbox;
 mod password;
 mod passwords;
@@ -40,6 +43,7 @@ mod refresh;
 mod refresh_tokens;
 mod registration;
 mod rules;
+pub mod second_factor;
 mod sessions;
 pub mod settings;
 mod signing;
@@ -65,6 +69,8 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
 pub use error::{FieldError, IdentityError};
+pub use organisations::{NewMemberKey, types::*};
+pub use second_factor::PreparedFactor;
 pub use sessions::Spared;
 pub use settings::{
     Claim, CodeForm, CodeRule, CodeSettings, Fact, HashSettings, Lockout, LoginThrottle,
@@ -85,6 +91,7 @@ use code_text::CodeKey;
 use feed::Feed;
 use keyring::Keyring;
 use mount_keys::MountKeys;
+use organisations::access::Access;
 use password::HashPool;
 use refresh_tokens::RefreshKey;
 use state::State;
@@ -154,6 +161,7 @@ struct Inner {
     feed: Arc<Feed>,
     usage: Usage<KeyId>,
     seen: Usage<SessionId>,
+    access: Access,
     state: ArcSwap<State>,
     mount_keys: RwLock<HashMap<MountName, Arc<MountKeys>>>,
     /// Held while settings or signing keys change.
@@ -187,6 +195,7 @@ impl Identity {
             feed: Arc::default(),
             usage: Usage::default(),
             seen: Usage::default(),
+            access: Access::default(),
             state: ArcSwap::from_pointee(state),
             mount_keys: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
@@ -196,7 +205,9 @@ impl Identity {
         inner.load_revocations(now, inner.state().remember()).await?;
         let keys = inner.keys_for(&inner.state(), now).await?;
         *inner.mount_keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
-        Ok(Self { inner: Arc::new(inner) })
+        let identity = Self { inner: Arc::new(inner) };
+        identity.load_access().await?;
+        Ok(identity)
     }
 
     /// Takes new settings after a reload; makes signing keys for new mounts, and ends what was opened at a mount in
@@ -272,6 +283,7 @@ impl Identity {
         self.inner.store.sweep(now, keep).await?;
         // A change whose acknowledgement was lost (the store answered too late) is caught up with here.
         self.inner.load_revocations(now, CATCH_UP).await?;
+        self.inner.access.all_changed();
         // So is a login that began under the old settings and ended under the new ones.
         self.inner.end_foreign_sessions(&self.inner.state(), now).await?;
         self.inner.feed.prune(now);

@@ -81,6 +81,7 @@ impl Inner {
             family: token.map(|token| (family, token)),
             account_version: account.version,
             clear_failures: Vec::new(),
+            factor: None,
         };
         Ok((new, text))
     }

@@ -5,6 +5,7 @@ use super::{
     account_edit::{map_fault, profile_faults},
     accounts,
     code_text::Purpose,
+    organisations::organisation_fault,
 };
 use crate::{
     model::MountName,
@@ -28,6 +29,7 @@ impl Identity {
             ("last_name", request.last_name.as_deref()),
         ]);
         faults.extend(request.preferences.as_ref().and_then(map_fault));
+        faults.extend(request.organisation.as_deref().and_then(organisation_fault));
         let new = NewAccount {
             username: request.username,
             email: Some(request.email),
@@ -60,6 +62,15 @@ impl Identity {
             preferences: request.preferences.unwrap_or_else(|| blank.preferences.clone()),
             ..blank
         };
+        let organisation = match rules.organisations {
+            true => {
+                let name = request.organisation.as_deref();
+                Some(self.inner.organisation_for(&account, name, now)?)
+            }
+            false => None,
+        };
+        let tenant = organisation.as_ref().map(|new| new.organisation.id.to_string());
+        let account = AccountRecord { tenant, ..account };
         let told = AuditRecord {
             mount: Some(mount.name.clone()),
             details: serde_json::json!({}),
@@ -70,7 +81,8 @@ impl Identity {
             false => None,
         };
         let with = sent.as_ref().map(|(code, mail)| (code, mail));
-        self.inner.store.register_account(&account, with, &[told]).await?;
+        let organisation = organisation.as_ref();
+        self.inner.store.register_account(&account, organisation, with, &[told]).await?;
         self.inner.ring();
         Ok(accounts::shown(account))
     }

@@ -6,7 +6,7 @@ use jsonwebtoken::Algorithm;
 
 use super::StaticKey;
 use crate::{
-    model::{MountName, RealmName, SecretString},
+    model::{MountName, RealmName, SecretString, api_key::KeyFormat},
     pipeline::quota::Window,
 };
 
@@ -47,6 +47,8 @@ pub struct RealmRules {
     pub registration: bool,
     /// Whether a login needs a proven address.
     pub verified_email: bool,
+    /// Whether every account belongs to an organisation: its own, made when it registers, or that of who took it in.
+    pub organisations: bool,
     /// Whether whoever changes the own password or address stays logged in with the session at hand; all others end.
     pub change_spares_current: bool,
 }
@@ -69,11 +71,13 @@ impl RealmRules {
             throttle: LoginThrottle {
                 per_address_and_name: vec![Window { limit: 10, per: minute }],
                 per_address: vec![Window { limit: 100, per: minute }],
+                attempts: Vec::new(),
             },
             roles: Vec::new(),
             default_role: "".into(),
             registration: false,
             verified_email: false,
+            organisations: false,
             change_spares_current: false,
         }
     }
@@ -107,13 +111,15 @@ pub struct Lockout {
     pub duration: Duration,
 }
 
-/// Limits on *failed* logins. Empty lists mean no limit.
+/// Limits on logins, on failed ones unless said otherwise. Empty lists mean no limit.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct LoginThrottle {
     /// Per client address and login name.
     pub per_address_and_name: Vec<Window>,
     /// Per client address.
     pub per_address: Vec<Window>,
+    /// Every login, right or wrong, per client address and login name.
+    pub attempts: Vec<Window>,
 }
 
 /// One mount as identity sees it.
@@ -127,8 +133,8 @@ pub struct MountSettings {
     pub realm: RealmName,
     /// Tokens.
     pub tokens: TokenSettings,
-    /// Prefix of API keys; `None`: the contract has no keys.
-    pub api_key_prefix: Option<Arc<str>>,
+    /// How API keys look; `None`: the contract has no keys.
+    pub api_key_format: Option<KeyFormat>,
     /// API keys of the configuration.
     pub static_keys: Vec<StaticKey>,
     /// Scopes an API key may have; role and policy table narrow them further.
@@ -152,11 +158,11 @@ impl MountSettings {
             dialect,
             realm: realm.into(),
             tokens,
-            api_key_prefix: None,
+            api_key_format: None,
+            static_keys: Vec::new(),
             scopes: Vec::new(),
             role_scopes: Vec::new(),
             codes: CodeSettings::default(),
-            static_keys: Vec::new(),
         }
     }
 }

@@ -48,6 +48,7 @@ pub(super) fn rules() -> RealmRules {
         throttle: LoginThrottle {
             per_address_and_name: vec![Window { limit: 10, per: MINUTE }],
             per_address: vec![Window { limit: 100, per: MINUTE }],
+            ..LoginThrottle::default()
         },
         roles: ["SUPER_ADMIN", "ADMIN", "USER", "READONLY"].map(Into::into).into(),
         default_role: "USER".into(),
@@ -78,8 +79,7 @@ fn tokens() -> TokenSettings {
 pub(super) fn mount(name: &str, realm: &str) -> MountSettings {
     let all = ["FULL", "READ", "WRITE", "ADMIN"].map(Arc::<str>::from).to_vec();
     MountSettings {
-        api_key_prefix: Some("tmws_key_".into()),
-
+        api_key_format: Some("tmws_key_".into()),
         static_keys: Vec::new(),
         scopes: all.clone(),
         role_scopes: vec![
@@ -179,8 +179,13 @@ impl Kit {
         name: &str,
         password: &str,
     ) -> Result<Granted, IdentityError> {
-        let request =
-            Login { name: name.into(), password: password.into(), device: None, remember: false };
+        let request = Login {
+            name: name.into(),
+            password: password.into(),
+            device: None,
+            remember: false,
+            second_factor: None,
+        };
         self.identity.login(&api(), request, &from(address)).await
     }
 

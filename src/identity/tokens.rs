@@ -214,6 +214,7 @@ mod tests {
             tenant: Some("default".into()),
             enabled: true,
             email_verified: false,
+            second_factor: false,
             created_at: Timestamp(0),
             updated_at: Timestamp(0),
             last_login_at: None,

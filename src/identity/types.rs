@@ -47,6 +47,8 @@ pub struct Login {
     pub device: Option<serde_json::Value>,
     /// Whether the client asks to be remembered for longer, where the mount knows that.
     pub remember: bool,
+    /// Code of the second factor, for accounts that have one.
+    pub second_factor: Option<SecretString>,
 }
 
 /// Tokens issued at login or refresh.
@@ -93,6 +95,8 @@ pub struct Account {
     pub enabled: bool,
     /// Whether the address was proven.
     pub email_verified: bool,
+    /// Whether a login needs a second factor.
+    pub second_factor: bool,
     /// Creation.
     pub created_at: Timestamp,
     /// Last change.
@@ -136,6 +140,8 @@ pub struct Registration {
     pub last_name: Option<String>,
     /// Free-form map.
     pub preferences: Option<serde_json::Value>,
+    /// Name of the organisation, in realms that give every account one; `None`: made from the account's own names.
+    pub organisation: Option<String>,
     /// Whether a code to prove the address is sent at once.
     pub send_verification: bool,
 }
@@ -374,7 +380,15 @@ pub enum EventKind {
     AccountsImported,
     ApiKeyCreated,
     ApiKeyRotated,
+    ApiKeyChanged,
     ApiKeyRevoked,
+    GroupChanged,
+    PermissionChanged,
+    PermissionGranted,
+    SecondFactorEnabled,
+    SecondFactorDisabled,
+    SecondFactorUsed,
+    BackupCodesRenewed,
     SessionEnded,
     SigningKeyRotated,
     PermissionDenied,

@@ -79,3 +79,15 @@ text_id!(
     /// Name of a mount in the configuration.
     MountName
 );
+text_id!(
+    /// An organisation of one realm: a lower-case UUID as text. It is the `tenant` of its members.
+    OrganisationId
+);
+text_id!(
+    /// A group of members of one organisation.
+    TeamId
+);
+text_id!(
+    /// A permission that one organisation hands out.
+    PermissionId
+);

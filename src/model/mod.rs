@@ -12,7 +12,10 @@ pub mod secret;
 pub mod time;
 
 pub use client::ClientFacts;
-pub use id::{AccountId, KeyId, MountName, RealmName, SessionId, TokenId};
+pub use id::{
+    AccountId, KeyId, MountName, OrganisationId, PermissionId, RealmName, SessionId, TeamId,
+    TokenId,
+};
 pub use principal::{AuthMethod, Principal};
 pub use random::{Random, SystemRandom};
 pub use scope::ScopeSet;

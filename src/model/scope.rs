@@ -1,4 +1,5 @@
-//! Scope names: whole words, compared exactly (RFC 6749 section 3.3), kept in upper case.
+//! Scope names: whole words, compared exactly (RFC 6749 section 3.3), kept in upper case unless a contract tells case
+//! apart.
 
 use std::sync::Arc;
 
@@ -19,7 +20,15 @@ impl ScopeSet {
         Self(names)
     }
 
-    /// Whether exactly this (upper-case) name is in the set.
+    /// Collects names as they are written, for contracts that tell case apart; repeats fall together.
+    pub fn exact<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
+        let mut names: Vec<Arc<str>> = names.into_iter().map(|name| name.as_ref().into()).collect();
+        names.sort();
+        names.dedup();
+        Self(names)
+    }
+
+    /// Whether exactly this name is in the set.
     pub fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|own| &**own == name)
     }
@@ -51,5 +60,12 @@ mod tests {
         assert!(set.contains("ADMIN"));
         assert!(!set.contains("ADMINX"));
         assert!(!set.contains("ADM"));
+    }
+
+    #[test]
+    fn names_may_be_kept_as_they_are() {
+        let set = ScopeSet::exact(["users:view", "Users:view", "users:view"]);
+        assert_eq!(set.joined(), "Users:view users:view");
+        assert!(!set.contains("USERS:VIEW"));
     }
 }

@@ -59,8 +59,9 @@ pub fn bearer(value: &HeaderValue) -> Result<Credential<'_>, Deny> {
 pub fn api_key(value: &HeaderValue, mount: &Mount) -> Result<Credential<'static>, Deny> {
     const MALFORMED: Deny = Deny::Key(KeyFault::Malformed);
     let text = value.to_str().map_err(|_| MALFORMED)?;
-    let issued = mount.api_key_prefix.as_deref().and_then(|prefix| api_key::parse(prefix, text));
-    issued.or_else(|| of_configuration(text, mount)).map(Credential::ApiKey).ok_or(MALFORMED)
+    let issued = || api_key::parse(mount.api_key_format.as_ref()?, text);
+    // First, because the operator may have chosen a text that looks like an issued key.
+    of_configuration(text, mount).or_else(issued).map(Credential::ApiKey).ok_or(MALFORMED)
 }
 
 /// A key of the configuration has no form: its whole text is the secret, and every digest is compared in constant time.

@@ -31,7 +31,7 @@ pub(super) fn mount(name: &str) -> Mount {
         dialect: "problem",
         face: &Mute,
         tokens: None,
-        api_key_prefix: Some("tmws_key_".into()),
+        api_key_format: Some("tmws_key_".into()),
         static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),

@@ -17,6 +17,7 @@ pub mod cors;
 pub mod deny;
 #[cfg(test)]
 mod fixture;
+pub mod grants;
 pub mod jwt;
 pub mod mount;
 pub mod mutate;
@@ -34,6 +35,7 @@ pub use authn::{Authn, CredentialKind, KeyEvidence, RevocationView};
 pub use authz::{Authz, Permit};
 pub use carrier::Credential;
 pub use deny::{Deny, Face, Outcome, Reply, ReplyFacts};
+pub use grants::{Grants, Question};
 pub use mount::{Mount, RateHeaders};
 pub use mutate::HeaderPatch;
 pub use path::CanonicalPath;

@@ -1,8 +1,8 @@
 //! Accounts: made and found. Names are unique in their realm without case, and a login name is nobody else's address.
 
 use super::{
-    AccountRecord, AuditRecord, CodeRecord, Connection, Inserted, LONG_CALL, OutboxRecord, Store,
-    StoreError, codes, outbox,
+    AccountRecord, AuditRecord, CodeRecord, Connection, Inserted, LONG_CALL, NewOrganisation,
+    OutboxRecord, Store, StoreError, codes, organisations, outbox,
     rows::{self, account_columns},
 };
 use crate::model::{AccountId, RealmName, Timestamp, secret::ExposeSecret};
@@ -31,11 +31,12 @@ impl Store {
         .await
     }
 
-    /// Makes an account together with a code that is sent to it. [`StoreError::Conflict`] as for
+    /// Makes an account together with an organisation that it owns, and a code that is sent to it. [`StoreError::Conflict`] as for
     /// [`Store::insert_account`].
     pub async fn register_account(
         &self,
         account: &AccountRecord,
+        organisation: Option<&NewOrganisation>,
         sent: Option<(&CodeRecord, &OutboxRecord)>,
         audit: &[AuditRecord],
     ) -> Result<(), StoreError> {
@@ -45,6 +46,9 @@ impl Store {
                 return Err(StoreError::Conflict { field });
             }
             insert(&mut tx, account).await?;
+            if let Some(new) = organisation {
+                organisations::found(&mut tx, new, &account.id).await?;
+            }
             if let Some((code, parcel)) = sent {
                 codes::insert(&mut tx, code).await?;
                 outbox::insert(&mut tx, std::slice::from_ref(parcel)).await?;
@@ -192,7 +196,7 @@ pub(super) async fn taken(
     Ok(field)
 }
 
-async fn insert(tx: &mut Connection, account: &AccountRecord) -> Result<(), StoreError> {
+pub(super) async fn insert(tx: &mut Connection, account: &AccountRecord) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO account (id, realm, username, username_key, email, email_key, password_hash, \
          password_changed_at, status, roles, tenant, full_name, first_name, last_name, \

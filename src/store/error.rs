@@ -20,6 +20,12 @@ pub enum StoreError {
     /// The row is not (any more) what the caller had read: disabled, changed or ended meanwhile. Read again.
     #[error("changed meanwhile")]
     Changed,
+    /// The code was taken before, or there is none like it.
+    #[error("the code is spent")]
+    Spent,
+    /// There are as many of these as there may be.
+    #[error("as many as there may be")]
+    Full,
     /// The file of a backup cannot be made: no such folder, or no right to write there.
     #[error("the file cannot be written")]
     Unwritable,

@@ -4,7 +4,7 @@ use super::{
     AuditRecord, Connection, KeyRecord, KeyUse, LONG_CALL, OwnedKey, Store, StoreError,
     rows::{self, account_columns, key_columns},
 };
-use crate::model::{AccountId, KeyId, MountName, Timestamp};
+use crate::model::{AccountId, KeyId, MountName, OrganisationId, ScopeSet, Timestamp};
 
 impl Store {
     /// Makes a key. [`StoreError::Changed`] if the owner may not log in (any more).
@@ -63,6 +63,61 @@ impl Store {
             .iter()
             .map(rows::key)
             .collect()
+        })
+        .await
+    }
+
+    /// Keys of an organisation's members at a mount, newest first, revoked ones included.
+    pub async fn keys_within(
+        &self,
+        mount: &MountName,
+        organisation: &OrganisationId,
+    ) -> Result<Vec<KeyRecord>, StoreError> {
+        self.bounded("keys_within", async {
+            sqlx::query(concat!(
+                "SELECT ",
+                key_columns!(),
+                " FROM api_key k JOIN membership m ON m.account_id = k.owner_id \
+                 WHERE m.organisation_id = $1 AND k.mount = $2 ORDER BY k.created_at DESC, k.id"
+            ))
+            .bind(organisation.as_str())
+            .bind(mount.as_str())
+            .fetch_all(self.readers())
+            .await?
+            .iter()
+            .map(rows::key)
+            .collect()
+        })
+        .await
+    }
+
+    /// Replaces the scopes of a key that is not revoked, and gives it back.
+    pub async fn set_key_scopes(
+        &self,
+        mount: &MountName,
+        id: &KeyId,
+        scopes: &ScopeSet,
+        audit: &[AuditRecord],
+    ) -> Result<KeyRecord, StoreError> {
+        self.bounded("set_key_scopes", async {
+            let mut tx = self.begin().await?;
+            let changed = sqlx::query(
+                "UPDATE api_key SET scopes = $3 WHERE id = $1 AND mount = $2 \
+                 AND revoked_at IS NULL",
+            )
+            .bind(id.as_str())
+            .bind(mount.as_str())
+            .bind(rows::to_json(scopes)?)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+            if changed == 0 {
+                return Err(StoreError::NotFound);
+            }
+            let key = by_id(&mut tx, mount, id).await?.ok_or(StoreError::NotFound)?;
+            self.record(&mut tx, audit).await?;
+            tx.commit().await?;
+            Ok(key)
         })
         .await
     }

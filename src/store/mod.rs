@@ -7,6 +7,7 @@
 //! One process owns a store: a lock file next to it says so. Writes go through one connection, one after another
 //! (`BEGIN IMMEDIATE`, synced to disk before they are acknowledged); reads use a small pool beside it.
 
+mod access;
 mod account_changes;
 mod account_list;
 mod account_update;
@@ -22,13 +23,17 @@ mod keys;
 mod lock;
 mod meta;
 mod open;
+mod organisations;
 mod outbox;
+mod permissions;
 mod records;
 mod refresh;
 mod revocations;
 mod rows;
+mod second_factor;
 mod sessions;
 mod sweep;
+mod teams;
 
 use std::{
     fmt,
@@ -41,6 +46,7 @@ use std::{
 pub use accounts::fold_name;
 pub use error::StoreError;
 pub use open::Options;
+pub use organisations::OWNER;
 pub use records::*;
 pub use sweep::Swept;
 

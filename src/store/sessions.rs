@@ -6,6 +6,7 @@ use super::{
     AuditRecord, Connection, EndedSession, NewSession, RevokedToken, SessionRecord, SessionsToEnd,
     Spare, Store, StoreError, failures, refresh, revocations,
     rows::{self, session_columns},
+    second_factor,
 };
 use crate::model::{AccountId, Digest, MountName, RealmName, SessionId, Timestamp};
 
@@ -32,6 +33,9 @@ impl Store {
             .rows_affected();
             if judged == 0 {
                 return Err(StoreError::Changed);
+            }
+            if let Some(spent) = &new.factor {
+                second_factor::take(&mut tx, &session.account, spent).await?;
             }
             insert(&mut tx, session).await?;
             if let Some((family, token)) = &new.family {

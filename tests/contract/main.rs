@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)]
 
 mod bearer;
+mod inkpass;
 mod mounts;
 #[path = "../support/mod.rs"]
 #[allow(dead_code)]

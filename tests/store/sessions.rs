@@ -26,7 +26,13 @@ async fn a_session_is_found_by_the_digest_of_its_secret() {
     let (_place, store, account) = with_account("ada").await;
     let secret = Digest::of(b"secret");
     let session = SessionRecord { secret: Some(secret), ..session("s1", &account.id) };
-    let new = NewSession { session, family: None, account_version: 0, clear_failures: Vec::new() };
+    let new = NewSession {
+        session,
+        family: None,
+        account_version: 0,
+        clear_failures: Vec::new(),
+        factor: None,
+    };
     store.open_session(&new, &[]).await.unwrap();
     assert_eq!(store.session_by_secret(&secret).await.unwrap().unwrap().id.as_str(), "s1");
     assert!(store.session_by_secret(&Digest::of(b"other")).await.unwrap().is_none());

@@ -135,6 +135,7 @@ pub(crate) fn login(id: &str, account: &AccountRecord) -> NewSession {
         family: Some((family, token(id, 0))),
         account_version: account.version,
         clear_failures: Vec::new(),
+        factor: None,
     }
 }
 

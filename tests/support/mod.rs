@@ -3,6 +3,7 @@
 pub mod client;
 pub mod conf;
 pub mod gateway;
+pub mod inkpass;
 pub mod load;
 pub mod operate;
 pub mod plain;

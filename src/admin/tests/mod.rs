@@ -169,8 +169,7 @@ pub(super) async fn send(router: &Router, request: Request<Body>) -> Answer {
 fn settings(mounts: &[&str]) -> identity::Settings {
     let defaults = Tmws.defaults();
     let mount = |name: &&str| MountSettings {
-        api_key_prefix: defaults.api_key_prefix.map(Into::into),
-
+        api_key_format: defaults.api_key_format.clone(),
         static_keys: Vec::new(),
         scopes: defaults.policy.scopes.iter().map(|rule| rule.scope.clone()).collect(),
         role_scopes: defaults.policy.role_scopes.clone(),

@@ -13,7 +13,10 @@ use crate::{
     },
     dialects::{self, Endpoint, Registered},
     identity::settings::{CodeSettings, TokenSettings},
-    model::{Digest, MountName, RealmName},
+    model::{
+        Digest, MountName, RealmName,
+        api_key::{KeyForm, KeyFormat},
+    },
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
 };
 
@@ -44,8 +47,8 @@ pub struct MountConfig {
     pub tokens: TokenSettings,
     /// One-time codes.
     pub codes: CodeSettings,
-    /// Prefix of its API keys.
-    pub api_key_prefix: Option<Arc<str>>,
+    /// How its API keys look.
+    pub api_key_format: Option<KeyFormat>,
     /// API keys that the operator chose.
     pub static_keys: Vec<StaticKeyConfig>,
     /// Who may do what.
@@ -145,11 +148,13 @@ fn one(
 
     let tokens = tokens::read(section, context, defaults.tokens);
     let codes = codes::read(section, defaults.codes);
-    let api_key_prefix: Option<Arc<str>> = match section.maybe::<String>("api_key_prefix") {
-        Some(prefix) => Some(prefix.into()),
-        None => defaults.api_key_prefix.map(Arc::from),
-    };
-    if let Some(prefix) = &api_key_prefix {
+    let mut api_key_format = defaults.api_key_format;
+    if let Some(prefix) = section.maybe::<String>("api_key_prefix") {
+        // What stands behind the prefix is the contract's; one that has no keys gets the usual ones.
+        let form = api_key_format.map_or(KeyForm::WithId, |format| format.form);
+        api_key_format = Some(KeyFormat { prefix: prefix.into(), form });
+    }
+    if let Some(KeyFormat { prefix, .. }) = &api_key_format {
         section.note("api_key_prefix", prefix.write());
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         if prefix.is_empty() || prefix.len() > 32 || !prefix.chars().all(plain) {
@@ -175,7 +180,7 @@ fn one(
         default,
         tokens,
         codes,
-        api_key_prefix,
+        api_key_format,
         static_keys,
         policy,
         cors,

@@ -70,6 +70,7 @@ fn rules(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> RealmR
         default_role,
         registration: section.or("registration", start.registration),
         verified_email: section.or("verified_email", start.verified_email),
+        organisations: section.or("organisations", start.organisations),
         change_spares_current: section.or("change_spares_current", start.change_spares_current),
     }
 }
@@ -120,8 +121,9 @@ fn throttle(section: &mut Section<'_>, start: LoginThrottle) -> LoginThrottle {
     let per_address_and_name: Vec<Window> =
         inner.or("per_address_and_name", start.per_address_and_name);
     let per_address = inner.or("per_address", start.per_address);
+    let attempts = inner.or("attempts", start.attempts);
     section.note("throttle", Toml::Table(inner.finish()));
-    LoginThrottle { per_address_and_name, per_address }
+    LoginThrottle { per_address_and_name, per_address, attempts }
 }
 
 /// How lists of names look in the effective file.

@@ -31,7 +31,7 @@ pub(super) fn defaults() -> Defaults {
             reset: code("fastapi-users:reset"),
             verify: code("fastapi-users:verify"),
         },
-        api_key_prefix: None,
+        api_key_format: None,
         realm: realm(),
         policy: policy(),
         // The contract fixes none; without any, registration and mail would be open to floods.
@@ -87,11 +87,13 @@ fn realm() -> RealmRules {
         throttle: LoginThrottle {
             per_address_and_name: vec![Window { limit: 10, per: MINUTE }],
             per_address: vec![Window { limit: 100, per: MINUTE }],
+            attempts: Vec::new(),
         },
         roles: [SUPERUSER, USER].map(Arc::from).into(),
         default_role: USER.into(),
         registration: true,
         verified_email: false,
+        organisations: false,
         change_spares_current: true,
     }
 }

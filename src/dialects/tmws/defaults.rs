@@ -24,7 +24,7 @@ pub(super) fn defaults() -> Defaults {
     Defaults {
         tokens: tokens(),
         codes: CodeSettings::default(),
-        api_key_prefix: Some("tmws_key_"),
+        api_key_format: Some("tmws_key_".into()),
         realm: realm(),
         policy: policy::policy(),
         limits: vec![Limit {
@@ -80,6 +80,7 @@ fn realm() -> RealmRules {
         throttle: LoginThrottle {
             per_address_and_name: vec![Window { limit: 10, per: MINUTE }],
             per_address: vec![Window { limit: 100, per: MINUTE }],
+            ..LoginThrottle::default()
         },
         roles: texts(&ROLES),
         default_role: "USER".into(),

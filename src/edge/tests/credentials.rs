@@ -38,7 +38,7 @@ fn mount() -> Mount {
         key: DecodingKey::from_secret(SECRET),
     };
     mount.realm = Some("main".into());
-    mount.api_key_prefix = Some(PREFIX.into());
+    mount.api_key_format = Some(PREFIX.into());
     mount.tokens = Some(TokenProfile {
         issuer: "iss".into(),
         audience: Some("aud".into()),
@@ -239,7 +239,7 @@ impl Lookup for Keys {
 
 /// A key's text and a store that knows it.
 fn issued(per_hour: Option<u32>) -> (String, Arc<Keys>) {
-    let key = api_key::issue(PREFIX, &SystemRandom).unwrap();
+    let key = api_key::issue(&PREFIX.into(), &SystemRandom).unwrap();
     let principal = Principal {
         subject: "someone".into(),
         username: None,

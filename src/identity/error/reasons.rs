@@ -24,6 +24,8 @@ impl IdentityError {
             IdentityError::InvalidCode,
             IdentityError::AlreadyVerified,
             IdentityError::NotVerified,
+            IdentityError::SecondFactor { wrong: false },
+            IdentityError::SecondFactor { wrong: true },
             IdentityError::WrongCurrentPassword,
             IdentityError::Forbidden { action: "read" },
             IdentityError::NotFound,
@@ -73,6 +75,14 @@ impl IdentityError {
             IdentityError::NotVerified => (
                 "Login: right, but the realm asks for a proven address first.",
                 "The user asks for a new verification mail; `[[realm]] verified_email` is the rule.",
+            ),
+            IdentityError::SecondFactor { wrong: false } => (
+                "Login: right password, but the account has a second factor and no code came.",
+                "The client asks for the code and logs in again with it.",
+            ),
+            IdentityError::SecondFactor { wrong: true } => (
+                "The code of the second factor is wrong, or was used before.",
+                "The user takes the next code, or a backup code; check the clock of the phone.",
             ),
             IdentityError::WrongCurrentPassword => {
                 ("Password change: the current password is wrong.", "The user tries again.")

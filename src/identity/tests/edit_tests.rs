@@ -21,6 +21,7 @@ fn stranger(email: &str) -> Registration {
         first_name: Some("Eve".into()),
         last_name: None,
         preferences: None,
+        organisation: None,
         send_verification: true,
     }
 }

@@ -29,7 +29,7 @@ async fn a_new_key_is_evident_to_the_edge_with_all_its_bounds() {
     let NewKeyText { key, text } = made(&kit, &["USER"], asked).await;
     assert!(key.active && key.id.as_str().starts_with("tmws_key_"));
     assert_eq!(key.expires_at, Some(START + Duration::from_secs(86_400)));
-    let presented = api_key::parse("tmws_key_", text.expose_secret()).unwrap();
+    let presented = api_key::parse(&"tmws_key_".into(), text.expose_secret()).unwrap();
     assert_eq!(presented.id, key.id);
     let seen = evidence(&kit, &key).await.unwrap();
     assert!(seen.digest == presented.digest && !seen.revoked);

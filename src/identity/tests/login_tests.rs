@@ -123,7 +123,7 @@ async fn the_throttle_per_address_folds_ipv6_to_its_network() {
     let kit = Kit::open(|all| {
         let window = crate::pipeline::Window { limit: 3, per: Duration::from_secs(60) };
         all.realms[0].rules.throttle =
-            LoginThrottle { per_address_and_name: Vec::new(), per_address: vec![window] };
+            LoginThrottle { per_address: vec![window], ..LoginThrottle::default() };
     })
     .await;
     for name in ["a1", "a2", "a3"] {
@@ -179,6 +179,7 @@ async fn parallel_guesses_never_get_more_answers_than_the_lock_allows() {
                 password,
                 device: None,
                 remember: false,
+                second_factor: None,
             };
             identity.login(&api(), request, &from("192.0.2.1")).await.unwrap_err()
         });

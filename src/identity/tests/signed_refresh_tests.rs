@@ -94,6 +94,7 @@ async fn who_asks_to_be_remembered_has_a_longer_session() {
         password: GOOD.into(),
         device: None,
         remember: true,
+        second_factor: None,
     };
     let long = kit.identity.login(&api(), request, &from("192.0.2.1")).await.unwrap();
     assert_eq!(long.session_expires_in, 60 * 24 * 3600);

@@ -9,7 +9,7 @@ use crate::{
 const NOW: Timestamp = Timestamp::from_secs(1_000);
 
 fn key_text() -> String {
-    api_key::issue("tmws_key_", &SystemRandom).unwrap().text.expose_secret().to_owned()
+    api_key::issue(&"tmws_key_".into(), &SystemRandom).unwrap().text.expose_secret().to_owned()
 }
 
 /// What a route with these kinds takes from a request with these fields, in words.
@@ -85,7 +85,7 @@ fn bearer_spellings() {
 
 #[test]
 fn a_key_of_another_prefix_is_malformed() {
-    let other = api_key::issue("other_", &SystemRandom).unwrap();
+    let other = api_key::issue(&"other_".into(), &SystemRandom).unwrap();
     let fields = [("x-api-key", other.text.expose_secret())];
     assert_eq!(taken(&[ApiKey], &fields), "key_malformed");
 }

@@ -8,7 +8,9 @@ mod audit;
 mod code;
 mod key;
 mod keyring;
+mod organisation;
 mod outbox;
+mod second_factor;
 mod session;
 
 pub use account::{
@@ -19,7 +21,12 @@ pub use audit::{AuditFault, AuditRange, AuditRecord, AuditVerdict, ChainedRecord
 pub use code::{CodeProof, CodeRecord, Judged};
 pub use key::{KeyRecord, KeyUse, OwnedKey};
 pub use keyring::{Ciphertext, SigningKeyRecord};
+pub use organisation::{
+    AccessRecord, Grantee, MemberRecord, NewOrganisation, OrganisationRecord, PermissionRecord,
+    TeamRecord,
+};
 pub use outbox::{Backlog, Handed, OutboxRecord};
+pub use second_factor::{Factor, FactorRecord, SpentFactor};
 pub use session::{
     EndedSession, FailureState, FamilyRecord, LoginFailure, NewSession, RefreshRecord,
     RefreshState, RevokedToken, Rotate, Rotation, SessionRecord, SessionsToEnd, Spare,

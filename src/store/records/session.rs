@@ -87,6 +87,8 @@ pub struct NewSession {
     pub account_version: i64,
     /// Failure counts to clear: digests of the account's folded names.
     pub clear_failures: Vec<Digest>,
+    /// The second factor's code to take; [`StoreError::Spent`](crate::store::StoreError) if it was taken before.
+    pub factor: Option<super::SpentFactor>,
 }
 
 /// Everything needed to judge a refresh token, from one query.

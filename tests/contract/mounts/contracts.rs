@@ -10,7 +10,7 @@ use crate::{
     support::{
         client::Client,
         gateway::Gateway,
-        operate,
+        inkpass, operate,
         tmws::{self, GOOD_PASSWORD, fresh_address, fresh_name},
         wire::Reply,
     },
@@ -75,6 +75,14 @@ pub const CONTRACTS: &[Contract] = &[
         assert_error: bearer::assert_error_shape,
         credentials: |gateway, mount| Box::pin(of_bearer(gateway, mount)),
     },
+    Contract {
+        name: "inkpass",
+        authn: r#"["jwt", "api_key"]"#,
+        settings: "",
+        files: &[],
+        assert_error: inkpass::assert_error_shape,
+        credentials: |gateway, mount| Box::pin(of_inkpass(gateway, mount)),
+    },
 ];
 
 /// The product's side of a contract.
@@ -111,4 +119,20 @@ async fn of_bearer(gateway: &Gateway, mount: &str) -> Vec<Credential> {
     let client = Client::from(&format!("{}/{mount}", gateway.url()), fresh_address());
     let token = bearer::token(&client, &email, GOOD_PASSWORD).await;
     vec![Credential::bearer("access token", &token)]
+}
+
+async fn of_inkpass(gateway: &Gateway, mount: &str) -> Vec<Credential> {
+    let client = Client::from(&format!("{}/{mount}", gateway.url()), fresh_address());
+    let email = inkpass::fresh_email();
+    let body = json!({"email": email, "password": inkpass::PASSWORD});
+    client.post("/api/v1/auth/register", body).await.expect(201);
+    let tokens = inkpass::login(&client, &email).await.expect(200);
+    let (access, refresh) = (tokens.str("access_token"), tokens.str("refresh_token"));
+    let owner = client.bearer(&access);
+    let made = owner.post("/api/v1/api-keys", json!({"name": "k", "scopes": ["*"]})).await;
+    let key = made.expect(201).str("key");
+    // Not a credential of this mount either, though its own keys signed it.
+    let reply = client.bearer(&refresh).get("/echo").await;
+    assert_eq!(reply.status, 401, "{}", reply.text());
+    vec![Credential::bearer("access token", &access), Credential::key("API key", &key)]
 }

@@ -163,8 +163,9 @@ fn known_roles(section: &Section<'_>, roles: &[Arc<str>], around: &Around<'_>) {
 
 /// Scopes of the mount's policy; a contract without such a table takes any.
 fn scopes(section: &mut Section<'_>, policy: &Policy) -> ScopeSet {
-    let scopes = ScopeSet::new(section.or("scopes", Vec::<String>::new()));
     let known: Vec<&str> = policy.scopes.iter().map(|rule| &*rule.scope).collect();
+    let names = section.or("scopes", Vec::<String>::new());
+    let scopes = if known.is_empty() { ScopeSet::exact(names) } else { ScopeSet::new(names) };
     for scope in scopes.iter().filter(|scope| !known.is_empty() && !known.contains(scope)) {
         section.problems.unknown(
             &section.place_of("scopes"),

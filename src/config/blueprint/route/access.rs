@@ -72,7 +72,7 @@ pub(super) fn authn(
         section.fault("authn", Fault::new("credentials on a route without a mount", why, fix));
     }
     if let Some(mount) = mount
-        && mount.api_key_prefix.is_none()
+        && mount.api_key_format.is_none()
         && mount.static_keys.is_empty()
         && kinds.contains(&CredentialKind::ApiKey)
     {

@@ -108,6 +108,7 @@ impl ErrorShape for Shape {
             IdentityError::InvalidCredentials
             | IdentityError::Disabled
             | IdentityError::NotVerified
+            | IdentityError::SecondFactor { .. }
             | IdentityError::InvalidRefreshToken
             | IdentityError::InvalidCode
             | IdentityError::AlreadyVerified

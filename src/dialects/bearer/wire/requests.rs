@@ -18,7 +18,13 @@ impl Request for LogIn {
             fields.refuse::<()>("grant_type", "string_pattern_mismatch", msg);
         }
         let (name, password) = (fields.text("username"), fields.secret("password"));
-        Some(Self(Login { name: name?, password: password?, device: None, remember: false }))
+        Some(Self(Login {
+            name: name?,
+            password: password?,
+            device: None,
+            remember: false,
+            second_factor: None,
+        }))
     }
 }
 
@@ -41,6 +47,7 @@ impl Request for Register {
             first_name: None,
             last_name: None,
             preferences: None,
+            organisation: None,
             // The library sends none by itself; a program asks for it.
             send_verification: false,
         }))

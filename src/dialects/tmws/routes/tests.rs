@@ -72,8 +72,7 @@ impl Kit {
         let settings = Settings {
             realms: vec![RealmSettings { name: realm(), rules: defaults.realm }],
             mounts: vec![MountSettings {
-                api_key_prefix: defaults.api_key_prefix.map(Into::into),
-
+                api_key_format: defaults.api_key_format,
                 static_keys: Vec::new(),
                 scopes,
                 role_scopes: defaults.policy.role_scopes,

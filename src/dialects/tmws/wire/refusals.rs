@@ -103,6 +103,9 @@ impl ErrorShape for Shape {
                 Refusal::new(StatusCode::UNAUTHORIZED, "Invalid or expired refresh token", reason)
             }
             IdentityError::CredentialEnded => Refusal { reason, ..Refusal::nobody() },
+            IdentityError::SecondFactor { .. } => {
+                Refusal::new(StatusCode::UNAUTHORIZED, "Second factor required", reason)
+            }
             IdentityError::InvalidCode | IdentityError::AlreadyVerified => {
                 Refusal::plain(StatusCode::BAD_REQUEST, reason)
             }

@@ -1,0 +1,48 @@
+//! Login, refresh, logout.
+
+use axum::extract::State;
+
+use super::App;
+use crate::{
+    dialects::{
+        exchange::{Answer, Asked, Hop, Rejected, Sent},
+        fields::Detail,
+        inkpass::wire::{LogIn, Message, RefreshBody, RefreshQuery, Refusal, Tokens, refreshed},
+    },
+    identity::IdentityError,
+};
+
+pub(super) async fn login(
+    State(app): State<App>,
+    hop: Hop,
+    Sent(LogIn(login)): Sent<LogIn>,
+) -> Result<Answer, Refusal> {
+    let granted = app.identity.login(&app.mount, login, &hop.actor()).await?;
+    Ok(Answer::ok(&Tokens::from(&granted)).about(&granted.account.id))
+}
+
+pub(super) async fn refresh(
+    State(app): State<App>,
+    hop: Hop,
+    Asked(RefreshQuery(in_query)): Asked<RefreshQuery>,
+    Sent(RefreshBody(in_body)): Sent<RefreshBody>,
+) -> Result<Answer, Refusal> {
+    let Some(token) = in_query.or(in_body) else {
+        let missing =
+            Detail::at(&["query".to_owned()], "refresh_token", "missing", "Field required");
+        return Err(Rejected::Invalid(vec![missing]).into());
+    };
+    let granted = app.identity.refresh(&app.mount, &token, &hop.actor()).await;
+    let granted = granted.map_err(|error| match error {
+        // A token of an account that was switched off is one that is not good any more.
+        IdentityError::Disabled => IdentityError::InvalidRefreshToken.into(),
+        other => Refusal::from(other),
+    })?;
+    Ok(Answer::ok(&refreshed(&granted)).about(&granted.account.id))
+}
+
+pub(super) async fn logout(State(app): State<App>, hop: Hop) -> Result<Answer, Refusal> {
+    let caller = hop.caller()?;
+    app.identity.logout(caller, None, &hop.actor()).await?;
+    Ok(Answer::ok(&Message { message: "Logged out successfully" }))
+}

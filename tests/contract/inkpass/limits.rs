@@ -1,0 +1,36 @@
+//! The limits of the endpoints that anyone may call, per minute and address.
+
+use serde_json::json;
+
+use crate::support::inkpass::{assert_error, fresh_email, shared};
+
+#[tokio::test]
+async fn each_open_endpoint_has_the_limit_of_the_table() {
+    let world = shared();
+    for (path, limit) in [
+        ("/api/v1/auth/refresh", 10),
+        ("/api/v1/auth/verify-email", 5),
+        ("/api/v1/auth/resend-verification", 3),
+        ("/api/v1/auth/forgot-password", 3),
+        ("/api/v1/auth/reset-password", 5),
+    ] {
+        let client = world.caller();
+        let body = || {
+            json!({
+                "email": fresh_email(), "code": "123456", "new_password": "a long password",
+                "refresh_token": "rubbish",
+            })
+        };
+        for n in 0..limit {
+            let reply = client.post(path, body()).await;
+            assert_ne!(reply.status, 429, "{path} {n}: {}", reply.text());
+        }
+        let reply = client.post(path, body()).await;
+        let text = format!("Rate limit exceeded: {limit} requests per 60 seconds");
+        assert_error(&reply, 429, &text);
+        let wait: u64 = reply.header("retry-after").expect("Retry-After").parse().unwrap();
+        assert!(wait >= 1, "{path}");
+        let elsewhere = world.caller().post(path, body()).await;
+        assert_ne!(elsewhere.status, 429, "{path}: another address");
+    }
+}
