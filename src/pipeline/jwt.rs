@@ -14,6 +14,9 @@ mod json;
 
 pub use form::{Form, algorithm_name};
 
+/// `type` of an agent token.
+pub const AGENT: &str = "agent";
+
 /// One key that verifies tokens of a mount. The algorithm is the key's, never the token's.
 #[derive(Clone)]
 pub struct VerificationKey {
@@ -34,7 +37,7 @@ impl std::fmt::Debug for VerificationKey {
     }
 }
 
-/// How a mount's access tokens look, and what verifies them.
+/// How the tokens of a mount look, and what verifies them.
 #[derive(Clone, Debug)]
 pub struct TokenProfile {
     /// Required `iss`.
@@ -43,6 +46,8 @@ pub struct TokenProfile {
     pub audience: Option<Arc<str>>,
     /// Required `type` claim, where the contract has one.
     pub token_type: Option<Arc<str>>,
+    /// Audience of agent tokens, in contracts that have them; their `type` is [`AGENT`].
+    pub agent_audience: Option<Arc<str>>,
     /// Newest first; several at once, so that rotation logs nobody out.
     pub keys: Vec<VerificationKey>,
     /// Clock difference allowed on `exp` and `nbf`, at most 60 s.
