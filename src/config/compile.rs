@@ -134,6 +134,8 @@ fn mount_settings(mount: &MountConfig) -> MountSettings {
         api_key_prefix: mount.api_key_prefix.clone(),
         scopes,
         role_scopes: mount.policy.role_scopes.clone(),
+        agents: mount.agents.clone(),
+        webhooks: mount.webhooks.clone(),
     }
 }
 
@@ -211,6 +213,7 @@ fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
         audience: config.tokens.audience.clone(),
         // What else identity issues is opaque, so no other kind of token can be mixed up with these.
         token_type: None,
+        agent_audience: config.agents.as_ref().map(|agents| agents.audience.clone()),
         keys: keys(&config.name),
         leeway: LEEWAY,
         mount: config.name.clone(),

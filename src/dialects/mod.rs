@@ -54,6 +54,10 @@ pub enum Exposure {
 pub struct Defaults {
     /// Token profile and life times.
     pub tokens: settings::TokenSettings,
+    /// Agents, in contracts that have them.
+    pub agents: Option<settings::AgentSettings>,
+    /// Webhooks, in contracts that have them.
+    pub webhooks: Option<settings::WebhookSettings>,
     /// Prefix of API keys.
     pub api_key_prefix: Option<&'static str>,
     /// Password, lockout, throttle and role rules of a realm that speaks this contract first.

@@ -148,6 +148,9 @@ impl Inner {
     /// Makes a committed change felt: ended sessions are refused, cached keys fetched again.
     pub(super) fn changed(&self, change: AccountChange, now: Timestamp) -> Account {
         self.forget_sessions(change.ended, now);
+        for token in change.tokens {
+            self.feed.end_token(token.id, token.expires_at);
+        }
         self.feed.bump();
         shown(change.account)
     }

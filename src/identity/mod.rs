@@ -7,6 +7,8 @@
 //! login  refresh  sessions       what a client is given, and how it ends
 //! accounts  passwords  import    who may come, and what proves them
 //! keys  evidence                 API keys, and what the edge sees of them
+//! agents                         programs that act for an account
+//! webhooks                       who is told of what happened
 //! mount_keys                     signing keys of the mounts
 //! audit                          what happened
 //! ```
@@ -14,6 +16,7 @@
 //! A change goes to the store first, then to the in-memory `feed`, then it is acknowledged.
 
 mod accounts;
+mod agents;
 mod argon;
 mod audit;
 pub mod error;
@@ -43,6 +46,7 @@ mod tests;
 mod tokens;
 pub mod types;
 mod usage;
+pub mod webhooks;
 
 use std::{
     collections::HashMap,
@@ -57,8 +61,8 @@ use async_trait::async_trait;
 
 pub use error::{FieldError, IdentityError};
 pub use settings::{
-    HashSettings, Lockout, LoginThrottle, MountSettings, PasswordRule, RealmRules, RealmSettings,
-    Settings, TokenSettings,
+    AgentSettings, HashSettings, Lockout, LoginThrottle, MountSettings, PasswordRule, RealmRules,
+    RealmSettings, Settings, TokenSettings, WebhookSettings,
 };
 pub use types::*;
 

@@ -170,7 +170,8 @@ impl Inner {
     }
 }
 
-fn shown(session: SessionRecord) -> Session {
+/// A session as others may see it.
+pub(super) fn shown(session: SessionRecord) -> Session {
     Session {
         id: session.id,
         mount: session.mount,

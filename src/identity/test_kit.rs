@@ -72,6 +72,8 @@ pub(super) fn mount(name: &str, realm: &str) -> MountSettings {
             refresh_grace: Duration::from_secs(10),
         },
         api_key_prefix: Some("tmws_key_".into()),
+        agents: None,
+        webhooks: None,
         scopes: all.clone(),
         role_scopes: vec![
             ("ADMIN".into(), all),
@@ -191,6 +193,7 @@ impl Kit {
             session: Some(text("sid").into()),
             token: Some(text("jti").into()),
             key: None,
+            agent: None,
             allowed_ips: Vec::new(),
             rate_limit_per_hour: None,
             expires_at: claims["exp"].as_i64().map(Timestamp::from_secs),

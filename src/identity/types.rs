@@ -258,6 +258,13 @@ pub enum EventKind {
     ApiKeyRevoked,
     SessionEnded,
     SigningKeyRotated,
+    AgentAuthenticated,
+    AgentRefused,
+    AgentCapabilityDenied,
+    WebhookCreated,
+    WebhookChanged,
+    WebhookDeleted,
+    WebhookRepeated,
     PermissionDenied,
     RateLimitExceeded,
 }

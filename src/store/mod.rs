@@ -9,10 +9,12 @@
 
 mod account_changes;
 mod accounts;
+mod agents;
 mod audit;
 mod backup;
 mod chain;
 mod codes;
+mod deliveries;
 mod error;
 mod failures;
 mod keyring;
@@ -26,6 +28,7 @@ mod revocations;
 mod rows;
 mod sessions;
 mod sweep;
+mod webhooks;
 
 use std::{
     fmt,

@@ -12,13 +12,15 @@ use crate::{
         shape::{Fault, Shape},
     },
     dialects::{self, Registered},
-    identity::settings::TokenSettings,
+    identity::settings::{AgentSettings, TokenSettings, WebhookSettings},
     model::{MountName, RealmName},
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
 };
 
+mod agents;
 pub(super) mod places;
 mod tokens;
+mod webhooks;
 
 /// Name that plain routes use for their mount in logs and metrics.
 pub const PLAIN: &str = "plain";
@@ -38,6 +40,10 @@ pub struct MountConfig {
     pub default: bool,
     /// Tokens.
     pub tokens: TokenSettings,
+    /// Agents, in contracts that have them.
+    pub agents: Option<AgentSettings>,
+    /// Webhooks, in contracts that have them.
+    pub webhooks: Option<WebhookSettings>,
     /// Prefix of its API keys.
     pub api_key_prefix: Option<Arc<str>>,
     /// Who may do what.
@@ -106,6 +112,8 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
     let defaults = dialect.or_else(|| dialects::ALL.first())?.dialect.defaults();
 
     let tokens = tokens::read(section, context, defaults.tokens);
+    let agents = agents::read(section, defaults.agents);
+    let webhooks = webhooks::read(section, defaults.webhooks);
     let api_key_prefix: Option<Arc<str>> = match section.maybe::<String>("api_key_prefix") {
         Some(prefix) => Some(prefix.into()),
         None => defaults.api_key_prefix.map(Arc::from),
@@ -133,6 +141,8 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
         places,
         default,
         tokens,
+        agents,
+        webhooks,
         api_key_prefix,
         policy,
         cors,

@@ -21,6 +21,8 @@ pub(super) const ROLES: [&str; 5] = ["SUPER_ADMIN", "ADMIN", "USER", "READONLY",
 pub(super) fn defaults() -> Defaults {
     Defaults {
         tokens: tokens(),
+        agents: None,
+        webhooks: None,
         api_key_prefix: Some("tmws_key_"),
         realm: realm(),
         policy: policy::policy(),

@@ -131,6 +131,8 @@ pub struct AccountChange {
     /// Sessions of the account that have ended, where the change ends any; tell the revocation view. Not only those that
     /// this very call ended: an earlier one may have been committed without its caller learning of it.
     pub ended: Vec<SessionId>,
+    /// Agent tokens that ended with it, for the revocation view.
+    pub tokens: Vec<RevokedToken>,
 }
 
 /// A new password.

@@ -4,12 +4,15 @@
 //! [`Digest`](crate::model::Digest) or ciphertext, so that no `Debug` shows them.
 
 mod account;
+mod agent;
 mod audit;
 mod key;
 mod keyring;
 mod session;
+mod webhook;
 
 pub use account::{AccountChange, AccountRecord, AccountStatus, Inserted, PasswordChange};
+pub use agent::AgentTokenRecord;
 pub use audit::{AuditFault, AuditRecord, AuditVerdict, ChainedRecord};
 pub use key::{KeyRecord, KeyUse, OwnedKey};
 pub use keyring::{Ciphertext, CodeRecord, SigningKeyRecord};
@@ -17,3 +20,4 @@ pub use session::{
     EndedSession, FailureState, FamilyRecord, LoginFailure, NewSession, RefreshRecord,
     RefreshState, RevokedToken, Rotate, Rotation, SessionRecord, SessionsToEnd, Spare,
 };
+pub use webhook::{DeliveryRecord, Happened, NewDelivery, Tried, WebhookRecord};

@@ -172,6 +172,7 @@ fn caller(account: &Account) -> Principal {
         session: Some("no-session".into()),
         token: Some("no-token-0123456789".into()),
         key: None,
+        agent: None,
         allowed_ips: Vec::new(),
         rate_limit_per_hour: None,
         expires_at: None,
