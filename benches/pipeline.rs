@@ -106,6 +106,7 @@ fn profile() -> TokenProfile {
         audience: Some("tmws-api".into()),
         token_type: None,
         agent_audience: None,
+        tenant_claim: Some("agent_namespace".into()),
         keys: vec![VerificationKey {
             kid: "k".into(),
             algorithm: jsonwebtoken::Algorithm::HS256,

@@ -136,6 +136,7 @@ fn mount_settings(mount: &MountConfig) -> MountSettings {
         role_scopes: mount.policy.role_scopes.clone(),
         agents: mount.agents.clone(),
         webhooks: mount.webhooks.clone(),
+        codes: mount.codes.clone(),
     }
 }
 
@@ -211,9 +212,9 @@ fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
     let tokens = TokenProfile {
         issuer: config.tokens.issuer.clone(),
         audience: config.tokens.audience.clone(),
-        // What else identity issues is opaque, so no other kind of token can be mixed up with these.
-        token_type: None,
+        token_type: config.tokens.access_type().map(Arc::from),
         agent_audience: config.agents.as_ref().map(|agents| agents.audience.clone()),
+        tenant_claim: config.tokens.tenant_claim().map(Arc::from),
         keys: keys(&config.name),
         leeway: LEEWAY,
         mount: config.name.clone(),

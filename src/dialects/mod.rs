@@ -58,6 +58,8 @@ pub struct Defaults {
     pub agents: Option<settings::AgentSettings>,
     /// Webhooks, in contracts that have them.
     pub webhooks: Option<settings::WebhookSettings>,
+    /// One-time codes that are sent to people.
+    pub codes: settings::CodeSettings,
     /// Prefix of API keys.
     pub api_key_prefix: Option<&'static str>,
     /// Password, lockout, throttle and role rules of a realm that speaks this contract first.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{Identity, IdentityError, Lookup};
 use crate::{
-    model::{AuthMethod, KeyId, MountName, Principal},
+    model::{AuthMethod, KeyId, MountName, Principal, SessionId},
     pipeline::KeyEvidence,
     store::OwnedKey,
 };
@@ -31,6 +31,10 @@ impl Lookup for Identity {
 
     fn used(&self, id: &KeyId) {
         self.inner.usage.note(id, self.now());
+    }
+
+    fn seen(&self, id: &SessionId) {
+        self.inner.seen.note(id, self.now());
     }
 }
 

@@ -12,12 +12,13 @@ use crate::{
         shape::{Fault, Shape},
     },
     dialects::{self, Registered},
-    identity::settings::{AgentSettings, TokenSettings, WebhookSettings},
+    identity::settings::{AgentSettings, CodeSettings, TokenSettings, WebhookSettings},
     model::{MountName, RealmName},
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
 };
 
 mod agents;
+mod codes;
 pub(super) mod places;
 mod tokens;
 mod webhooks;
@@ -44,6 +45,8 @@ pub struct MountConfig {
     pub agents: Option<AgentSettings>,
     /// Webhooks, in contracts that have them.
     pub webhooks: Option<WebhookSettings>,
+    /// One-time codes.
+    pub codes: CodeSettings,
     /// Prefix of its API keys.
     pub api_key_prefix: Option<Arc<str>>,
     /// Who may do what.
@@ -114,6 +117,7 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
     let tokens = tokens::read(section, context, defaults.tokens);
     let agents = agents::read(section, defaults.agents);
     let webhooks = webhooks::read(section, defaults.webhooks);
+    let codes = codes::read(section, defaults.codes);
     let api_key_prefix: Option<Arc<str>> = match section.maybe::<String>("api_key_prefix") {
         Some(prefix) => Some(prefix.into()),
         None => defaults.api_key_prefix.map(Arc::from),
@@ -143,6 +147,7 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
         tokens,
         agents,
         webhooks,
+        codes,
         api_key_prefix,
         policy,
         cors,

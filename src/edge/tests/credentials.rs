@@ -44,6 +44,7 @@ fn mount() -> Mount {
         audience: Some("aud".into()),
         token_type: None,
         agent_audience: None,
+        tenant_claim: Some("agent_namespace".into()),
         keys: vec![key],
         leeway: Duration::ZERO,
         mount: "api".into(),

@@ -23,6 +23,7 @@ fn profile() -> TokenProfile {
         audience: Some("tmws-api".into()),
         token_type: None,
         agent_audience: None,
+        tenant_claim: Some("agent_namespace".into()),
         keys: vec![key("new", SECRET)],
         leeway: Duration::ZERO,
         mount: "api".into(),

@@ -6,16 +6,23 @@
 mod account;
 mod agent;
 mod audit;
+mod code;
 mod key;
 mod keyring;
+mod outbox;
 mod session;
 mod webhook;
 
-pub use account::{AccountChange, AccountRecord, AccountStatus, Inserted, PasswordChange};
+pub use account::{
+    AccountChange, AccountQuery, AccountRecord, AccountStatus, AccountUpdate, Inserted,
+    PasswordChange,
+};
 pub use agent::AgentTokenRecord;
 pub use audit::{AuditFault, AuditRecord, AuditVerdict, ChainedRecord};
+pub use code::{CodeProof, CodeRecord, Judged};
 pub use key::{KeyRecord, KeyUse, OwnedKey};
-pub use keyring::{Ciphertext, CodeRecord, SigningKeyRecord};
+pub use keyring::{Ciphertext, SigningKeyRecord};
+pub use outbox::{Backlog, Handed, OutboxRecord};
 pub use session::{
     EndedSession, FailureState, FamilyRecord, LoginFailure, NewSession, RefreshRecord,
     RefreshState, RevokedToken, Rotate, Rotation, SessionRecord, SessionsToEnd, Spare,

@@ -214,6 +214,10 @@ impl From<&IdentityError> for Refusal {
                 Self::new(StatusCode::UNAUTHORIZED, "Invalid or expired refresh token", reason)
             }
             IdentityError::CredentialEnded => Self { reason, ..Self::nobody() },
+            IdentityError::InvalidCode | IdentityError::AlreadyVerified => {
+                Self::plain(StatusCode::BAD_REQUEST, reason)
+            }
+            IdentityError::NotVerified => Self::plain(StatusCode::FORBIDDEN, reason),
             IdentityError::WrongCurrentPassword => {
                 Self::new(StatusCode::BAD_REQUEST, "Current password is incorrect", reason)
             }
