@@ -119,7 +119,8 @@ pub(super) async fn admit(
     let patch = mutate::patch(&permit, &view, found.prefix_len, names, &hop);
     let cors = route.mount.cors.reply_headers(view.headers.get(http::header::ORIGIN));
     let (route, prefix_len) = (Arc::clone(place), found.prefix_len);
-    Ok(Admission::Pass(Admitted { permit, patch, route, prefix_len, cors }))
+    let joined = found.joined.iter().map(|route| route.mount.dialect).collect();
+    Ok(Admission::Pass(Admitted { permit, patch, route, prefix_len, joined, cors }))
 }
 
 /// The view, after the bytes it was parsed from were judged themselves.

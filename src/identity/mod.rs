@@ -66,6 +66,7 @@ use arc_swap::ArcSwap;
 
 use async_trait::async_trait;
 
+pub use agents::{AgentFacts, AgentGranted, AgentRequest};
 pub use error::{FieldError, IdentityError};
 pub use sessions::Spared;
 pub use settings::{

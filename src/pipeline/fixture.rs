@@ -34,7 +34,8 @@ pub(super) fn mount(name: &str) -> Mount {
         api_key_prefix: Some("tmws_key_".into()),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
-        rate_headers: RateHeaders { legacy_always: true, ietf: false },
+        rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },
+        public_figures: false,
     }
 }
 
@@ -42,6 +43,7 @@ pub(super) fn mount(name: &str) -> Mount {
 pub(super) fn route(name: &str) -> Route {
     Route {
         name: name.into(),
+        template: "".into(),
         mount: Arc::new(mount("api")),
         target: Target::Upstream("tasks".into()),
         authn: Authn::Required(vec![CredentialKind::Jwt, CredentialKind::ApiKey]),

@@ -263,8 +263,3 @@ fn webhook(row: &Row) -> Result<WebhookRecord, StoreError> {
         updated_at: rows::time(row, "updated_at")?,
     })
 }
-
-/// Removes deliveries that were done with before `until`; part of the sweep.
-pub(super) const SWEEP_DELIVERIES: &str = "DELETE FROM webhook_delivery WHERE id IN \
-     (SELECT id FROM webhook_delivery WHERE done_at <= $1 LIMIT $2)";
-
