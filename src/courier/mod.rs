@@ -46,8 +46,8 @@ impl fmt::Debug for Courier {
 #[async_trait]
 impl Carrier for Courier {
     async fn post(&self, letter: &Letter) -> Result<u16, CarryFault> {
-        let url = egress::target(&letter.url, letter.allow_private)
-            .map_err(|_| CarryFault::Forbidden)?;
+        let url =
+            egress::target(&letter.url, letter.allow_private).map_err(|_| CarryFault::Forbidden)?;
         let client = if letter.allow_private { &self.any } else { &self.public };
         let mut request = client
             .post(url)
@@ -95,9 +95,8 @@ impl Resolve for Resolver {
         Box::pin(async move {
             let found: Vec<SocketAddr> =
                 tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let (allowed, inner): (Vec<_>, Vec<_>) = found
-                .into_iter()
-                .partition(|address| private || egress::is_public(address.ip()));
+            let (allowed, inner): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(|address| private || egress::is_public(address.ip()));
             // A name with one inner address is not to be trusted with its others.
             if !inner.is_empty() {
                 return Err(Box::new(NotPublic) as Box<dyn std::error::Error + Send + Sync>);

@@ -66,7 +66,9 @@ async fn a_letter_arrives_with_its_fields_and_its_very_bytes() {
 #[tokio::test]
 async fn redirects_are_answers_and_never_followed() {
     let (target, seen) = receiver("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-    let answer = format!("HTTP/1.1 307 T\r\nLocation: http://127.0.0.1:{target}/\r\nContent-Length: 0\r\n\r\n");
+    let answer = format!(
+        "HTTP/1.1 307 T\r\nLocation: http://127.0.0.1:{target}/\r\nContent-Length: 0\r\n\r\n"
+    );
     let (port, _) = receiver(Box::leak(answer.into_boxed_str())).await;
     let sent = courier().post(&letter(format!("http://127.0.0.1:{port}/"), true)).await;
     assert_eq!(sent, Ok(307));
@@ -103,7 +105,10 @@ async fn a_name_that_leads_inside_is_forbidden_after_it_was_resolved() {
 #[tokio::test]
 async fn silence_and_closed_doors_are_told_apart() {
     let (port, _) = receiver("").await;
-    let slow = Letter { timeout: Duration::from_millis(50), ..letter(format!("http://127.0.0.1:{port}/"), true) };
+    let slow = Letter {
+        timeout: Duration::from_millis(50),
+        ..letter(format!("http://127.0.0.1:{port}/"), true)
+    };
     assert_eq!(courier().post(&slow).await, Err(CarryFault::Timeout));
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = free.local_addr().unwrap().port();

@@ -79,8 +79,6 @@ pub(super) fn mount(name: &str, realm: &str) -> MountSettings {
     let all = ["FULL", "READ", "WRITE", "ADMIN"].map(Arc::<str>::from).to_vec();
     MountSettings {
         api_key_prefix: Some("tmws_key_".into()),
-        agents: None,
-        webhooks: None,
         scopes: all.clone(),
         role_scopes: vec![
             ("ADMIN".into(), all),

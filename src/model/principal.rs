@@ -5,7 +5,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Agent, KeyId, MountName, RealmName, ScopeSet, SessionId, Timestamp, TokenId};
+use super::{
+    AccountId, Agent, KeyId, MountName, RealmName, ScopeSet, SessionId, Timestamp, TokenId,
+};
 
 /// How the caller was proven. Written to `X-Auth-Method`, logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

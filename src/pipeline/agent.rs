@@ -75,9 +75,9 @@ impl AgentPolicy {
         }
         // A role that may not run the type passes nothing on either.
         let passes = |capability: &str| {
-            running.iter().any(|role| {
-                rows(&self.bounds, role).is_none_or(|bound| names(bound, capability))
-            })
+            running
+                .iter()
+                .any(|role| rows(&self.bounds, role).is_none_or(|bound| names(bound, capability)))
         };
         let mut seen: Vec<&String> = Vec::new();
         let mut grant = AgentGrant {
@@ -191,19 +191,43 @@ mod tests {
     fn granted_is_what_type_role_and_context_all_allow_and_order_is_kept() {
         let all = ["shell:execute", "git:commit", "file:write", "file:read", "file:read"];
         let cases: &[(&str, Value, &[&str], &[&str])] = &[
-            ("admin", json!({"branch": "feature/x"}), &["git:commit", "file:write", "file:read"],
-                &["shell:execute"]),
-            ("admin", json!({"branch": "release"}), &["file:write", "file:read"],
-                &["shell:execute", "git:commit"]),
+            (
+                "admin",
+                json!({"branch": "feature/x"}),
+                &["git:commit", "file:write", "file:read"],
+                &["shell:execute"],
+            ),
+            (
+                "admin",
+                json!({"branch": "release"}),
+                &["file:write", "file:read"],
+                &["shell:execute", "git:commit"],
+            ),
             ("admin", json!({}), &["file:write", "file:read"], &["shell:execute", "git:commit"]),
-            ("user", json!({"branch": ["main", "feature/y"]}), &["git:commit", "file:read"],
-                &["shell:execute", "file:write"]),
-            ("user", json!({"branch": ["main", 7]}), &["file:read"],
-                &["shell:execute", "git:commit", "file:write"]),
-            ("user", json!({"branch": "feature/../main"}), &["file:read"],
-                &["shell:execute", "git:commit", "file:write"]),
-            ("user", json!({"branch": {"main": true}}), &["file:read"],
-                &["shell:execute", "git:commit", "file:write"]),
+            (
+                "user",
+                json!({"branch": ["main", "feature/y"]}),
+                &["git:commit", "file:read"],
+                &["shell:execute", "file:write"],
+            ),
+            (
+                "user",
+                json!({"branch": ["main", 7]}),
+                &["file:read"],
+                &["shell:execute", "git:commit", "file:write"],
+            ),
+            (
+                "user",
+                json!({"branch": "feature/../main"}),
+                &["file:read"],
+                &["shell:execute", "git:commit", "file:write"],
+            ),
+            (
+                "user",
+                json!({"branch": {"main": true}}),
+                &["file:read"],
+                &["shell:execute", "git:commit", "file:write"],
+            ),
         ];
         for (role, context, granted, denied) in cases {
             let grant = ask(role, "code_implementer", &all, context.clone()).unwrap();

@@ -107,8 +107,7 @@ impl RouteRule {
             // An agent has what it was granted, and nothing of its account's roles.
             return entry(&self.capabilities, method).is_some_and(|needed| agent.may(needed));
         }
-        let scopes =
-            || entry(&self.scopes, method).is_some_and(|scope| holds(policy, who, scope));
+        let scopes = || entry(&self.scopes, method).is_some_and(|scope| holds(policy, who, scope));
         let roles = || self.roles.iter().any(|role| who.roles.contains(role));
         match (self.scopes.is_empty(), self.roles.is_empty()) {
             // A rule that asks for nothing is a mistake, not a permission.

@@ -56,7 +56,9 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         (169, 254, _) => true,
         (172, 16..=31, _) | (192, 168, _) => true,
         // protocol assignments, documentation, 6to4 relays, benchmarking
-        (192, 0, 0 | 2) | (192, 88, 99) | (198, 18 | 19, _) | (198, 51, 100) | (203, 0, 113) => true,
+        (192, 0, 0 | 2) | (192, 88, 99) | (198, 18 | 19, _) | (198, 51, 100) | (203, 0, 113) => {
+            true
+        }
         // multicast, reserved, broadcast
         (224..=255, ..) => true,
         _ => false,
@@ -91,11 +93,36 @@ mod tests {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
         for inner in [
-            "0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "127.9.9.9", "169.254.169.254",
-            "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.168.1.1", "198.18.0.1", "198.51.100.7",
-            "203.0.113.9", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "::ffff:10.0.0.1",
-            "::ffff:127.0.0.1", "64:ff9b::7f00:1", "100::1", "2001:db8::1", "2002:7f00:1::", "fc00::1",
-            "fd12::1", "fe80::1", "ff02::1", "2001::1", "3fff::1",
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "127.0.0.1",
+            "127.9.9.9",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.51.100.7",
+            "203.0.113.9",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:10.0.0.1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "100::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "fc00::1",
+            "fd12::1",
+            "fe80::1",
+            "ff02::1",
+            "2001::1",
+            "3fff::1",
         ] {
             assert!(!is_public(inner.parse().unwrap()), "{inner}");
         }
@@ -103,14 +130,28 @@ mod tests {
 
     #[test]
     fn urls_are_https_and_public_unless_the_operator_says_otherwise() {
-        for fine in ["https://hooks.example.org/a?b=c", "https://1.1.1.1:8443/", "https://example.org"] {
+        for fine in
+            ["https://hooks.example.org/a?b=c", "https://1.1.1.1:8443/", "https://example.org"]
+        {
             assert!(target(fine, false).is_ok(), "{fine}");
         }
         for odd in [
-            "http://example.org/", "ftp://example.org/", "file:///etc/passwd", "https://", "nonsense", "",
-            "https://user:pw@example.org/", "https://127.0.0.1/", "https://0x7f.1/", "https://2130706433/",
-            "https://017700000001/", "https://[::1]/", "https://[::ffff:10.0.0.1]/", "https://localhost/",
-            "https://x.localhost/", "https://169.254.169.254/latest/meta-data",
+            "http://example.org/",
+            "ftp://example.org/",
+            "file:///etc/passwd",
+            "https://",
+            "nonsense",
+            "",
+            "https://user:pw@example.org/",
+            "https://127.0.0.1/",
+            "https://0x7f.1/",
+            "https://2130706433/",
+            "https://017700000001/",
+            "https://[::1]/",
+            "https://[::ffff:10.0.0.1]/",
+            "https://localhost/",
+            "https://x.localhost/",
+            "https://169.254.169.254/latest/meta-data",
         ] {
             assert!(target(odd, false).is_err(), "{odd}");
         }

@@ -70,7 +70,10 @@ impl TokenProfile {
     }
 
     /// The claims of a compact JWS that one of our keys has signed, whatever they say.
-    pub fn verified_claims(&self, token: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
+    pub fn verified_claims(
+        &self,
+        token: &str,
+    ) -> Option<serde_json::Map<String, serde_json::Value>> {
         let form = Form::read(token)?;
         if !self.keys.iter().any(|key| form.names(key) && form.is_signed_by(key)) {
             return None;

@@ -1,8 +1,6 @@
 //! Deliveries of webhooks: in order per subscription, tried until done with.
 
-use super::{
-    Connection, DeliveryRecord, NewDelivery, Row, Store, StoreError, Tried, rows,
-};
+use super::{Connection, DeliveryRecord, NewDelivery, Row, Store, StoreError, Tried, rows};
 use crate::model::Timestamp;
 
 macro_rules! columns {

@@ -97,11 +97,7 @@ impl Store {
     }
 
     /// Removes a subscription with all its deliveries.
-    pub async fn delete_webhook(
-        &self,
-        id: &str,
-        audit: &[AuditRecord],
-    ) -> Result<(), StoreError> {
+    pub async fn delete_webhook(&self, id: &str, audit: &[AuditRecord]) -> Result<(), StoreError> {
         self.bounded("delete_webhook", async {
             let mut tx = self.begin().await?;
             let removed = sqlx::query("DELETE FROM webhook WHERE id = $1")
@@ -170,7 +166,11 @@ impl Store {
     }
 
     /// Events of this node's log behind `after`, in order.
-    pub async fn happened_after(&self, after: u64, limit: u32) -> Result<Vec<Happened>, StoreError> {
+    pub async fn happened_after(
+        &self,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Happened>, StoreError> {
         self.bounded("happened_after", async {
             sqlx::query("SELECT * FROM audit WHERE node = $1 AND seq > $2 ORDER BY seq LIMIT $3")
                 .bind(self.node())

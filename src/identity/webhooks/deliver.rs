@@ -101,11 +101,8 @@ impl Identity {
         let what = &delivery.what;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &inner.secret_of(&webhook)?);
         let signature = hex(hmac::sign(&key, what.body.as_bytes()).as_ref());
-        let stamp = Stamp {
-            event_id: &what.event_id,
-            event_type: &what.event_type,
-            at: what.created_at,
-        };
+        let stamp =
+            Stamp { event_id: &what.event_id, event_type: &what.event_type, at: what.created_at };
         let mut headers = inner.headers_of(&webhook)?;
         let own = settings.herald.headers(&stamp, &signature);
         headers.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));

@@ -4,9 +4,7 @@ use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::{
-    Attempt, Event, NewWebhook, Webhook, WebhookDelivery, WebhookWish, rules,
-};
+use super::{Attempt, Event, NewWebhook, Webhook, WebhookDelivery, WebhookWish, rules};
 use crate::{
     identity::{
         Actor, EventKind, FieldError, Identity, IdentityError, Inner, MountSettings,
@@ -232,8 +230,14 @@ impl Inner {
             return Err(IdentityError::Invalid(vec![fault]));
         }
         let told = AuditRecord {
-            details: audit::done_by(by, [("webhook", webhook.id.as_str().into()),
-                ("delivery", new.id.as_str().into()), ("event", new.event_id.as_str().into())]),
+            details: audit::done_by(
+                by,
+                [
+                    ("webhook", webhook.id.as_str().into()),
+                    ("delivery", new.id.as_str().into()),
+                    ("event", new.event_id.as_str().into()),
+                ],
+            ),
             ..about(EventKind::WebhookRepeated, webhook, by, now)
         };
         self.store.insert_delivery(&webhook.id, &new, &[told]).await?;

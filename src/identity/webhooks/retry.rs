@@ -57,7 +57,8 @@ pub(super) fn next(
         Outcome::NotNow => {}
     }
     let attempts = policy.max_attempts.max(1);
-    let (round, place) = (tries.saturating_sub(1) / attempts, tries.saturating_sub(1) % attempts + 1);
+    let (round, place) =
+        (tries.saturating_sub(1) / attempts, tries.saturating_sub(1) % attempts + 1);
     let over = place == attempts;
     let wait = if over { rest(policy, round) } else { wait(policy, place) };
     let at = now + wait;
@@ -79,7 +80,8 @@ fn wait(policy: &RetryPolicy, place: u32) -> Duration {
 fn rest(policy: &RetryPolicy, round: u32) -> Duration {
     let step = policy.initial_delay.max(Duration::from_secs(1));
     // Doubles from round to round, and never ends before a wait inside a round could have.
-    let doubled = step.saturating_mul(1_u32.checked_shl(round.saturating_add(1)).unwrap_or(u32::MAX));
+    let doubled =
+        step.saturating_mul(1_u32.checked_shl(round.saturating_add(1)).unwrap_or(u32::MAX));
     doubled.min(policy.max_delay.min(LONGEST_REST)).max(step.min(LONGEST_REST))
 }
 
@@ -111,7 +113,8 @@ mod tests {
                 assert_eq!(seconds(&policy(backoff), tries), (wait, "retrying"), "{backoff:?}");
             }
         }
-        let short = RetryPolicy { max_delay: Duration::from_secs(3), ..policy(Backoff::Exponential) };
+        let short =
+            RetryPolicy { max_delay: Duration::from_secs(3), ..policy(Backoff::Exponential) };
         assert_eq!(seconds(&short, 4).0, 3);
     }
 
@@ -131,8 +134,14 @@ mod tests {
         let policy = policy(Backoff::Fixed);
         let late = next(&policy, Outcome::NotNow, 1, NOW, NOW + Duration::from_secs(1));
         assert_eq!(late, Next { status: "failed", at: None });
-        assert_eq!(next(&policy, Outcome::Arrived, 9, NOW, FAR), Next { status: "delivered", at: None });
-        assert_eq!(next(&policy, Outcome::Refused, 1, NOW, FAR), Next { status: "failed", at: None });
+        assert_eq!(
+            next(&policy, Outcome::Arrived, 9, NOW, FAR),
+            Next { status: "delivered", at: None }
+        );
+        assert_eq!(
+            next(&policy, Outcome::Refused, 1, NOW, FAR),
+            Next { status: "failed", at: None }
+        );
     }
 
     #[test]

@@ -5,10 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{Backoff, Filters, RetryPolicy, WebhookWish};
-use crate::{
-    identity::FieldError,
-    pipeline::egress,
-};
+use crate::{identity::FieldError, pipeline::egress};
 
 const MOST_HEADERS: usize = 20;
 const LONGEST_HEADER: usize = 1024;
@@ -21,8 +18,15 @@ const MOST_NAMES: usize = 64;
 
 /// Header fields that the delivery itself sets, or that frame the message.
 const OWN_HEADERS: [&str; 9] = [
-    "host", "content-length", "content-type", "transfer-encoding", "connection", "te", "trailer",
-    "upgrade", "expect",
+    "host",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
 ];
 
 /// Everything that is wrong with a wish.
@@ -94,9 +98,8 @@ fn odd_headers(headers: &Map<String, Value>) -> Option<String> {
         if plain.is_none_or(|name| own(&name)) {
             return Some("a header field cannot have this name".to_owned());
         }
-        let fits = |text: &str| {
-            text.len() <= LONGEST_HEADER && http::HeaderValue::from_str(text).is_ok()
-        };
+        let fits =
+            |text: &str| text.len() <= LONGEST_HEADER && http::HeaderValue::from_str(text).is_ok();
         if !value.as_str().is_some_and(fits) {
             return Some(format!("the header field {name} cannot have this value"));
         }

@@ -156,7 +156,8 @@ fn an_agent_needs_the_capability_of_the_method_and_nothing_else_helps_it() {
 #[test]
 fn a_rule_for_agents_only_leaves_people_to_the_policy() {
     let capabilities = vec![(None, "file:read".into())];
-    let only = || Authz::Rule(RouteRule { capabilities: capabilities.clone(), ..RouteRule::default() });
+    let only =
+        || Authz::Rule(RouteRule { capabilities: capabilities.clone(), ..RouteRule::default() });
     let reader = || Some(fixture::principal(&["READONLY"], None));
     assert!(ask(only(), reader(), "GET", "/tasks").is_ok());
     assert!(ask(only(), reader(), "POST", "/tasks").is_err());

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::RevokedToken;
 use crate::model::{AccountId, Digest, RealmName, SecretString, SessionId, Timestamp};
 
 /// Whether an account may log in.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Ciphertext, ChainedRecord};
+use super::{ChainedRecord, Ciphertext};
 use crate::model::{MountName, RealmName, Timestamp};
 
 /// A subscription.

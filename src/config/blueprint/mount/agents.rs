@@ -33,7 +33,8 @@ pub(super) fn read(mount: &mut Section<'_>, start: Option<AgentSettings>) -> Opt
         Err(Fault::new("out of range", why, "write a duration from \"1s\" to \"24h\""))
     });
     let mut policy = start.policy;
-    let types: Vec<AgentType> = section.list("types", "type").into_iter().filter_map(kind).collect();
+    let types: Vec<AgentType> =
+        section.list("types", "type").into_iter().filter_map(kind).collect();
     policy.types.retain(|known| types.iter().all(|new| new.name != known.name));
     policy.types.extend(types);
     replace(&mut policy.runs, grants(&mut section, "runs"));
@@ -119,7 +120,9 @@ fn toml(value: &Json) -> Toml {
             (None, other) => Toml::Float(other.unwrap_or_default()),
         },
         Json::Array(items) => Toml::Array(items.iter().map(toml).collect()),
-        Json::Object(map) => Toml::Table(map.iter().map(|(name, v)| (name.clone(), toml(v))).collect()),
+        Json::Object(map) => {
+            Toml::Table(map.iter().map(|(name, v)| (name.clone(), toml(v))).collect())
+        }
         Json::Null => Toml::String(String::new()),
     }
 }

@@ -168,7 +168,8 @@ fn asked(
 
 fn rule(section: &mut Section<'_>, mount: Option<&MountConfig>, around: &Around<'_>) -> Authz {
     let mut inner = section.inner("authz");
-    let (scopes, asks_for_scopes) = by_method(&mut inner, "scopes", |inner, node| scope(inner, node, mount));
+    let (scopes, asks_for_scopes) =
+        by_method(&mut inner, "scopes", |inner, node| scope(inner, node, mount));
     let (capabilities, asks_for_capabilities) =
         by_method(&mut inner, "capabilities", |inner, node| capability(inner, node, mount));
 
