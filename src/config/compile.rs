@@ -132,6 +132,7 @@ fn mount_settings(mount: &MountConfig) -> MountSettings {
         realm: mount.realm.clone(),
         tokens: mount.tokens.clone(),
         api_key_prefix: mount.api_key_prefix.clone(),
+        static_keys: mount.static_keys.iter().map(|found| found.key.clone()).collect(),
         scopes,
         role_scopes: mount.policy.role_scopes.clone(),
         agents: mount.agents.clone(),
@@ -244,6 +245,11 @@ fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
         face: config.dialect.dialect,
         tokens: Some(tokens),
         api_key_prefix: config.api_key_prefix.clone(),
+        static_keys: config
+            .static_keys
+            .iter()
+            .map(|found| (found.key.digest, found.key.id.clone()))
+            .collect(),
         policy: Arc::new(config.policy.clone()),
         cors: config.cors.clone(),
         rate_headers: config.rate_headers,
@@ -267,6 +273,7 @@ fn plain_mount() -> Mount {
         face: &ProblemFace,
         tokens: None,
         api_key_prefix: None,
+        static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
         rate_headers: RateHeaders { legacy_always: false, policy: false, ietf: false },

@@ -46,6 +46,7 @@ mod sessions;
 pub mod settings;
 mod signing;
 mod state;
+mod static_keys;
 #[cfg(test)]
 mod test_kit;
 #[cfg(test)]
@@ -74,6 +75,7 @@ pub use settings::{
     LoginThrottle, MountSettings, PasswordRule, RealmRules, RealmSettings, RefreshForm, Settings,
     TokenSettings, WebhookSettings,
 };
+pub use static_keys::{Holder, StaticKey};
 pub use types::*;
 
 use crate::{

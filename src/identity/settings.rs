@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::Algorithm;
 
-use super::webhooks::Herald;
+use super::{StaticKey, webhooks::Herald};
 use crate::{
     model::{MountName, RealmName, SecretString},
     pipeline::{AgentPolicy, quota::Window},
@@ -129,6 +129,8 @@ pub struct MountSettings {
     pub tokens: TokenSettings,
     /// Prefix of API keys; `None`: the contract has no keys.
     pub api_key_prefix: Option<Arc<str>>,
+    /// API keys of the configuration.
+    pub static_keys: Vec<StaticKey>,
     /// Scopes an API key may have; role and policy table narrow them further.
     pub scopes: Vec<Arc<str>>,
     /// Agents, in contracts that have them.
@@ -155,6 +157,7 @@ impl MountSettings {
             realm: realm.into(),
             tokens,
             api_key_prefix: None,
+            static_keys: Vec::new(),
             scopes: Vec::new(),
             agents: None,
             webhooks: None,

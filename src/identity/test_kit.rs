@@ -79,6 +79,8 @@ pub(super) fn mount(name: &str, realm: &str) -> MountSettings {
     let all = ["FULL", "READ", "WRITE", "ADMIN"].map(Arc::<str>::from).to_vec();
     MountSettings {
         api_key_prefix: Some("tmws_key_".into()),
+
+        static_keys: Vec::new(),
         scopes: all.clone(),
         role_scopes: vec![
             ("ADMIN".into(), all),

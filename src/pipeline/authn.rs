@@ -48,10 +48,9 @@ impl Authn {
                 CredentialKind::Jwt | CredentialKind::Agent => {
                     view.headers.get(header::AUTHORIZATION).map(carrier::bearer)
                 }
-                CredentialKind::ApiKey => view
-                    .headers
-                    .get(API_KEY)
-                    .map(|value| carrier::api_key(value, mount.api_key_prefix.as_deref())),
+                CredentialKind::ApiKey => {
+                    view.headers.get(API_KEY).map(|value| carrier::api_key(value, mount))
+                }
             };
             if let Some(found) = found {
                 return found.map(Some);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy};
-use crate::model::{MountName, RealmName};
+use crate::model::{Digest, KeyId, MountName, RealmName};
 
 /// When `X-RateLimit-*` and the IETF fields are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Mount {
     pub tokens: Option<TokenProfile>,
     /// Prefix of its API keys (`tmws_key_`); `None`: the contract has no keys.
     pub api_key_prefix: Option<Arc<str>>,
+    /// API keys of the configuration: the digest of the whole text, and the id under which there is evidence.
+    pub static_keys: Arc<[(Digest, KeyId)]>,
     /// Who may do what where, for routes that name no rule of their own.
     pub policy: Arc<Policy>,
     /// Cross-origin rules.

@@ -169,6 +169,8 @@ fn settings(mounts: &[&str]) -> identity::Settings {
     let defaults = Tmws.defaults();
     let mount = |name: &&str| MountSettings {
         api_key_prefix: defaults.api_key_prefix.map(Into::into),
+
+        static_keys: Vec::new(),
         scopes: defaults.policy.scopes.iter().map(|rule| rule.scope.clone()).collect(),
         role_scopes: defaults.policy.role_scopes.clone(),
         ..MountSettings::new(*name, "tmws", "main", defaults.tokens.clone())

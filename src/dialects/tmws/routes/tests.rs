@@ -73,6 +73,8 @@ impl Kit {
             realms: vec![RealmSettings { name: realm(), rules: defaults.realm }],
             mounts: vec![MountSettings {
                 api_key_prefix: defaults.api_key_prefix.map(Into::into),
+
+                static_keys: Vec::new(),
                 scopes,
                 role_scopes: defaults.policy.role_scopes,
                 ..MountSettings::new(mount(), "tmws", realm(), defaults.tokens)
