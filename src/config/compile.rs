@@ -217,7 +217,7 @@ fn add_endpoints(
     limits: &[Limit],
     which: impl Fn(Overlap) -> bool,
 ) {
-    let endpoints = config.dialect.dialect.endpoints().iter();
+    let endpoints = config.endpoints();
     for endpoint in endpoints.filter(|endpoint| which(endpoint.overlap)) {
         let route = Arc::new(endpoint_route(config, mount, endpoint, limits));
         for place in &config.places {

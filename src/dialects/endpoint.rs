@@ -57,7 +57,17 @@ pub enum Served {
     Health,
     /// The mount's two public metric families.
     Metrics,
+    /// The mount's public keys.
+    Keys,
 }
+
+/// Where mounts that sign with a private key publish the public one (RFC 7517). Such a mount has this endpoint whatever its
+/// contract; one with a shared secret has nothing to publish.
+pub static JWKS: Endpoint = Endpoint {
+    served: Served::Keys,
+    limits: Limits::Own(&[]),
+    ..Endpoint::public("GET", "/.well-known/jwks.json")
+};
 
 impl Endpoint {
     /// Anyone may reach it.

@@ -11,7 +11,7 @@ pub mod tmws;
 
 use std::sync::Arc;
 
-pub use self::endpoint::{Defaults, Endpoint, Exposure, Limits, Served};
+pub use self::endpoint::{Defaults, Endpoint, Exposure, JWKS, Limits, Served};
 pub use crate::pipeline::route::Overlap;
 use crate::{identity::Identity, model::MountName, pipeline::Face};
 

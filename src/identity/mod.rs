@@ -28,6 +28,7 @@ mod evidence;
 mod feed;
 mod import;
 mod import_lines;
+mod jwks;
 mod key_rules;
 mod keyring;
 mod keys;

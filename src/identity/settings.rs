@@ -163,6 +163,7 @@ impl MountSettings {
             webhooks: None,
             role_scopes: Vec::new(),
             codes: CodeSettings::default(),
+            static_keys: Vec::new(),
         }
     }
 }

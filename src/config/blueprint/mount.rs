@@ -11,7 +11,7 @@ use crate::{
         section::Section,
         shape::{Fault, Shape},
     },
-    dialects::{self, Registered},
+    dialects::{self, Endpoint, Registered},
     identity::settings::{AgentSettings, CodeSettings, TokenSettings, WebhookSettings},
     model::{Digest, MountName, RealmName},
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
@@ -62,6 +62,15 @@ pub struct MountConfig {
     pub rate_headers: RateHeaders,
     /// Limits of routes that name none.
     pub limits: Vec<Arc<str>>,
+}
+
+impl MountConfig {
+    /// The contract's own endpoints, and the one for public keys where there are some.
+    pub fn endpoints(&self) -> impl Iterator<Item = &'static Endpoint> {
+        let shared_secret = self.tokens.algorithm == jsonwebtoken::Algorithm::HS256;
+        let keys = (!shared_secret).then_some(&dialects::JWKS);
+        self.dialect.dialect.endpoints().iter().chain(keys)
+    }
 }
 
 pub(super) fn read(
