@@ -43,26 +43,40 @@ pub(super) const SMALL_LIMIT: u32 = 3;
 const ORDINARY: &str = "Tollhouse-42-Gate!";
 
 /// Every mount of the demo.
-pub(super) static PLAYED: &[Played] = &[Played {
-    mount: "tmws",
-    // `admin` with `password` is what the published Go and Rust programs log in with.
-    accounts: &[
-        named("admin", "admin@example.com", "password", &["SUPER_ADMIN"]),
-        named("olivia", "olivia@example.com", ORDINARY, &["ADMIN"]),
-        named("alice", "alice@example.com", ORDINARY, &["USER"]),
-        named("rita", "rita@example.com", ORDINARY, &["READONLY"]),
-        named("robot", "robot@example.com", ORDINARY, &["SERVICE"]),
-    ],
-    keys: &[
-        Key { name: "demo", scopes: &["READ", "WRITE"], rate_limit_per_hour: None },
-        Key {
-            name: "demo, few per hour",
-            scopes: &["READ"],
-            rate_limit_per_hour: Some(SMALL_LIMIT),
-        },
-    ],
-    static_key: None,
-}];
+pub(super) static PLAYED: &[Played] = &[
+    Played {
+        mount: "tmws",
+        // `admin` with `password` is what the published Go and Rust programs log in with.
+        accounts: &[
+            named("admin", "admin@example.com", "password", &["SUPER_ADMIN"]),
+            named("olivia", "olivia@example.com", ORDINARY, &["ADMIN"]),
+            named("alice", "alice@example.com", ORDINARY, &["USER"]),
+            named("rita", "rita@example.com", ORDINARY, &["READONLY"]),
+            named("robot", "robot@example.com", ORDINARY, &["SERVICE"]),
+        ],
+        keys: &[
+            Key { name: "demo", scopes: &["READ", "WRITE"], rate_limit_per_hour: None },
+            Key {
+                name: "demo, few per hour",
+                scopes: &["READ"],
+                rate_limit_per_hour: Some(SMALL_LIMIT),
+            },
+        ],
+        static_key: None,
+    },
+    Played {
+        mount: "archon",
+        // What the guide's examples log in with; both may run `code_implementer`.
+        accounts: &[
+            addressed("user@example.com", "password123", &["user"]),
+            addressed("developer@company.com", "password123", &["user"]),
+            addressed("operator@example.com", ORDINARY, &["agent_operator"]),
+            addressed("admin@example.com", ORDINARY, &["admin"]),
+        ],
+        keys: &[],
+        static_key: Some(("archon.key", "archon-demo-key-7f3d1c9b5a")),
+    },
+];
 
 /// An account with a login name.
 const fn named(
@@ -72,6 +86,15 @@ const fn named(
     roles: &'static [&'static str],
 ) -> Account {
     Account { username: Some(username), email: Some(email), password, roles, scheme: None }
+}
+
+/// An account with an address only.
+const fn addressed(
+    email: &'static str,
+    password: &'static str,
+    roles: &'static [&'static str],
+) -> Account {
+    Account { username: None, email: Some(email), password, roles, scheme: None }
 }
 
 impl Account {

@@ -1,6 +1,7 @@
 //! Wire contracts: translators over `identity`. A dialect maps paths, field names and error shapes; it owns no state
 //! and no security rule.
 
+pub mod archon;
 mod endpoint;
 pub mod exchange;
 pub mod fields;
@@ -40,6 +41,8 @@ pub struct Parts {
     pub identity: Identity,
     /// Which mount.
     pub mount: MountName,
+    /// Whether cookies travel over https only.
+    pub secure_cookies: bool,
     /// Writes the public figures of a mount.
     pub figures: Arc<dyn Fn(&MountName) -> String + Send + Sync>,
 }
@@ -53,8 +56,10 @@ pub struct Registered {
 }
 
 /// Every contract this binary speaks.
-pub static ALL: &[Registered] =
-    &[Registered { dialect: &tmws::Tmws, router: tmws::routes::router }];
+pub static ALL: &[Registered] = &[
+    Registered { dialect: &tmws::Tmws, router: tmws::routes::router },
+    Registered { dialect: &archon::Archon, router: archon::routes::router },
+];
 
 /// Finds a contract by its name in the configuration.
 pub fn find(name: &str) -> Option<&'static Registered> {

@@ -68,6 +68,11 @@ impl Identity {
         Ok(live.into_iter().map(shown).collect())
     }
 
+    /// One session, ended or not.
+    pub async fn session(&self, id: &SessionId) -> Result<Option<Session>, IdentityError> {
+        Ok(self.inner.store.session(id).await?.map(shown))
+    }
+
     /// Ends one session and everything issued in it.
     pub async fn end_session(&self, id: &SessionId, by: &Actor) -> Result<(), IdentityError> {
         let now = self.now();

@@ -163,7 +163,6 @@ impl MountSettings {
             webhooks: None,
             role_scopes: Vec::new(),
             codes: CodeSettings::default(),
-            static_keys: Vec::new(),
         }
     }
 }

@@ -50,6 +50,8 @@ pub struct MountConfig {
     pub webhooks: Option<WebhookSettings>,
     /// One-time codes.
     pub codes: CodeSettings,
+    /// Whether its cookies travel over https only.
+    pub secure_cookies: bool,
     /// Prefix of its API keys.
     pub api_key_prefix: Option<Arc<str>>,
     /// API keys that the operator chose.
@@ -153,6 +155,7 @@ fn one(
     let agents = agents::read(section, defaults.agents);
     let webhooks = webhooks::read(section, defaults.webhooks);
     let codes = codes::read(section, defaults.codes);
+    let secure_cookies = section.or("secure_cookies", true);
     let api_key_prefix: Option<Arc<str>> = match section.maybe::<String>("api_key_prefix") {
         Some(prefix) => Some(prefix.into()),
         None => defaults.api_key_prefix.map(Arc::from),
@@ -184,6 +187,7 @@ fn one(
         tokens,
         agents,
         webhooks,
+        secure_cookies,
         codes,
         api_key_prefix,
         static_keys,

@@ -45,7 +45,7 @@ fn the_first_kind_present_decides_and_a_bad_one_never_falls_through() {
         (&[ApiKey], &bad_token, "key"),
         (&[Jwt], &good[1..], "credential_missing"),
         (&[Jwt, ApiKey], &[], "credential_missing"),
-        (&[Jwt, ApiKey], &[("authorization", "Basic YTpi"), ("x-api-key", &key)], "token_invalid"),
+        (&[Jwt, ApiKey], &[("authorization", "Basic YTpi"), ("x-api-key", &key)], "token_scheme"),
         (&[Jwt, ApiKey], &[("x-api-key", "")], "key_malformed"),
     ] {
         assert_eq!(taken(kinds, fields), wanted, "{kinds:?} {fields:?}");

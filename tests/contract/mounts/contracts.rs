@@ -6,6 +6,7 @@ use portcullis::dialects::{self, Registered};
 use serde_json::json;
 
 use crate::support::{
+    archon,
     client::Client,
     gateway::Gateway,
     operate,
@@ -51,12 +52,20 @@ impl Credential {
 }
 
 /// One entry for each contract in `dialects::ALL`.
-pub const CONTRACTS: &[Contract] = &[Contract {
-    name: "tmws",
-    authn: r#"["jwt", "api_key"]"#,
-    assert_error: tmws::assert_error_shape,
-    credentials: |gateway, mount| Box::pin(of_tmws(gateway, mount)),
-}];
+pub const CONTRACTS: &[Contract] = &[
+    Contract {
+        name: "tmws",
+        authn: r#"["jwt", "api_key"]"#,
+        assert_error: tmws::assert_error_shape,
+        credentials: |gateway, mount| Box::pin(of_tmws(gateway, mount)),
+    },
+    Contract {
+        name: "archon",
+        authn: r#"["jwt", "agent"]"#,
+        assert_error: archon::assert_error_shape,
+        credentials: |gateway, mount| Box::pin(of_archon(gateway, mount)),
+    },
+];
 
 /// The product's side of a contract.
 pub fn registered(contract: &Contract) -> &'static Registered {
@@ -81,4 +90,20 @@ async fn of_tmws(gateway: &Gateway, mount: &str) -> Vec<Credential> {
     let tokens = tmws::login(&client, &name, GOOD_PASSWORD).await;
     let key = operate::add_key(gateway, &name, &["FULL"], json!({ "mount": mount }));
     vec![Credential::bearer("access token", &tokens.access), Credential::key("API key", &key)]
+}
+
+async fn of_archon(gateway: &Gateway, mount: &str) -> Vec<Credential> {
+    let email = format!("{}@example.org", fresh_name());
+    let account = json!({
+        "realm": "archon", "email": email, "password": archon::PASSWORD, "roles": ["admin"],
+    });
+    operate::call(gateway, "POST", "/v1/users", account).expect(201);
+    let client = Client::from(&format!("{}/{mount}", gateway.url()), fresh_address());
+    let own = archon::login(&client, &email).await;
+    let access = own["access_token"].as_str().expect("a token");
+    let asked =
+        json!({ "agent_type": "code_implementer", "capabilities_requested": ["file:read"] });
+    let agent = client.bearer(access).post("/auth/agents/authenticate", asked).await;
+    let agent = archon::data(&agent)["agent_token"].as_str().expect("a token").to_owned();
+    vec![Credential::bearer("access token", access), Credential::bearer("agent token", &agent)]
 }

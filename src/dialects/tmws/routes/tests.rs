@@ -96,6 +96,7 @@ impl Kit {
         let router = super::router(super::Parts {
             identity: identity.clone(),
             mount: mount(),
+            secure_cookies: true,
             figures: Arc::new(|_| String::new()),
         });
         Self { identity, router, store, _folder: folder }
