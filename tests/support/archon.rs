@@ -56,7 +56,7 @@ pub fn bare(places: &Places, upstream: &str, mount: &str) -> String {
          [[mount]]\nname = \"archon\"\ndialect = \"archon\"\n\
          at = [{{ prefixes = [\"/\", \"/v2\", \"/api/v2\"] }}]\n\
          cors = {{ origins = [\"https://app.example.org\"] }}\n\
-         static_keys = [{{ name = \"keeper\", secret = \"file:{}\", account = \"keeper@example.org\", scopes = [\"AGENTS\"] }}]\n\
+         static_key = [{{ name = \"keeper\", secret = \"file:{}\", user = \"keeper@example.org\", scopes = [\"AGENTS\"] }}]\n\
          {mount}\
          [[route]]\nname = \"files\"\nmount = \"archon\"\nmatch = {{ path = \"/files/**\" }}\nupstream = \"app\"\n\
          authn = [\"jwt\", \"agent\"]\n\
