@@ -4,6 +4,7 @@
 pub mod archon;
 pub mod bearer;
 pub mod detail_body;
+pub mod cookies;
 mod endpoint;
 pub mod exchange;
 pub mod fields;

@@ -31,6 +31,8 @@ pub(super) fn defaults() -> Defaults {
             reset: code("fastapi-users:reset"),
             verify: code("fastapi-users:verify"),
         },
+        agents: None,
+        webhooks: None,
         api_key_prefix: None,
         realm: realm(),
         policy: policy(),
