@@ -2,6 +2,9 @@
 //! and no security rule.
 
 pub mod archon;
+pub mod bearer;
+pub mod detail_body;
+pub mod cookies;
 mod endpoint;
 pub mod exchange;
 pub mod fields;
@@ -58,6 +61,7 @@ pub struct Registered {
 /// Every contract this binary speaks.
 pub static ALL: &[Registered] = &[
     Registered { dialect: &tmws::Tmws, router: tmws::routes::router },
+    Registered { dialect: &bearer::Bearer, router: bearer::routes::router },
     Registered { dialect: &archon::Archon, router: archon::routes::router },
 ];
 

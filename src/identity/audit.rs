@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Actor, AuditCheck, AuditEntry, AuditEvent, EventKind, Identity, IdentityError};
 use crate::{
     model::Timestamp,
-    store::{AuditFault, AuditRecord, ChainedRecord},
+    store::{AuditFault, AuditRange, AuditRecord, ChainedRecord},
 };
 
 /// Events per transaction: each costs a sync to the disk, and no login waits long for it.
@@ -51,6 +51,17 @@ impl Identity {
             AuditFault::Cut { seq } => format!("the newest events are missing, from {seq} on"),
         });
         Ok(AuditCheck { checked: verdict.checked, fault })
+    }
+
+    /// A part of the log, oldest first, at most `limit` events, each with its hash: whoever keeps the last one elsewhere can
+    /// prove later that nothing before it was changed.
+    pub async fn audit_range(
+        &self,
+        range: AuditRange,
+        limit: u32,
+    ) -> Result<Vec<(AuditEntry, String)>, IdentityError> {
+        let part = self.inner.store.audit_range(range, limit).await?;
+        Ok(part.into_iter().map(|(record, hash)| (entry(record), hash)).collect())
     }
 
     /// Newest audit events first.

@@ -79,6 +79,8 @@ pub use settings::{
 pub use static_keys::{Holder, StaticKey};
 pub use types::*;
 
+pub use crate::store::AuditRange;
+
 use crate::{
     limit::RateLimiter,
     model::{Clock, KeyId, MountName, Random, SecretString, SessionId, Timestamp},

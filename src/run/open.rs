@@ -94,6 +94,7 @@ pub(super) fn set_mounts(shared: &Shared, config: &Config, identity: &Identity, 
             secure_cookies: mount.is.secure_cookies,
             figures: figures.clone(),
         }),
+        face: mount.is.dialect.dialect,
     });
     shared.set_mounts(realms, mounts.collect());
 }

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)]
 
 mod archon;
+mod bearer;
 mod mounts;
 #[path = "../support/mod.rs"]
 #[allow(dead_code)]

@@ -11,5 +11,6 @@ mod check;
 mod commands;
 mod demo;
 mod import;
+mod mail;
 mod setting;
 mod store;

@@ -125,6 +125,7 @@ impl Kit {
                 secure_cookies: true,
                 figures: Arc::new(|_| String::new()),
             }),
+            face: &Tmws,
         });
         shared.set_mounts(vec!["main".into()], mounted.collect());
         let control = Arc::new(FakeControl::default());

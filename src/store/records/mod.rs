@@ -18,7 +18,7 @@ pub use account::{
     PasswordChange,
 };
 pub use agent::AgentTokenRecord;
-pub use audit::{AuditFault, AuditRecord, AuditVerdict, ChainedRecord};
+pub use audit::{AuditFault, AuditRange, AuditRecord, AuditVerdict, ChainedRecord};
 pub use code::{CodeProof, CodeRecord, Judged};
 pub use key::{KeyRecord, KeyUse, OwnedKey};
 pub use keyring::{Ciphertext, SigningKeyRecord};

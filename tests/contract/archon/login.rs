@@ -86,7 +86,7 @@ async fn the_cookie_is_read_by_the_sdk_as_text() {
         let value = value.split(';').next().unwrap();
         assert!(!value.contains(['=', '"']), "{value}");
         assert_eq!(reply.json()["data"]["refresh_token"], value);
-        for flag in ["HttpOnly", "SameSite=strict", "Path=/", &format!("Max-Age={age}")] {
+        for flag in ["HttpOnly", "SameSite=Strict", "Path=/", &format!("Max-Age={age}")] {
             assert!(cookies[0].split("; ").any(|own| own == flag), "{flag}: {}", cookies[0]);
         }
         assert!(!cookies[0].contains("Secure"), "switched off for this test");

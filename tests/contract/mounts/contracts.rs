@@ -5,13 +5,16 @@ use std::pin::Pin;
 use portcullis::dialects::{self, Registered};
 use serde_json::json;
 
-use crate::support::{
-    archon,
-    client::Client,
-    gateway::Gateway,
-    operate,
-    tmws::{self, GOOD_PASSWORD, fresh_address, fresh_name},
-    wire::Reply,
+use crate::{
+    bearer::bench as bearer,
+    support::{
+        archon,
+        client::Client,
+        gateway::Gateway,
+        operate,
+        tmws::{self, GOOD_PASSWORD, fresh_address, fresh_name},
+        wire::Reply,
+    },
 };
 
 /// One contract of the product.
@@ -20,6 +23,10 @@ pub struct Contract {
     pub name: &'static str,
     /// Credentials that a protected route of its mounts can take, as the configuration writes them.
     pub authn: &'static str,
+    /// More lines of its `[[mount]]`, where it has settings without a default.
+    pub settings: &'static str,
+    /// Files beside the configuration that those lines refer to, with what stands in them.
+    pub files: &'static [(&'static str, &'static str)],
     /// Asserts the shape of a refusal, whatever it says.
     pub assert_error: fn(&Reply),
     /// One credential of every kind, good at this mount of its.
@@ -56,12 +63,24 @@ pub const CONTRACTS: &[Contract] = &[
     Contract {
         name: "tmws",
         authn: r#"["jwt", "api_key"]"#,
+        settings: "",
+        files: &[],
         assert_error: tmws::assert_error_shape,
         credentials: |gateway, mount| Box::pin(of_tmws(gateway, mount)),
     },
     Contract {
+        name: "bearer",
+        authn: r#"["jwt"]"#,
+        settings: "",
+        files: &[],
+        assert_error: bearer::assert_error_shape,
+        credentials: |gateway, mount| Box::pin(of_bearer(gateway, mount)),
+    },
+    Contract {
         name: "archon",
         authn: r#"["jwt", "agent"]"#,
+        settings: "",
+        files: &[],
         assert_error: archon::assert_error_shape,
         credentials: |gateway, mount| Box::pin(of_archon(gateway, mount)),
     },
@@ -106,4 +125,15 @@ async fn of_archon(gateway: &Gateway, mount: &str) -> Vec<Credential> {
     let agent = client.bearer(access).post("/auth/agents/authenticate", asked).await;
     let agent = archon::data(&agent)["agent_token"].as_str().expect("a token").to_owned();
     vec![Credential::bearer("access token", access), Credential::bearer("agent token", &agent)]
+}
+
+async fn of_bearer(gateway: &Gateway, mount: &str) -> Vec<Credential> {
+    let email = format!("{}@example.org", fresh_name());
+    let account = json!({
+        "realm": "bearer", "email": email, "password": GOOD_PASSWORD, "roles": ["superuser"],
+    });
+    operate::call(gateway, "POST", "/v1/users", account).expect(201);
+    let client = Client::from(&format!("{}/{mount}", gateway.url()), fresh_address());
+    let token = bearer::token(&client, &email, GOOD_PASSWORD).await;
+    vec![Credential::bearer("access token", &token)]
 }
