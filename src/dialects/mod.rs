@@ -3,8 +3,8 @@
 
 pub mod archon;
 pub mod bearer;
-pub mod detail_body;
 pub mod cookies;
+pub mod detail_body;
 mod endpoint;
 pub mod exchange;
 pub mod fields;

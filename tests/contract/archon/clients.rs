@@ -7,8 +7,11 @@ use std::{
     process::{Command, Output},
 };
 
-use super::shared;
-use crate::support::archon::{PASSWORD, person};
+use crate::support::{
+    archon::{PASSWORD, configuration, person},
+    gateway::Gateway,
+    upstream::Upstream,
+};
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/archon/clients").join(name)
@@ -36,8 +39,10 @@ fn library(fetch: &str, arguments: &[&str], name: &str) -> Option<PathBuf> {
 }
 
 fn play(program: &str, name: &str, variable: &str, folder: &Path) -> Option<Output> {
-    let gateway = &shared().gateway;
-    let email = person(gateway, &["user"]);
+    // One of its own: rejected refreshes of one address are counted, and scripts all come from the same.
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|places| configuration(places, &upstream.url(), ""));
+    let email = person(&gateway, &["user"]);
     let result = Command::new(program)
         .env(variable, folder)
         .arg(folder.join(name))
