@@ -88,7 +88,7 @@ fn what_could_never_be_permitted_is_a_fault() {
             "agents = { runs = { user = [\"nobody\"] } }\n".to_owned(),
             "unknown agent type \"nobody\"",
         ),
-        ("agents = { token_lifetime = \"2d\" }\n".to_owned(), "out of range"),
+        ("agents = { token_lifetime = \"48h\" }\n".to_owned(), "out of range"),
         ("agents = { nonsense = 1 }\n".to_owned(), "unknown key \"nonsense\""),
     ] {
         let said = read(&format!("{ARCHON}{text}"), &[]).map(drop).unwrap_err().to_string();
