@@ -74,7 +74,7 @@ fn bearer_spellings() {
         ("Bearer abc def", "token_invalid"),
         ("Bearer abc,def", "token_invalid"),
         ("Bearer \"abc\"", "token_invalid"),
-        ("Token abc", "token_invalid"),
+        ("Token abc", "token_scheme"),
         ("abc", "token_invalid"),
         ("", "token_invalid"),
         (&long, "token_invalid"),
@@ -108,7 +108,10 @@ proptest! {
             [scheme, token] if !text.starts_with(' ') && scheme.eq_ignore_ascii_case("bearer") && plain(token) => {
                 format!("jwt {token}")
             }
-            _ => "token_invalid".to_owned(),
+            _ => match text.split_once(' ') {
+                Some((scheme, _)) if !scheme.eq_ignore_ascii_case("bearer") => "token_scheme".to_owned(),
+                _ => "token_invalid".to_owned(),
+            },
         };
         prop_assert_eq!(found, wanted);
     }
