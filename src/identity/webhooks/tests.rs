@@ -44,11 +44,14 @@ impl Herald for Plain {
     }
 }
 
+/// Body and header fields of a letter.
+type Seen = (Value, Vec<(String, String)>);
+
 /// Answers what it is told to, and 200 after that.
 #[derive(Debug, Default)]
 struct Receiver {
     answers: Mutex<VecDeque<Result<u16, CarryFault>>>,
-    seen: Mutex<Vec<(Value, Vec<(String, String)>)>>,
+    seen: Mutex<Vec<Seen>>,
 }
 
 impl Receiver {
@@ -59,7 +62,7 @@ impl Receiver {
     /// Who was told, of what, in order.
     fn told(&self) -> Vec<String> {
         let seen = self.seen.lock().unwrap();
-        let told = |(body, _): &(Value, _)| {
+        let told = |(body, _): &Seen| {
             format!("{} {}", body["type"].as_str().unwrap(), body["data"]["name"])
         };
         seen.iter().map(told).collect()

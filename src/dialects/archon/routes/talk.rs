@@ -13,7 +13,7 @@ use crate::{
     dialects::{
         archon::{
             casing,
-            wire::{Meta, Page, Refusal, envelope},
+            wire::{Meta, Page, envelope},
         },
         exchange::{Answer, Hop, Rejected},
     },
@@ -58,8 +58,8 @@ impl Talk {
         self.hop.actor()
     }
 
-    pub(super) fn caller(&self) -> Result<&Principal, Refusal> {
-        Ok(self.hop.caller().map_err(|deny: Deny| Refusal::from(&deny))?)
+    pub(super) fn caller(&self) -> Result<&Principal, Deny> {
+        self.hop.caller()
     }
 
     pub(super) fn ok(&self, data: Value) -> Answer {
