@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod courier;
 pub mod demo;
 pub mod dialects;
 pub mod edge;

@@ -78,6 +78,7 @@ impl From<IdentityError> for Problem {
             IdentityError::AlreadyExists { .. } => StatusCode::CONFLICT,
             IdentityError::Forbidden { .. }
             | IdentityError::Disabled
+            | IdentityError::AgentRefused
             | IdentityError::NotVerified => StatusCode::FORBIDDEN,
             IdentityError::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             IdentityError::Busy | IdentityError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -200,6 +200,15 @@ fn mount_findings(path: &str, mount: &MountConfig, findings: &mut Findings) {
         let what = format!("the key has only {} characters", found.length);
         findings.relax("R-STATIC-KEY-SHORT", key, what, "at least 32 random characters");
     }
+    if !mount.secure_cookies {
+        let key = format!("{path}.secure_cookies");
+        findings.relax("R-COOKIE-PLAIN", key, "cookies may travel over plain http", "true");
+    }
+    if mount.webhooks.as_ref().is_some_and(|webhooks| webhooks.allow_private) {
+        let key = format!("{path}.webhooks.allow_private");
+        let what = "webhooks may be sent over plain http and into the own networks";
+        findings.relax("R-WEBHOOK-PRIVATE", key, what, "false");
+    }
     if mount.limits.is_empty() {
         let key = format!("{path}.limits");
         findings.relax("R-UNLIMITED", key, "no limit at all", "at least one limit");

@@ -135,6 +135,8 @@ fn mount_settings(mount: &MountConfig) -> MountSettings {
         static_keys: mount.static_keys.iter().map(|found| found.key.clone()).collect(),
         scopes,
         role_scopes: mount.policy.role_scopes.clone(),
+        agents: mount.agents.clone(),
+        webhooks: mount.webhooks.clone(),
         codes: mount.codes.clone(),
     }
 }
@@ -229,6 +231,7 @@ fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
         issuer: config.tokens.issuer.clone(),
         audience: config.tokens.audience.clone(),
         token_type: config.tokens.access_type().map(Arc::from),
+        agent_audience: config.agents.as_ref().map(|agents| agents.audience.clone()),
         tenant_claim: config.tokens.tenant_claim().map(Arc::from),
         keys: keys(&config.name),
         leeway: LEEWAY,

@@ -1,5 +1,6 @@
 //! The configuration as an operator meets it: exact messages, overrides, the effective file, reload.
 
+mod agents;
 mod changes;
 mod faults;
 mod mounts;
@@ -83,8 +84,10 @@ fn ten_lines_are_enough() {
 #[test]
 fn the_shipped_files_load_and_their_effective_form_loads_to_the_same() {
     // The demo writes the secrets that it publishes beside its file.
-    let key = ("/etc/p/inkpass-service.key".into(), "a-published-service-key".into());
-    let world = World { files: HashMap::from([key]), ..World::default() };
+    let key =
+        |name: &str| (format!("/etc/p/{name}.key").into(), format!("a-published-key-of-{name}"));
+    let files = ["inkpass-service", "archon"].map(key).into();
+    let world = World { files, ..World::default() };
     for text in [MINIMAL, FULL, DEMO] {
         let load = |text: &str| parse(Path::new(FILE), text, &[], &world);
         let config = load(text).unwrap();

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::toy;
+use super::{receiver, toy};
 use crate::run::RunError;
 
 /// What a started toy has to tell, or why it did not start.
@@ -29,13 +29,22 @@ pub(super) struct Companion {
 }
 
 /// Every one of them.
-pub(super) static COMPANIONS: &[Companion] = &[Companion {
-    name: "upstream",
-    what: "the toy behind the gateway",
-    port: 9900,
-    sets: |address| vec![format!("upstream.toy.backends=[\"http://{address}\"]")],
-    start: |listener, _| toy::start(listener).map(|()| Map::new()),
-}];
+pub(super) static COMPANIONS: &[Companion] = &[
+    Companion {
+        name: "upstream",
+        what: "the toy behind the gateway",
+        port: 9900,
+        sets: |address| vec![format!("upstream.toy.backends=[\"http://{address}\"]")],
+        start: |listener, _| toy::start(listener).map(|()| Map::new()),
+    },
+    Companion {
+        name: "webhook_receiver",
+        what: "prints the webhooks it is sent",
+        port: 9903,
+        sets: |_| Vec::new(),
+        start: receiver::start,
+    },
+];
 
 /// One that has a port and is not started yet.
 pub(super) struct Waiting {

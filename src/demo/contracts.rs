@@ -43,7 +43,7 @@ pub(super) const SMALL_LIMIT: u32 = 3;
 const ORDINARY: &str = "Tollhouse-42-Gate!";
 
 /// Every mount of the demo.
-pub(super) static PLAYED: &[Played] = &[TMWS, INKPASS];
+pub(super) static PLAYED: &[Played] = &[TMWS, INKPASS, ARCHON];
 
 const TMWS: Played = Played {
     mount: "tmws",
@@ -75,6 +75,19 @@ const INKPASS: Played = Played {
     ],
     keys: &[],
     static_key: Some(("inkpass-service.key", "your-service-api-key")),
+};
+
+/// The people are those whom the guide's examples log in as; both may run `code_implementer`.
+const ARCHON: Played = Played {
+    mount: "archon",
+    accounts: &[
+        addressed("user@example.com", "password123", &["user"]),
+        addressed("developer@company.com", "password123", &["user"]),
+        addressed("operator@example.com", ORDINARY, &["agent_operator"]),
+        addressed("admin@example.com", ORDINARY, &["admin"]),
+    ],
+    keys: &[],
+    static_key: Some(("archon.key", "archon-demo-key-7f3d1c9b5a")),
 };
 
 /// An account with a login name.

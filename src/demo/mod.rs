@@ -5,6 +5,7 @@
 mod accounts;
 mod companions;
 mod contracts;
+mod receiver;
 mod toy;
 mod welcome;
 

@@ -130,6 +130,10 @@ pub struct Defaults {
     pub codes: settings::CodeSettings,
     /// How API keys look; `None`: there are none.
     pub api_key_format: Option<KeyFormat>,
+    /// Agents, in contracts that have them.
+    pub agents: Option<settings::AgentSettings>,
+    /// Webhooks, in contracts that have them.
+    pub webhooks: Option<settings::WebhookSettings>,
     /// Password, lockout, throttle and role rules of a realm that speaks this contract first.
     pub realm: settings::RealmRules,
     /// Authorization table.

@@ -1,6 +1,7 @@
 //! Wire contracts: translators over `identity`. A dialect maps paths, field names and error shapes; it owns no state
 //! and no security rule.
 
+pub mod archon;
 pub mod bearer;
 pub mod cookies;
 pub mod detail_body;
@@ -44,6 +45,8 @@ pub struct Parts {
     pub identity: Identity,
     /// Which mount.
     pub mount: MountName,
+    /// Whether cookies travel over https only.
+    pub secure_cookies: bool,
     /// Writes the public figures of a mount.
     pub figures: Arc<dyn Fn(&MountName) -> String + Send + Sync>,
 }
@@ -61,6 +64,7 @@ pub static ALL: &[Registered] = &[
     Registered { dialect: &tmws::Tmws, router: tmws::routes::router },
     Registered { dialect: &bearer::Bearer, router: bearer::routes::router },
     Registered { dialect: &inkpass::Inkpass, router: inkpass::routes::router },
+    Registered { dialect: &archon::Archon, router: archon::routes::router },
 ];
 
 /// Finds a contract by its name in the configuration.

@@ -154,6 +154,10 @@ async fn prove(
         Some(Credential::Jwt(text)) => {
             let profile = mount.tokens.as_ref().ok_or(Deny::Token(TokenFault::Invalid))?;
             let claims = live.tokens.verify(profile, text, now, &edge.parts.metrics)?;
+            // A token of another kind is none for this route, as good as it may be elsewhere.
+            if !route.authn.takes(claims.method) {
+                return Err(Deny::Token(TokenFault::Invalid));
+            }
             authn::establish_token(&claims, &*edge.parts.revocations, profile.leeway, now)?
         }
         Some(Credential::ApiKey(presented)) => {

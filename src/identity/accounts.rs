@@ -160,6 +160,9 @@ impl Inner {
     /// Makes a committed change felt: ended sessions are refused, cached keys fetched again.
     pub(super) fn changed(&self, change: AccountChange, now: Timestamp) -> Account {
         self.forget_sessions(change.ended, now);
+        for token in change.tokens {
+            self.feed.end_token(token.id, token.expires_at);
+        }
         self.feed.bump();
         shown(change.account)
     }
@@ -172,10 +175,14 @@ impl Inner {
         roles: &[String],
     ) -> Result<(), IdentityError> {
         let Some(actor) = &by.account else { return Ok(()) };
-        let rank = |role: &String| rules.roles.iter().position(|known| **known == **role);
+        // In any case, as names of roles are read.
+        let rank =
+            |role: &String| rules.roles.iter().position(|known| known.eq_ignore_ascii_case(role));
         let actor = self.store.account(actor).await?.ok_or(IdentityError::CredentialEnded)?;
         let own = actor.roles.iter().filter_map(rank).min();
-        let allowed = |role: &String| rank(role) >= own && own.is_some();
+        // A role that does not exist is no matter of rank: whoever asks hears that it is unknown.
+        let allowed =
+            |role: &String| rank(role).is_none_or(|rank| own.is_some_and(|own| rank >= own));
         if roles.iter().all(allowed) {
             return Ok(());
         }

@@ -156,6 +156,13 @@ impl EventKind {
             Self::BackupCodesRenewed => "BACKUP_CODES_RENEWED",
             Self::SessionEnded => "SESSION_ENDED",
             Self::SigningKeyRotated => "SIGNING_KEY_ROTATED",
+            Self::AgentAuthenticated => "AGENT_AUTHENTICATED",
+            Self::AgentRefused => "AGENT_REFUSED",
+            Self::AgentCapabilityDenied => "AGENT_CAPABILITY_DENIED",
+            Self::WebhookCreated => "WEBHOOK_CREATED",
+            Self::WebhookChanged => "WEBHOOK_CHANGED",
+            Self::WebhookDeleted => "WEBHOOK_DELETED",
+            Self::WebhookRepeated => "WEBHOOK_REPEATED",
             Self::PermissionDenied => "PERMISSION_DENIED",
             Self::RateLimitExceeded => "RATE_LIMIT_EXCEEDED",
         }

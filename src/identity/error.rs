@@ -65,6 +65,9 @@ pub enum IdentityError {
         /// `create`, `update`, …
         action: &'static str,
     },
+    /// The account may not run an agent of that type, or there is no such type.
+    #[error("agent not allowed")]
+    AgentRefused,
     /// No such thing, or somebody else's.
     #[error("not found")]
     NotFound,
@@ -108,6 +111,7 @@ impl IdentityError {
             IdentityError::SecondFactor { wrong: true } => "second_factor_wrong",
             IdentityError::WrongCurrentPassword => "current_password_wrong",
             IdentityError::Forbidden { .. } => "insufficient_scope",
+            IdentityError::AgentRefused => "agent_refused",
             IdentityError::NotFound => "not_found",
             IdentityError::AlreadyExists { .. } => "already_exists",
             IdentityError::WeakPassword(_) => "weak_password",

@@ -60,6 +60,7 @@ fn evidence(found: OwnedKey) -> KeyEvidence {
         session: None,
         token: None,
         key: Some(key.id),
+        agent: None,
         allowed_ips: key.allowed_ips,
         rate_limit_per_hour: key.rate_limit_per_hour,
         expires_at: key.expires_at,

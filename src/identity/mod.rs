@@ -9,6 +9,8 @@
 //! second_factor                  what else proves them
 //! organisations                  walls between accounts, and what each may do within
 //! keys  evidence                 API keys, and what the edge sees of them
+//! agents                         programs that act for an account
+//! webhooks                       who is told of what happened
 //! mount_keys                     signing keys of the mounts
 //! codes  outbox                  codes sent to people, and what leaves the house
 //! audit                          what happened
@@ -18,6 +20,7 @@
 
 mod account_edit;
 mod accounts;
+mod agents;
 mod argon;
 mod audit;
 mod code_text;
@@ -56,6 +59,7 @@ mod tests;
 mod tokens;
 pub mod types;
 mod usage;
+pub mod webhooks;
 
 use std::{
     collections::HashMap,
@@ -68,13 +72,15 @@ use arc_swap::ArcSwap;
 
 use async_trait::async_trait;
 
+pub use agents::{AgentFacts, AgentGranted, AgentRequest};
 pub use error::{FieldError, IdentityError};
 pub use organisations::{NewMemberKey, types::*};
 pub use second_factor::PreparedFactor;
 pub use sessions::Spared;
 pub use settings::{
-    Claim, CodeForm, CodeRule, CodeSettings, Fact, HashSettings, Lockout, LoginThrottle,
-    MountSettings, PasswordRule, RealmRules, RealmSettings, RefreshForm, Settings, TokenSettings,
+    AgentSettings, Claim, CodeForm, CodeRule, CodeSettings, Fact, HashSettings, Lockout,
+    LoginThrottle, MountSettings, PasswordRule, RealmRules, RealmSettings, RefreshForm, Settings,
+    TokenSettings, WebhookSettings,
 };
 pub use static_keys::{Holder, StaticKey};
 pub use types::*;

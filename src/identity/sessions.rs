@@ -68,6 +68,11 @@ impl Identity {
         Ok(live.into_iter().map(shown).collect())
     }
 
+    /// One session, ended or not.
+    pub async fn session(&self, id: &SessionId) -> Result<Option<Session>, IdentityError> {
+        Ok(self.inner.store.session(id).await?.map(shown))
+    }
+
     /// Ends one session and everything issued in it.
     pub async fn end_session(&self, id: &SessionId, by: &Actor) -> Result<(), IdentityError> {
         let now = self.now();
@@ -243,7 +248,8 @@ fn scopes_of(mount: &MountSettings, account: &Account) -> Vec<Arc<str>> {
     scopes
 }
 
-fn shown(session: SessionRecord) -> Session {
+/// A session as others may see it.
+pub(super) fn shown(session: SessionRecord) -> Session {
     Session {
         id: session.id,
         mount: session.mount,

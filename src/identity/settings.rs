@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::Algorithm;
 
-use super::StaticKey;
+use super::{StaticKey, webhooks::Herald};
 use crate::{
     model::{MountName, RealmName, SecretString, api_key::KeyFormat},
-    pipeline::quota::Window,
+    pipeline::{AgentPolicy, quota::Window},
 };
 
 /// Everything identity needs to know; replaced as a whole on reload.
@@ -139,6 +139,10 @@ pub struct MountSettings {
     pub static_keys: Vec<StaticKey>,
     /// Scopes an API key may have; role and policy table narrow them further.
     pub scopes: Vec<Arc<str>>,
+    /// Agents, in contracts that have them.
+    pub agents: Option<AgentSettings>,
+    /// Webhooks, in contracts that have them.
+    pub webhooks: Option<WebhookSettings>,
     /// Scopes a role may hand to a key: `(role, scopes)`. The creator cannot grant what it has not.
     pub role_scopes: Vec<(Arc<str>, Vec<Arc<str>>)>,
     /// One-time codes that are sent to people.
@@ -161,6 +165,8 @@ impl MountSettings {
             api_key_format: None,
             static_keys: Vec::new(),
             scopes: Vec::new(),
+            agents: None,
+            webhooks: None,
             role_scopes: Vec::new(),
             codes: CodeSettings::default(),
         }
@@ -263,6 +269,34 @@ impl Claim {
     pub const fn new(name: &'static str, says: Fact) -> Self {
         Self { name, says, null: false }
     }
+}
+
+/// Agents of a mount.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentSettings {
+    /// `aud` of their tokens.
+    pub audience: Arc<str>,
+    /// Life time of their tokens.
+    pub lifetime: Duration,
+    /// Who may run what, and what it may have.
+    pub policy: AgentPolicy,
+}
+
+/// Webhooks of a mount.
+#[derive(Clone, Debug)]
+pub struct WebhookSettings {
+    /// Told to receivers as the place where this runs.
+    pub environment: Arc<str>,
+    /// Whether receivers may be at `http` and in our own networks.
+    pub allow_private: bool,
+    /// Deadline of one try.
+    pub timeout: Duration,
+    /// How long an event is tried before it is given up.
+    pub keep_trying: Duration,
+    /// Most subscriptions of the mount.
+    pub most: u32,
+    /// How the contract words events.
+    pub herald: &'static dyn Herald,
 }
 
 /// Token profile and life times of a mount.

@@ -83,6 +83,7 @@ impl Identity {
             session: None,
             token: None,
             key: Some(key.id.clone()),
+            agent: None,
             allowed_ips: key.allowed_ips.clone(),
             rate_limit_per_hour: None,
             expires_at: None,

@@ -216,6 +216,7 @@ impl Kit {
             session: Some(text("sid").into()),
             token: Some(text("jti").into()),
             key: None,
+            agent: None,
             allowed_ips: Vec::new(),
             rate_limit_per_hour: None,
             expires_at: claims["exp"].as_i64().map(Timestamp::from_secs),

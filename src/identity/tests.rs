@@ -1,6 +1,7 @@
 //! Tests of the facade over a real store in a temporary folder, by subject.
 
 mod account_tests;
+mod agent_tests;
 mod code_tests;
 mod edit_tests;
 mod key_tests;

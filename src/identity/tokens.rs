@@ -123,6 +123,7 @@ pub(super) fn profile(
         issuer: mount.tokens.issuer.clone(),
         audience,
         token_type: kind.map(Arc::from),
+        agent_audience: None,
         tenant_claim: mount.tokens.tenant_claim().map(Arc::from),
         keys,
         leeway: std::time::Duration::ZERO,

@@ -391,6 +391,13 @@ pub enum EventKind {
     BackupCodesRenewed,
     SessionEnded,
     SigningKeyRotated,
+    AgentAuthenticated,
+    AgentRefused,
+    AgentCapabilityDenied,
+    WebhookCreated,
+    WebhookChanged,
+    WebhookDeleted,
+    WebhookRepeated,
     PermissionDenied,
     RateLimitExceeded,
 }

@@ -1,6 +1,7 @@
 //! Plain values every room may use: ids, time, secrets, callers. A leaf: it imports no other room,
 //! does no I/O and owns no rule.
 
+pub mod agent;
 pub mod api_key;
 pub mod client;
 pub mod hop;
@@ -11,6 +12,7 @@ pub mod scope;
 pub mod secret;
 pub mod time;
 
+pub use agent::Agent;
 pub use client::ClientFacts;
 pub use id::{
     AccountId, KeyId, MountName, OrganisationId, PermissionId, RealmName, SessionId, TeamId,

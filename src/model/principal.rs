@@ -5,7 +5,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, KeyId, MountName, RealmName, ScopeSet, SessionId, Timestamp, TokenId};
+use super::{
+    AccountId, Agent, KeyId, MountName, RealmName, ScopeSet, SessionId, Timestamp, TokenId,
+};
 
 /// How the caller was proven. Written to `X-Auth-Method`, logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,6 +17,8 @@ pub enum AuthMethod {
     Jwt,
     /// An `X-API-Key` with a stored secret.
     ApiKey,
+    /// An agent token: a program with capabilities of its own, on behalf of an account.
+    Agent,
 }
 
 impl AuthMethod {
@@ -23,6 +27,7 @@ impl AuthMethod {
         match self {
             AuthMethod::Jwt => "jwt",
             AuthMethod::ApiKey => "api_key",
+            AuthMethod::Agent => "agent",
         }
     }
 }
@@ -54,6 +59,8 @@ pub struct Principal {
     pub token: Option<TokenId>,
     /// The API key, for key callers.
     pub key: Option<KeyId>,
+    /// The agent that acts for the account, for agent callers.
+    pub agent: Option<Arc<Agent>>,
     /// Addresses the key may be used from; empty means anywhere.
     pub allowed_ips: Vec<IpNet>,
     /// The key's own limit in requests per hour.

@@ -10,7 +10,7 @@ use super::{
     mount::Mount,
     view::{API_KEY, RequestView},
 };
-use crate::model::{Digest, Principal, SessionId, Timestamp, TokenId};
+use crate::model::{AuthMethod, Digest, Principal, SessionId, Timestamp, TokenId};
 
 /// A kind of credential, as routes list them in `authn = [...]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +19,8 @@ pub enum CredentialKind {
     Jwt,
     /// `api_key`: an `X-API-Key` of the route's mount.
     ApiKey,
+    /// `agent`: an agent token of the route's mount, in the same field as an access token.
+    Agent,
 }
 
 /// Which credentials a route takes. There is no default: a route without it is a config error.
@@ -42,7 +44,10 @@ impl Authn {
         let Authn::Required(kinds) = self else { return Ok(None) };
         for kind in kinds {
             let found = match kind {
-                CredentialKind::Jwt => view.headers.get(header::AUTHORIZATION).map(carrier::bearer),
+                // Which of the two it is stands in its claims, to be believed after the signature only.
+                CredentialKind::Jwt | CredentialKind::Agent => {
+                    view.headers.get(header::AUTHORIZATION).map(carrier::bearer)
+                }
                 CredentialKind::ApiKey => {
                     view.headers.get(API_KEY).map(|value| carrier::api_key(value, mount))
                 }
@@ -52,6 +57,16 @@ impl Authn {
             }
         }
         Err(Deny::MissingCredential)
+    }
+
+    /// Whether a caller proven in this way is one that the route asks for.
+    pub fn takes(&self, method: AuthMethod) -> bool {
+        let Authn::Required(kinds) = self else { return false };
+        kinds.contains(&match method {
+            AuthMethod::Jwt => CredentialKind::Jwt,
+            AuthMethod::ApiKey => CredentialKind::ApiKey,
+            AuthMethod::Agent => CredentialKind::Agent,
+        })
     }
 }
 

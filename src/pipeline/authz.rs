@@ -24,8 +24,11 @@ pub enum Authz {
     Rule(RouteRule),
 }
 
-/// `authz = { scopes = { GET = "READ", "*" = "WRITE" }, roles = ["ADMIN"], match = "all" }`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `authz = { scopes = { GET = "READ", "*" = "WRITE" }, roles = ["ADMIN"], match = "all", capabilities = { "*" = "file:read" } }`.
+///
+/// Agents are judged by `capabilities` alone, everybody else by `scopes` and `roles`; by the mount's policy where the rule
+/// names capabilities only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteRule {
     /// Method to scope; `None` is `*`. A method without an entry is refused when the list is not empty.
     pub scopes: Vec<(Option<http::Method>, Arc<str>)>,
@@ -33,6 +36,8 @@ pub struct RouteRule {
     pub roles: Vec<Arc<str>>,
     /// Whether scopes *and* roles must fit (`all`, the default) or one of them (`any`).
     pub all: bool,
+    /// Method to the capability that an agent needs; `None` is `*`. A method without an entry is refused to agents.
+    pub capabilities: Vec<(Option<http::Method>, Arc<str>)>,
 }
 
 /// Proof that this caller may use this route. Only [`authorize`] makes one.
@@ -77,6 +82,9 @@ pub fn authorize(
     match &route.authz {
         Authz::Authenticated => {}
         Authz::Policy => policy.authorize(&who, view.method, path)?,
+        Authz::Rule(rule) if rule.leaves_to_policy(&who) => {
+            policy.authorize(&who, view.method, path)?;
+        }
         Authz::Rule(rule) => {
             if !rule.admits(policy, &who, view.method) {
                 let action = policy.action(view.method, path).map_or("access", |action| action);
@@ -88,8 +96,18 @@ pub fn authorize(
 }
 
 impl RouteRule {
+    /// Whether it says nothing about this caller, because it speaks of agents only.
+    fn leaves_to_policy(&self, who: &Principal) -> bool {
+        let agents_only = self.scopes.is_empty() && self.roles.is_empty();
+        agents_only && !self.capabilities.is_empty() && who.agent.is_none()
+    }
+
     fn admits(&self, policy: &Policy, who: &Principal, method: &Method) -> bool {
-        let scopes = || self.scope_for(method).is_some_and(|scope| holds(policy, who, scope));
+        if let Some(agent) = &who.agent {
+            // An agent has what it was granted, and nothing of its account's roles.
+            return entry(&self.capabilities, method).is_some_and(|needed| agent.may(needed));
+        }
+        let scopes = || entry(&self.scopes, method).is_some_and(|scope| holds(policy, who, scope));
         let roles = || self.roles.iter().any(|role| who.roles.contains(role));
         match (self.scopes.is_empty(), self.roles.is_empty()) {
             // A rule that asks for nothing is a mistake, not a permission.
@@ -100,14 +118,14 @@ impl RouteRule {
             (false, false) => scopes() || roles(),
         }
     }
+}
 
-    /// The scope this method needs: its own entry before `*`.
-    fn scope_for(&self, method: &Method) -> Option<&str> {
-        let method = as_get(method);
-        let named = self.scopes.iter().find(|(own, _)| own.as_ref() == Some(method));
-        let any = || self.scopes.iter().find(|(own, _)| own.is_none());
-        named.or_else(any).map(|(_, scope)| &**scope)
-    }
+/// What this method needs: its own entry before `*`.
+fn entry<'a>(table: &'a [(Option<Method>, Arc<str>)], method: &Method) -> Option<&'a str> {
+    let method = as_get(method);
+    let named = table.iter().find(|(own, _)| own.as_ref() == Some(method));
+    let any = || table.iter().find(|(own, _)| own.is_none());
+    named.or_else(any).map(|(_, needed)| &**needed)
 }
 
 /// Whether the caller holds a scope: by its credential where that carries scopes, else by its roles. A credential

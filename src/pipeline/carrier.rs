@@ -48,10 +48,11 @@ pub fn bearer(value: &HeaderValue) -> Result<Credential<'_>, Deny> {
             | (byte == b'+')
             | (byte == b'=')
     };
-    let wrong = !scheme.eq_ignore_ascii_case("bearer")
-        || token.is_empty()
-        || token.len() > MAX_TOKEN_BYTES
-        || !scan::all(token.as_bytes(), fits);
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Deny::Token(TokenFault::Scheme));
+    }
+    let wrong =
+        token.is_empty() || token.len() > MAX_TOKEN_BYTES || !scan::all(token.as_bytes(), fits);
     if wrong { Err(INVALID) } else { Ok(Credential::Jwt(token)) }
 }
 

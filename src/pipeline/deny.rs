@@ -58,8 +58,10 @@ pub enum Malformed {
 /// Why a bearer token was refused. Only `Expired` differs from outside, and only after the signature verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenFault {
-    /// Not a token of ours at all: scheme, form, header, signature, claims.
+    /// Not a token of ours at all: form, header, signature, claims.
     Invalid,
+    /// Another scheme than `Bearer`.
+    Scheme,
     /// Genuine, but past its `exp`.
     Expired,
     /// Genuine, but logged out, or its session or account ended.
@@ -170,6 +172,7 @@ impl Deny {
             Deny::MethodNotAllowed { .. } => "method_not_allowed",
             Deny::MissingCredential => "credential_missing",
             Deny::Token(TokenFault::Invalid) => "token_invalid",
+            Deny::Token(TokenFault::Scheme) => "token_scheme",
             Deny::Token(TokenFault::Expired) => "token_expired",
             Deny::Token(TokenFault::Revoked) => "token_revoked",
             Deny::Key(KeyFault::Malformed) => "key_malformed",

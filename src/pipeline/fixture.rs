@@ -75,6 +75,7 @@ pub(super) fn principal(roles: &[&str], scopes: Option<&[&str]>) -> Principal {
         session: None,
         token: None,
         key: None,
+        agent: None,
         allowed_ips: Vec::new(),
         rate_limit_per_hour: None,
         expires_at: Some(Timestamp::from_secs(2_000)),

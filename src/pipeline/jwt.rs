@@ -14,6 +14,9 @@ mod json;
 
 pub use form::{Form, algorithm_name};
 
+/// `type` of an agent token.
+pub const AGENT: &str = "agent";
+
 /// One key that verifies tokens of a mount. The algorithm is the key's, never the token's.
 #[derive(Clone)]
 pub struct VerificationKey {
@@ -34,7 +37,7 @@ impl std::fmt::Debug for VerificationKey {
     }
 }
 
-/// How a mount's access tokens look, and what verifies them.
+/// How the tokens of a mount look, and what verifies them.
 #[derive(Clone, Debug)]
 pub struct TokenProfile {
     /// Required `iss`.
@@ -43,6 +46,8 @@ pub struct TokenProfile {
     pub audience: Option<Arc<str>>,
     /// Required `type` claim, where the contract has one.
     pub token_type: Option<Arc<str>>,
+    /// Audience of agent tokens, in contracts that have them; their `type` is [`AGENT`].
+    pub agent_audience: Option<Arc<str>>,
     /// The claim that carries organisation or namespace, where the contract has one.
     pub tenant_claim: Option<Arc<str>>,
     /// Newest first; several at once, so that rotation logs nobody out.
@@ -60,12 +65,20 @@ impl TokenProfile {
     ///
     /// The order is cheap before dear, and nothing is believed before the signature: form and header, signature, claims.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Principal, TokenFault> {
-        let form = Form::read(token).ok_or(TokenFault::Invalid)?;
-        if !self.keys.iter().any(|key| form.names(key) && form.is_signed_by(key)) {
-            return Err(TokenFault::Invalid);
-        }
-        let claims = form.claims().ok_or(TokenFault::Invalid)?;
+        let claims = self.verified_claims(token).ok_or(TokenFault::Invalid)?;
         claims::principal(claims, self, now)
+    }
+
+    /// The claims of a compact JWS that one of our keys has signed, whatever they say.
+    pub fn verified_claims(
+        &self,
+        token: &str,
+    ) -> Option<serde_json::Map<String, serde_json::Value>> {
+        let form = Form::read(token)?;
+        if !self.keys.iter().any(|key| form.names(key) && form.is_signed_by(key)) {
+            return None;
+        }
+        form.claims()
     }
 }
 

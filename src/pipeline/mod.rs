@@ -10,11 +10,13 @@
 //!
 //! A refusal anywhere is a [`Deny`]; how it looks on the wire is the mount's [`Face`].
 
+pub mod agent;
 pub mod authn;
 pub mod authz;
 pub mod carrier;
 pub mod cors;
 pub mod deny;
+pub mod egress;
 #[cfg(test)]
 mod fixture;
 pub mod grants;
@@ -31,6 +33,7 @@ pub mod scan;
 pub mod snapshot;
 pub mod view;
 
+pub use agent::{AgentGrant, AgentPolicy};
 pub use authn::{Authn, CredentialKind, KeyEvidence, RevocationView};
 pub use authz::{Authz, Permit};
 pub use carrier::Credential;

@@ -91,6 +91,7 @@ pub(super) fn set_mounts(shared: &Shared, config: &Config, identity: &Identity, 
         router: (mount.is.dialect.router)(dialects::Parts {
             identity: identity.clone(),
             mount: mount.is.name.clone(),
+            secure_cookies: mount.is.secure_cookies,
             figures: figures.clone(),
         }),
         face: mount.is.dialect.dialect,

@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::Gateway;
 use crate::{
     admin::Control,
+    courier::Courier,
     model::{Clock, SystemClock},
 };
 
@@ -41,6 +42,14 @@ pub(super) fn start(gateway: &Arc<Gateway>, watch_file: bool) {
             tracing::warn!(event = "audit_not_trimmed", %error);
         }
     });
+    match Courier::new() {
+        Ok(courier) => {
+            let identity = gateway.opened().identity.clone();
+            tokio::spawn(async move { identity.deliver_webhooks(Arc::new(courier)).await });
+        }
+        // What is to be told waits in the store.
+        Err(error) => tracing::error!(event = "webhooks_not_delivered", %error),
+    }
     if watch_file {
         tokio::spawn(follow(gateway.clone()));
     }

@@ -3,7 +3,7 @@
 
 use super::{
     AccountChange, AccountStatus, AuditRecord, Connection, PasswordChange, SessionsToEnd, Spare,
-    Store, StoreError, accounts::by_id, failures, rows, sessions,
+    Store, StoreError, accounts::by_id, agents, failures, rows, sessions,
 };
 use crate::model::{AccountId, SecretString, SessionId, Timestamp, secret::ExposeSecret};
 
@@ -138,14 +138,16 @@ pub(super) async fn changed_account(
     if changed == 0 {
         return Err(StoreError::NotFound);
     }
+    let mut tokens = Vec::new();
     let ended: Vec<SessionId> = match end {
         None => Vec::new(),
         Some(spare) => {
             let which = SessionsToEnd::Account(id.clone(), spare.clone());
             sessions::end(tx, &which, now).await?;
+            tokens = agents::end_of(tx, id, spare, now).await?;
             sessions::ended_of(tx, id).await?
         }
     };
     let account = by_id(tx, id).await?.ok_or(StoreError::NotFound)?;
-    Ok(AccountChange { account, ended })
+    Ok(AccountChange { account, ended, tokens })
 }

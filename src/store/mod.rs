@@ -12,10 +12,12 @@ mod account_changes;
 mod account_list;
 mod account_update;
 mod accounts;
+mod agents;
 mod audit;
 mod backup;
 mod chain;
 mod codes;
+mod deliveries;
 mod error;
 mod failures;
 mod keyring;
@@ -34,6 +36,7 @@ mod second_factor;
 mod sessions;
 mod sweep;
 mod teams;
+mod webhooks;
 
 use std::{
     fmt,

@@ -25,6 +25,10 @@ pub struct Swept {
     pub signing_keys: u64,
     /// Parcels delivered or given up that long ago.
     pub parcels: u64,
+    /// Agent tokens that have expired.
+    pub agent_tokens: u64,
+    /// Deliveries of webhooks done with that long ago.
+    pub deliveries: u64,
 }
 
 impl Store {
@@ -80,6 +84,20 @@ impl Store {
                 .remove(
                     "DELETE FROM outbox WHERE id IN \
                      (SELECT id FROM outbox WHERE done_at <= $1 LIMIT $2)",
+                    old,
+                )
+                .await?,
+            agent_tokens: self
+                .remove(
+                    "DELETE FROM agent_token WHERE id IN \
+                     (SELECT id FROM agent_token WHERE expires_at <= $1 LIMIT $2)",
+                    now,
+                )
+                .await?,
+            deliveries: self
+                .remove(
+                    "DELETE FROM webhook_delivery WHERE id IN \
+                     (SELECT id FROM webhook_delivery WHERE done_at <= $1 LIMIT $2)",
                     old,
                 )
                 .await?,

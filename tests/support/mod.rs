@@ -1,5 +1,6 @@
 //! What every black-box suite needs: the real binary, a recording upstream, clients. Knows nothing of the product's code.
 
+pub mod archon;
 pub mod client;
 pub mod conf;
 pub mod gateway;

@@ -122,6 +122,7 @@ impl Kit {
             router: crate::dialects::tmws::routes::router(crate::dialects::Parts {
                 identity: identity.clone(),
                 mount: (*name).into(),
+                secure_cookies: true,
                 figures: Arc::new(|_| String::new()),
             }),
             face: &Tmws,

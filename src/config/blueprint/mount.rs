@@ -12,7 +12,7 @@ use crate::{
         shape::{Fault, Shape},
     },
     dialects::{self, Endpoint, Registered},
-    identity::settings::{CodeSettings, TokenSettings},
+    identity::settings::{AgentSettings, CodeSettings, TokenSettings, WebhookSettings},
     model::{
         Digest, MountName, RealmName,
         api_key::{KeyForm, KeyFormat},
@@ -20,10 +20,12 @@ use crate::{
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
 };
 
+mod agents;
 mod codes;
 pub(super) mod places;
 mod static_keys;
 mod tokens;
+mod webhooks;
 
 pub use static_keys::StaticKeyConfig;
 
@@ -45,10 +47,16 @@ pub struct MountConfig {
     pub default: bool,
     /// Tokens.
     pub tokens: TokenSettings,
+    /// Agents, in contracts that have them.
+    pub agents: Option<AgentSettings>,
+    /// Webhooks, in contracts that have them.
+    pub webhooks: Option<WebhookSettings>,
     /// One-time codes.
     pub codes: CodeSettings,
     /// How its API keys look.
     pub api_key_format: Option<KeyFormat>,
+    /// Whether its cookies travel over https only.
+    pub secure_cookies: bool,
     /// API keys that the operator chose.
     pub static_keys: Vec<StaticKeyConfig>,
     /// Who may do what.
@@ -147,7 +155,10 @@ fn one(
     let defaults = dialect.or_else(|| dialects::ALL.first())?.dialect.defaults();
 
     let tokens = tokens::read(section, context, defaults.tokens);
+    let agents = agents::read(section, defaults.agents);
+    let webhooks = webhooks::read(section, defaults.webhooks);
     let codes = codes::read(section, defaults.codes);
+    let secure_cookies = section.or("secure_cookies", true);
     let mut api_key_format = defaults.api_key_format;
     if let Some(prefix) = section.maybe::<String>("api_key_prefix") {
         // What stands behind the prefix is the contract's; one that has no keys gets the usual ones.
@@ -179,6 +190,9 @@ fn one(
         places,
         default,
         tokens,
+        agents,
+        webhooks,
+        secure_cookies,
         codes,
         api_key_format,
         static_keys,

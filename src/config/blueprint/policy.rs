@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A list of names under a free key, as in `role_scopes = { USER = ["READ"] }`.
-type Grants = Vec<(Arc<str>, Vec<Arc<str>>)>;
+pub(super) type Grants = Vec<(Arc<str>, Vec<Arc<str>>)>;
 
 /// Reads the overrides onto `policy`.
 pub(super) fn read(mount: &mut Section<'_>, mut policy: Policy) -> Policy {
@@ -93,7 +93,8 @@ fn replace<T>(rows: &mut Vec<T>, new: Vec<T>, name: impl Fn(&T) -> Arc<str>) {
     rows.extend(new);
 }
 
-fn grants(section: &mut Section<'_>, key: &'static str) -> Grants {
+/// Reads a table of free keys with lists of names.
+pub(super) fn grants(section: &mut Section<'_>, key: &'static str) -> Grants {
     let mut out = Grants::new();
     let found = section.free_keys(key);
     for (name, node) in found {

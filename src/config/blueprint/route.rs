@@ -113,7 +113,7 @@ fn one(
     let upstream = upstream(section, around.context);
     let authn = access::authn(section, mount, plain);
     let public = matches!(authn, Some(Authn::Public));
-    let authz = access::authz(section, mount, public, around);
+    let authz = access::authz(section, mount, authn.as_ref(), around);
     let limits = limits(section, mount, public, around);
     let headers = headers::read(section, &around.process.identity_headers);
     let streaming = section.or("streaming", false);
@@ -343,5 +343,8 @@ fn one_of<T: Copy + Default>(
 }
 
 /// How credential kinds are written.
-const KINDS: [(&str, CredentialKind); 2] =
-    [("jwt", CredentialKind::Jwt), ("api_key", CredentialKind::ApiKey)];
+const KINDS: [(&str, CredentialKind); 3] = [
+    ("jwt", CredentialKind::Jwt),
+    ("api_key", CredentialKind::ApiKey),
+    ("agent", CredentialKind::Agent),
+];

@@ -32,6 +32,8 @@ pub(super) fn defaults() -> Defaults {
             verify: code("fastapi-users:verify"),
         },
         api_key_format: None,
+        agents: None,
+        webhooks: None,
         realm: realm(),
         policy: policy(),
         // The contract fixes none; without any, registration and mail would be open to floods.

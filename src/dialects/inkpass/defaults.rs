@@ -26,6 +26,8 @@ pub(super) fn defaults() -> Defaults {
     Defaults {
         tokens: tokens(),
         codes: codes(),
+        agents: None,
+        webhooks: None,
         api_key_format: Some(KeyFormat { form: KeyForm::Bare, .."inkpass_".into() }),
         realm: realm(),
         // What keys and accounts may do is not a matter of paths here; a route says itself whom it takes.

@@ -72,7 +72,11 @@ impl Kit {
         };
         let identity = Identity::open(Settings::default(), parts).await.unwrap();
         let figures = Arc::new(|mount: &crate::model::MountName| format!("of {mount}\n"));
-        Self { parts: Parts { identity, mount: "m".into(), figures }, store, _folder: folder }
+        Self {
+            parts: Parts { identity, mount: "m".into(), secure_cookies: true, figures },
+            store,
+            _folder: folder,
+        }
     }
 
     async fn get(

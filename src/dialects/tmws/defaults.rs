@@ -23,6 +23,8 @@ pub(super) const ROLES: [&str; 5] = ["SUPER_ADMIN", "ADMIN", "USER", "READONLY",
 pub(super) fn defaults() -> Defaults {
     Defaults {
         tokens: tokens(),
+        agents: None,
+        webhooks: None,
         codes: CodeSettings::default(),
         api_key_format: Some("tmws_key_".into()),
         realm: realm(),

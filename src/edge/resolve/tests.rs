@@ -59,6 +59,7 @@ fn evidence() -> KeyEvidence {
         session: None,
         token: None,
         key: Some("k".into()),
+        agent: None,
         allowed_ips: Vec::new(),
         rate_limit_per_hour: None,
         expires_at: None,

@@ -43,6 +43,7 @@ fn mount() -> Mount {
         issuer: "iss".into(),
         audience: Some("aud".into()),
         token_type: None,
+        agent_audience: None,
         tenant_claim: Some("agent_namespace".into()),
         keys: vec![key],
         leeway: Duration::ZERO,
@@ -188,7 +189,7 @@ pub(super) fn forbidden(per_hour: u32) -> (Edge, String) {
     let mut route = testing::route("guarded", &mount);
     route.authn = Authn::Required(vec![CredentialKind::ApiKey]);
     route.authz =
-        Authz::Rule(RouteRule { scopes: Vec::new(), roles: vec!["NOBODY".into()], all: true });
+        Authz::Rule(RouteRule { roles: vec!["NOBODY".into()], all: true, ..RouteRule::default() });
     let snapshot =
         testing::snapshot_of(testing::table(vec![("/**", Vec::new(), route)]), vec![mount]);
     let (key, keys) = issued(Some(per_hour));
@@ -253,6 +254,7 @@ fn issued(per_hour: Option<u32>) -> (String, Arc<Keys>) {
         session: None,
         token: None,
         key: Some(key.id.clone()),
+        agent: None,
         allowed_ips: Vec::new(),
         rate_limit_per_hour: per_hour,
         expires_at: None,

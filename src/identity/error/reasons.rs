@@ -28,6 +28,7 @@ impl IdentityError {
             IdentityError::SecondFactor { wrong: true },
             IdentityError::WrongCurrentPassword,
             IdentityError::Forbidden { action: "read" },
+            IdentityError::AgentRefused,
             IdentityError::NotFound,
             IdentityError::AlreadyExists { field: "username" },
             IdentityError::WeakPassword(Vec::new()),
@@ -90,6 +91,10 @@ impl IdentityError {
             IdentityError::Forbidden { .. } => (
                 "The caller may not do this, or not to this object.",
                 "Give the account the role it needs.",
+            ),
+            IdentityError::AgentRefused => (
+                "No role of the account may run an agent of that type, or there is no such type.",
+                "`[mount.agents] runs` says which roles may run what.",
             ),
             IdentityError::NotFound => {
                 ("No such thing, or somebody else's.", "Compare the id with a listing.")

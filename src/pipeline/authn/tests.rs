@@ -45,7 +45,7 @@ fn the_first_kind_present_decides_and_a_bad_one_never_falls_through() {
         (&[ApiKey], &bad_token, "key"),
         (&[Jwt], &good[1..], "credential_missing"),
         (&[Jwt, ApiKey], &[], "credential_missing"),
-        (&[Jwt, ApiKey], &[("authorization", "Basic YTpi"), ("x-api-key", &key)], "token_invalid"),
+        (&[Jwt, ApiKey], &[("authorization", "Basic YTpi"), ("x-api-key", &key)], "token_scheme"),
         (&[Jwt, ApiKey], &[("x-api-key", "")], "key_malformed"),
     ] {
         assert_eq!(taken(kinds, fields), wanted, "{kinds:?} {fields:?}");
@@ -74,7 +74,7 @@ fn bearer_spellings() {
         ("Bearer abc def", "token_invalid"),
         ("Bearer abc,def", "token_invalid"),
         ("Bearer \"abc\"", "token_invalid"),
-        ("Token abc", "token_invalid"),
+        ("Token abc", "token_scheme"),
         ("abc", "token_invalid"),
         ("", "token_invalid"),
         (&long, "token_invalid"),
@@ -108,7 +108,10 @@ proptest! {
             [scheme, token] if !text.starts_with(' ') && scheme.eq_ignore_ascii_case("bearer") && plain(token) => {
                 format!("jwt {token}")
             }
-            _ => "token_invalid".to_owned(),
+            _ => match text.split_once(' ') {
+                Some((scheme, _)) if !scheme.eq_ignore_ascii_case("bearer") => "token_scheme".to_owned(),
+                _ => "token_invalid".to_owned(),
+            },
         };
         prop_assert_eq!(found, wanted);
     }

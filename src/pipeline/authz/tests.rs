@@ -7,7 +7,7 @@ use crate::pipeline::{
 fn rule(scopes: &[(Option<Method>, &str)], roles: &[&str], all: bool) -> Authz {
     let scopes = scopes.iter().map(|(method, scope)| (method.clone(), Arc::from(*scope))).collect();
     let roles = roles.iter().map(|role| Arc::from(*role)).collect();
-    Authz::Rule(RouteRule { scopes, roles, all })
+    Authz::Rule(RouteRule { scopes, roles, all, capabilities: Vec::new() })
 }
 
 fn route(authn: Authn, authz: Authz) -> Arc<Route> {
@@ -114,4 +114,51 @@ fn rules_of_routes() {
             }
         }
     }
+}
+
+fn agent(capabilities: &[&str]) -> Principal {
+    let capabilities = capabilities.iter().map(|name| Arc::from(*name)).collect();
+    let agent = crate::model::Agent { kind: "code_implementer".into(), capabilities };
+    Principal {
+        method: crate::model::AuthMethod::Agent,
+        agent: Some(Arc::new(agent)),
+        ..fixture::principal(&[], None)
+    }
+}
+
+#[test]
+fn an_agent_needs_the_capability_of_the_method_and_nothing_else_helps_it() {
+    let mapped = |roles: &[&str]| {
+        let capabilities =
+            vec![(Some(Method::GET), "file:read".into()), (Some(Method::PUT), "file:write".into())];
+        let roles = roles.iter().map(|role| Arc::from(*role)).collect();
+        Authz::Rule(RouteRule { capabilities, roles, all: true, ..RouteRule::default() })
+    };
+    for (capabilities, method, allowed) in [
+        (&["file:read"][..], "GET", true),
+        (&["file:read"], "HEAD", true),
+        (&["file:read"], "PUT", false),
+        (&["file:read", "file:write"], "PUT", true),
+        (&["file:read", "file:write"], "DELETE", false),
+        (&["FILE:READ", "file:", "file:*", "*"], "GET", false),
+        (&[], "GET", false),
+    ] {
+        let found = ask(mapped(&["ADMIN"]), Some(agent(capabilities)), method, "/tasks");
+        assert_eq!(found.is_ok(), allowed, "{capabilities:?} {method}");
+    }
+    // Rules that say nothing of agents are none for them, whatever roles the token may claim.
+    let mut mighty = agent(&["file:read"]);
+    mighty.roles = vec!["ADMIN".into()];
+    assert!(ask(rule(&[], &["ADMIN"], true), Some(mighty), "GET", "/tasks").is_err());
+    assert!(ask(Authz::Policy, Some(agent(&["file:read"])), "GET", "/tasks").is_err());
+}
+
+#[test]
+fn a_rule_for_agents_only_leaves_people_to_the_policy() {
+    let capabilities = vec![(None, "file:read".into())];
+    let only =
+        || Authz::Rule(RouteRule { capabilities: capabilities.clone(), ..RouteRule::default() });
+    let reader = || Some(fixture::principal(&["READONLY"], None));
+    assert!(ask(only(), reader(), "GET", "/tasks").is_ok());
+    assert!(ask(only(), reader(), "POST", "/tasks").is_err());
 }

@@ -20,7 +20,8 @@ impl Deny {
             Malformed::Connection,
             Malformed::Framing,
         ];
-        let token = [TokenFault::Invalid, TokenFault::Expired, TokenFault::Revoked];
+        let token =
+            [TokenFault::Invalid, TokenFault::Scheme, TokenFault::Expired, TokenFault::Revoked];
         let key = [KeyFault::Malformed, KeyFault::Unknown, KeyFault::Expired, KeyFault::Revoked];
         let upstream = [UpstreamFault::Unreachable, UpstreamFault::Timeout, UpstreamFault::Broken];
         let mut all: Vec<Deny> = malformed.map(Deny::Malformed).into();
@@ -139,6 +140,10 @@ impl TokenFault {
             TokenFault::Invalid => (
                 "Not a token of this mount: form, signature, issuer, audience or claims.",
                 "Did the client log in at another mount? Was the signing secret changed?",
+            ),
+            TokenFault::Scheme => (
+                "`Authorization` has another scheme than `Bearer`.",
+                "The client sends `Authorization: Bearer` and its token.",
             ),
             TokenFault::Expired => ("Genuine, but past its end.", "The client refreshes it."),
             TokenFault::Revoked => (

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::TokenProfile;
+use super::{AGENT, TokenProfile};
 use crate::{
-    model::{AccountId, AuthMethod, Principal, SessionId, Timestamp, TokenId},
+    model::{AccountId, Agent, AuthMethod, Principal, SessionId, Timestamp, TokenId},
     pipeline::deny::TokenFault,
 };
 
@@ -18,8 +18,8 @@ const MIN_TOKEN_ID: usize = 16;
 /// Longest id, and longest role or other text of a claim.
 const MAX_ID: usize = 128;
 const MAX_TEXT: usize = 320;
-/// Most roles.
-const MAX_ROLES: usize = 64;
+/// Most roles, and most capabilities.
+const MAX_LIST: usize = 64;
 
 type Claims = Map<String, Value>;
 
@@ -45,9 +45,10 @@ fn read(claims: &Claims, profile: &TokenProfile) -> Option<(Principal, Option<Ti
     let not_before = date(claims, "nbf")?;
     date(claims, "iat")?;
     // A token bound to a proof of possession must not pass on its bare signature.
-    if claims.contains_key("cnf") || !is_for(claims, profile) {
+    if claims.contains_key("cnf") {
         return None;
     }
+    let method = method(claims, profile)?;
     let subject = id(claims, "sub")??;
     let token = id(claims, "jti")?.filter(|token| token.len() >= MIN_TOKEN_ID)?;
     let caller = Principal {
@@ -60,12 +61,16 @@ fn read(claims: &Claims, profile: &TokenProfile) -> Option<(Principal, Option<Ti
             Some(name) => text(claims, name)?,
             None => None,
         },
-        method: AuthMethod::Jwt,
-        roles: roles(claims)?,
+        method,
+        roles: texts(claims, "roles")?,
         scopes: None,
         session: id(claims, "sid")?.map(SessionId::new),
         token: Some(TokenId::new(token)),
         key: None,
+        agent: match method {
+            AuthMethod::Agent => Some(Arc::new(agent(claims)?)),
+            _ => None,
+        },
         allowed_ips: Vec::new(),
         rate_limit_per_hour: None,
         expires_at: Some(expires_at),
@@ -73,14 +78,30 @@ fn read(claims: &Claims, profile: &TokenProfile) -> Option<(Principal, Option<Ti
     Some((caller, not_before))
 }
 
-/// Issuer, audience and kind of token are those of the profile.
-fn is_for(claims: &Claims, profile: &TokenProfile) -> bool {
-    let is = |value: Option<&Value>, wanted: &str| {
-        value.and_then(Value::as_str).is_some_and(|given| given == wanted)
+/// Which kind of token of this profile it is, by issuer, audience and type. `None`: none.
+fn method(claims: &Claims, profile: &TokenProfile) -> Option<AuthMethod> {
+    let is = |name: &str, wanted: &str| {
+        claims.get(name).and_then(Value::as_str).is_some_and(|given| given == wanted)
     };
-    is(claims.get("iss"), &profile.issuer)
-        && profile.audience.as_deref().is_none_or(|own| names_audience(claims.get("aud"), own))
-        && profile.token_type.as_deref().is_none_or(|own| is(claims.get("type"), own))
+    let is_for = |own: &str| names_audience(claims.get("aud"), own);
+    if !is("iss", &profile.issuer) {
+        return None;
+    }
+    let agents = profile.agent_audience.as_deref();
+    // Looked for first: where a contract's access tokens have no type, an agent token must not pass for one.
+    if agents.is_some() && is("type", AGENT) {
+        return agents.filter(|own| is_for(own)).map(|_| AuthMethod::Agent);
+    }
+    let access = profile.audience.as_deref().is_none_or(is_for)
+        && profile.token_type.as_deref().is_none_or(|own| is("type", own));
+    access.then_some(AuthMethod::Jwt)
+}
+
+/// What an agent token must say of its agent.
+fn agent(claims: &Claims) -> Option<Agent> {
+    let kind = id(claims, "agent_type")??.into();
+    claims.get("capabilities")?;
+    Some(Agent { kind, capabilities: texts(claims, "capabilities")? })
 }
 
 /// RFC 7519 section 4.1.3: one text or a list of texts.
@@ -120,12 +141,12 @@ fn text(claims: &Claims, name: &str) -> Option<Option<Arc<str>>> {
     }
 }
 
-fn roles(claims: &Claims) -> Option<Vec<Arc<str>>> {
-    match claims.get("roles") {
+fn texts(claims: &Claims, name: &str) -> Option<Vec<Arc<str>>> {
+    match claims.get(name) {
         None => Some(Vec::new()),
-        Some(Value::Array(roles)) if roles.len() <= MAX_ROLES => roles
+        Some(Value::Array(list)) if list.len() <= MAX_LIST => list
             .iter()
-            .map(|role| role.as_str().filter(|role| role.len() <= MAX_ID).map(Arc::from))
+            .map(|text| text.as_str().filter(|text| text.len() <= MAX_ID).map(Arc::from))
             .collect(),
         Some(_) => None,
     }

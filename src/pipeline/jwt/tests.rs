@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::AuthMethod;
 
 mod wycheproof;
 
@@ -21,6 +22,7 @@ fn profile() -> TokenProfile {
         issuer: "tmws-auth-service".into(),
         audience: Some("tmws-api".into()),
         token_type: None,
+        agent_audience: None,
         tenant_claim: Some("agent_namespace".into()),
         keys: vec![key("new", SECRET)],
         leeway: Duration::ZERO,
@@ -220,6 +222,52 @@ fn a_token_of_another_kind_is_refused_where_the_contract_has_kinds() {
     assert_eq!(verify(with("type", json!("access"))), None);
     assert_eq!(verify(with("type", json!("refresh"))), Some(TokenFault::Invalid));
     assert_eq!(verify(claims()), Some(TokenFault::Invalid));
+}
+
+#[test]
+fn agent_tokens_are_a_kind_of_their_own() {
+    let profile = |token_type: Option<&str>| TokenProfile {
+        token_type: token_type.map(Into::into),
+        agent_audience: Some("agents".into()),
+        ..profile()
+    };
+    let agent = |change: &[(&str, Value)]| {
+        let mut claims = claims();
+        claims["type"] = json!("agent");
+        claims["aud"] = json!("agents");
+        claims["agent_type"] = json!("code_implementer");
+        claims["capabilities"] = json!(["file:read"]);
+        for (name, value) in change {
+            match value {
+                Value::Null => drop(claims.as_object_mut().unwrap().remove(*name)),
+                value => claims[*name] = value.clone(),
+            }
+        }
+        plain(&claims)
+    };
+    for kinds in [None, Some("access")] {
+        let found = profile(kinds).verify(&agent(&[]), NOW).unwrap();
+        assert_eq!(found.method, AuthMethod::Agent);
+        let facts = found.agent.unwrap();
+        assert_eq!(&*facts.kind, "code_implementer");
+        assert!(facts.may("file:read") && !facts.may("file:write"));
+        for odd in [
+            &[("aud", json!("tmws-api"))][..],
+            &[("type", json!("access"))],
+            &[("type", json!("refresh"))],
+            &[("agent_type", Value::Null)],
+            &[("agent_type", json!(7))],
+            &[("capabilities", Value::Null)],
+            &[("capabilities", json!("file:read"))],
+            &[("capabilities", json!([7]))],
+            &[("iss", json!("other"))],
+        ] {
+            let found = profile(kinds).verify(&agent(odd), NOW);
+            assert!(found.is_err(), "{kinds:?} {odd:?}");
+        }
+    }
+    // Where there are no agents their tokens are nothing at all.
+    assert!(self::profile().verify(&agent(&[]), NOW).is_err());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::RevokedToken;
 use crate::model::{AccountId, Digest, RealmName, SecretString, SessionId, Timestamp};
 
 /// Whether an account may log in.
@@ -131,6 +132,8 @@ pub struct AccountChange {
     /// Sessions of the account that have ended, where the change ends any; tell the revocation view. Not only those that
     /// this very call ended: an earlier one may have been committed without its caller learning of it.
     pub ended: Vec<SessionId>,
+    /// Agent tokens that ended with it, for the revocation view.
+    pub tokens: Vec<RevokedToken>,
 }
 
 /// A new password.

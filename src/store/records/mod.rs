@@ -4,6 +4,7 @@
 //! [`Digest`](crate::model::Digest) or ciphertext, so that no `Debug` shows them.
 
 mod account;
+mod agent;
 mod audit;
 mod code;
 mod key;
@@ -12,11 +13,13 @@ mod organisation;
 mod outbox;
 mod second_factor;
 mod session;
+mod webhook;
 
 pub use account::{
     AccountChange, AccountQuery, AccountRecord, AccountStatus, AccountUpdate, Inserted,
     PasswordChange,
 };
+pub use agent::AgentTokenRecord;
 pub use audit::{AuditFault, AuditRange, AuditRecord, AuditVerdict, ChainedRecord};
 pub use code::{CodeProof, CodeRecord, Judged};
 pub use key::{KeyRecord, KeyUse, OwnedKey};
@@ -31,3 +34,4 @@ pub use session::{
     EndedSession, FailureState, FamilyRecord, LoginFailure, NewSession, RefreshRecord,
     RefreshState, RevokedToken, Rotate, Rotation, SessionRecord, SessionsToEnd, Spare,
 };
+pub use webhook::{DeliveryRecord, Happened, NewDelivery, Tried, WebhookRecord};

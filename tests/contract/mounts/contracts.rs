@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::{
     bearer::bench as bearer,
     support::{
+        archon,
         client::Client,
         gateway::Gateway,
         inkpass, operate,
@@ -83,6 +84,14 @@ pub const CONTRACTS: &[Contract] = &[
         assert_error: inkpass::assert_error_shape,
         credentials: |gateway, mount| Box::pin(of_inkpass(gateway, mount)),
     },
+    Contract {
+        name: "archon",
+        authn: r#"["jwt", "agent"]"#,
+        settings: "",
+        files: &[],
+        assert_error: archon::assert_error_shape,
+        credentials: |gateway, mount| Box::pin(of_archon(gateway, mount)),
+    },
 ];
 
 /// The product's side of a contract.
@@ -108,6 +117,22 @@ async fn of_tmws(gateway: &Gateway, mount: &str) -> Vec<Credential> {
     let tokens = tmws::login(&client, &name, GOOD_PASSWORD).await;
     let key = operate::add_key(gateway, &name, &["FULL"], json!({ "mount": mount }));
     vec![Credential::bearer("access token", &tokens.access), Credential::key("API key", &key)]
+}
+
+async fn of_archon(gateway: &Gateway, mount: &str) -> Vec<Credential> {
+    let email = format!("{}@example.org", fresh_name());
+    let account = json!({
+        "realm": "archon", "email": email, "password": archon::PASSWORD, "roles": ["admin"],
+    });
+    operate::call(gateway, "POST", "/v1/users", account).expect(201);
+    let client = Client::from(&format!("{}/{mount}", gateway.url()), fresh_address());
+    let own = archon::login(&client, &email).await;
+    let access = own["access_token"].as_str().expect("a token");
+    let asked =
+        json!({ "agent_type": "code_implementer", "capabilities_requested": ["file:read"] });
+    let agent = client.bearer(access).post("/auth/agents/authenticate", asked).await;
+    let agent = archon::data(&agent)["agent_token"].as_str().expect("a token").to_owned();
+    vec![Credential::bearer("access token", access), Credential::bearer("agent token", &agent)]
 }
 
 async fn of_bearer(gateway: &Gateway, mount: &str) -> Vec<Credential> {

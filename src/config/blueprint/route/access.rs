@@ -11,6 +11,7 @@ use crate::{
         document::Node,
         shape::{Fault, Shape},
     },
+    model::AuthMethod,
     pipeline::{Authn, Authz, CredentialKind},
 };
 
@@ -80,10 +81,48 @@ pub(super) fn authn(
         let why = "its contract has no API keys, and the mount has no static_key";
         section.fault("authn", Fault::new(what, why, "remove \"api_key\""));
     }
+    if let Some(mount) = mount
+        && mount.agents.is_none()
+        && kinds.contains(&CredentialKind::Agent)
+    {
+        let what = format!("agent on mount \"{}\"", mount.name);
+        let why = "its contract has no agents, or they are switched off";
+        section.fault("authn", Fault::new(what, why, "remove \"agent\""));
+    }
     Some(Authn::Required(kinds))
 }
 
 pub(super) fn authz(
+    section: &mut Section<'_>,
+    mount: Option<&MountConfig>,
+    authn: Option<&Authn>,
+    around: &Around<'_>,
+) -> Authz {
+    let public = matches!(authn, Some(Authn::Public));
+    let takes_agents = authn.is_some_and(|authn| authn.takes(AuthMethod::Agent));
+    let found = asked(section, mount, public, around);
+    let maps = match &found {
+        Authz::Authenticated => true,
+        Authz::Policy => false,
+        Authz::Rule(rule) => !rule.capabilities.is_empty(),
+    };
+    if takes_agents && !maps {
+        let why = "agents have capabilities and no roles, so every one of them would be refused";
+        let fix = "write authz = { capabilities = { \"*\" = \"file:read\" } }";
+        section.fault("authz", Fault::new("agents without capabilities", why, fix));
+    }
+    if let Authz::Rule(rule) = &found
+        && !rule.capabilities.is_empty()
+        && !takes_agents
+    {
+        let why = "only agents have capabilities, and this route takes no agent tokens";
+        let fix = "add \"agent\" to authn, or remove capabilities";
+        section.fault("authz", Fault::new("capabilities without agents", why, fix));
+    }
+    found
+}
+
+fn asked(
     section: &mut Section<'_>,
     mount: Option<&MountConfig>,
     public: bool,
@@ -130,29 +169,10 @@ pub(super) fn authz(
 
 fn rule(section: &mut Section<'_>, mount: Option<&MountConfig>, around: &Around<'_>) -> Authz {
     let mut inner = section.inner("authz");
-    let mut scopes = Vec::new();
-    let mut record = Record::new();
-    let written = inner.free_keys("scopes");
-    let asks_for_scopes = !written.is_empty();
-    for (method, node) in written {
-        let Some(scope) = scope(&inner, node, mount) else { continue };
-        let parsed = match method {
-            "*" => None,
-            name => match Method::read(&Node {
-                value: Value::Text(name.into()),
-                place: node.place.clone(),
-            }) {
-                Ok(method) => Some(method),
-                Err(fault) => {
-                    inner.fault("scopes", fault);
-                    continue;
-                }
-            },
-        };
-        record.insert(method.to_owned(), scope.write());
-        scopes.push((parsed, scope));
-    }
-    inner.note("scopes", Toml::Table(record));
+    let (scopes, asks_for_scopes) =
+        by_method(&mut inner, "scopes", |inner, node| scope(inner, node, mount));
+    let (capabilities, asks_for_capabilities) =
+        by_method(&mut inner, "capabilities", |inner, node| capability(inner, node, mount));
 
     let roles: Vec<Arc<str>> = inner.or("roles", Vec::new());
     if let Some(mount) = mount {
@@ -174,13 +194,73 @@ fn rule(section: &mut Section<'_>, mount: Option<&MountConfig>, around: &Around<
         let (place, key) = (inner.place_of("match"), inner.key("match"));
         inner.problems.unknown(&place, key, "match", &word, ["all", "any"], "remove the key");
     }
-    if !asks_for_scopes && roles.is_empty() {
+    if !asks_for_scopes && !asks_for_capabilities && roles.is_empty() {
         let why = "it would ask for nothing";
         let fix = "name scopes or roles, or write authz = \"authenticated\"";
         inner.problems.say(&inner.place, inner.path.clone(), "an empty authz", why, fix);
     }
     section.note("authz", Toml::Table(inner.finish()));
-    Authz::Rule(RouteRule { scopes, roles, all: word == "all" })
+    Authz::Rule(RouteRule { scopes, roles, all: word == "all", capabilities })
+}
+
+/// What a method asks for, `None` standing for any.
+type ByMethod = Vec<(Option<Method>, Arc<str>)>;
+
+/// Reads a table of methods; also tells whether there is anything in it, right or wrong.
+fn by_method(
+    inner: &mut Section<'_>,
+    key: &'static str,
+    one: impl Fn(&Section<'_>, &Node) -> Option<Arc<str>>,
+) -> (ByMethod, bool) {
+    let mut out = Vec::new();
+    let mut record = Record::new();
+    let written = inner.free_keys(key);
+    let any = !written.is_empty();
+    for (method, node) in written {
+        let Some(name) = one(inner, node) else { continue };
+        let parsed = match method {
+            "*" => None,
+            text => match Method::read(&Node {
+                value: Value::Text(text.into()),
+                place: node.place.clone(),
+            }) {
+                Ok(method) => Some(method),
+                Err(fault) => {
+                    inner.fault(key, fault);
+                    continue;
+                }
+            },
+        };
+        record.insert(method.to_owned(), name.write());
+        out.push((parsed, name));
+    }
+    inner.note(key, Toml::Table(record));
+    (out, any)
+}
+
+/// Reads one capability name and makes sure that some agent of the mount can have it.
+fn capability(inner: &Section<'_>, node: &Node, mount: Option<&MountConfig>) -> Option<Arc<str>> {
+    let name = match Arc::<str>::read(node) {
+        Ok(name) => name,
+        Err(fault) => {
+            inner.fault("capabilities", fault);
+            return None;
+        }
+    };
+    let Some(agents) = mount.and_then(|mount| mount.agents.as_ref()) else { return Some(name) };
+    let known = || agents.policy.types.iter().flat_map(|kind| kind.capabilities.iter());
+    if !known().any(|known| *known == name || &**known == "*") {
+        inner.problems.unknown(
+            &node.place,
+            inner.key("capabilities"),
+            "capability",
+            &name,
+            known().map(|known| &**known),
+            "add it to an agent type of the mount",
+        );
+        return None;
+    }
+    Some(name)
 }
 
 /// Reads one scope name and makes sure that some key or role of the mount can hold it.

@@ -96,6 +96,7 @@ impl ErrorShape for Shape {
             IdentityError::Forbidden { action } => {
                 Refusal::from(&Deny::Forbidden { action: (*action).into() })
             }
+            IdentityError::AgentRefused => Refusal::plain(StatusCode::FORBIDDEN, reason),
             IdentityError::NotFound => Refusal::plain(StatusCode::NOT_FOUND, reason),
             IdentityError::WeakPassword(faults) | IdentityError::Invalid(faults) => {
                 Refusal { reason, ..Self::invalid(details(faults)) }

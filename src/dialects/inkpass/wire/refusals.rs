@@ -137,6 +137,7 @@ impl ErrorShape for Shape {
             IdentityError::Forbidden { action } => {
                 Refusal { reason, ..Refusal::from(&Deny::Forbidden { action: (*action).into() }) }
             }
+            IdentityError::AgentRefused => Refusal::plain(StatusCode::FORBIDDEN, reason),
             IdentityError::NotFound => Refusal::plain(StatusCode::NOT_FOUND, reason),
             IdentityError::Invalid(faults) => Refusal { reason, ..Self::invalid(details(faults)) },
             IdentityError::Busy | IdentityError::Unavailable => {

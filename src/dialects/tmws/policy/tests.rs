@@ -22,6 +22,7 @@ fn caller(role: &str, scopes: Option<&[&str]>) -> Principal {
         session: None,
         token: None,
         key: None,
+        agent: None,
         allowed_ips: Vec::new(),
         rate_limit_per_hour: None,
         expires_at: None,

@@ -95,6 +95,7 @@ impl Kit {
         let router = super::router(super::Parts {
             identity: identity.clone(),
             mount: mount(),
+            secure_cookies: true,
             figures: Arc::new(|_| String::new()),
         });
         Self { identity, router, store, _folder: folder }
@@ -175,6 +176,7 @@ fn caller(account: &Account) -> Principal {
         session: Some("no-session".into()),
         token: Some("no-token-0123456789".into()),
         key: None,
+        agent: None,
         allowed_ips: Vec::new(),
         rate_limit_per_hour: None,
         expires_at: None,

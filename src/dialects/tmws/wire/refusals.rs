@@ -67,7 +67,9 @@ impl ErrorShape for Shape {
         let text: Cow<'static, str> = match deny {
             Deny::MissingCredential => "Authentication required - missing credentials".into(),
             Deny::Token(TokenFault::Expired) => EXPIRED.into(),
-            Deny::Token(TokenFault::Invalid | TokenFault::Revoked) => UNPROVEN.into(),
+            Deny::Token(TokenFault::Invalid | TokenFault::Scheme | TokenFault::Revoked) => {
+                UNPROVEN.into()
+            }
             Deny::Key(
                 KeyFault::Malformed | KeyFault::Unknown | KeyFault::Expired | KeyFault::Revoked,
             ) => "Invalid API key".into(),
@@ -102,14 +104,16 @@ impl ErrorShape for Shape {
             IdentityError::InvalidRefreshToken => {
                 Refusal::new(StatusCode::UNAUTHORIZED, "Invalid or expired refresh token", reason)
             }
-            IdentityError::CredentialEnded => Refusal { reason, ..Refusal::nobody() },
             IdentityError::SecondFactor { .. } => {
                 Refusal::new(StatusCode::UNAUTHORIZED, "Second factor required", reason)
             }
             IdentityError::InvalidCode | IdentityError::AlreadyVerified => {
                 Refusal::plain(StatusCode::BAD_REQUEST, reason)
             }
-            IdentityError::NotVerified => Refusal::plain(StatusCode::FORBIDDEN, reason),
+            IdentityError::NotVerified | IdentityError::AgentRefused => {
+                Refusal::plain(StatusCode::FORBIDDEN, reason)
+            }
+            IdentityError::CredentialEnded => Refusal { reason, ..Refusal::nobody() },
             IdentityError::WrongCurrentPassword => {
                 Refusal::new(StatusCode::BAD_REQUEST, "Current password is incorrect", reason)
             }
