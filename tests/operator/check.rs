@@ -255,13 +255,18 @@ fn a_missing_file_is_named() {
 #[test]
 fn the_shipped_files_are_good_and_the_smallest_has_ten_lines() {
     let conf = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
+    // The demo writes the secrets that it publishes beside its file; here somebody else does.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("inkpass-service.key"), "a-published-service-key").unwrap();
     let mut checked = 0;
     for entry in std::fs::read_dir(&conf).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|kind| kind != "toml") {
             continue;
         }
-        let output = run(&["check", "--config", path.to_str().unwrap()]);
+        let copy = folder.path().join(path.file_name().unwrap());
+        std::fs::copy(&path, &copy).unwrap();
+        let output = run(&["check", "--config", copy.to_str().unwrap()]);
         assert!(output.status.success(), "{}: {}", path.display(), said(&output));
         checked += 1;
     }
