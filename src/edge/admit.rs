@@ -159,6 +159,12 @@ async fn prove(
             let address = view.client.address;
             authn::establish_key(&presented.digest, evidence.as_deref(), mount, address, now)?
         }
+        Some(Credential::Session(secret)) => {
+            let (lookup, metrics) = (&*edge.parts.lookup, &edge.parts.metrics);
+            let evidence =
+                edge.sessions.evidence(lookup, metrics, &mount.name, &secret).await?;
+            authn::establish_session(evidence.as_deref(), mount, &*edge.parts.revocations, now)?
+        }
     };
     Ok(Some(who))
 }

@@ -35,6 +35,7 @@ pub(super) fn mount(name: &str) -> Mount {
         face: &Plain,
         tokens: None,
         api_key_prefix: None,
+        session_carrier: None,
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
         rate_headers: RateHeaders { legacy_always: true, ietf: false },

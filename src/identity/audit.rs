@@ -128,9 +128,12 @@ impl EventKind {
             Self::ApiKeyRotated => "API_KEY_ROTATED",
             Self::ApiKeyRevoked => "API_KEY_REVOKED",
             Self::SessionEnded => "SESSION_ENDED",
+            Self::SessionOpened => "SESSION_OPENED",
             Self::SigningKeyRotated => "SIGNING_KEY_ROTATED",
             Self::PermissionDenied => "PERMISSION_DENIED",
             Self::RateLimitExceeded => "RATE_LIMIT_EXCEEDED",
+            Self::UserAllowed => "USER_ALLOWED",
+            Self::UserRemoved => "USER_REMOVED",
         }
     }
 }

@@ -7,6 +7,7 @@
 //! login  refresh  sessions       what a client is given, and how it ends
 //! accounts  passwords  import    who may come, and what proves them
 //! keys  evidence                 API keys, and what the edge sees of them
+//! oauth  administrator           logins through a provider, and who looks after them
 //! mount_keys                     signing keys of the mounts
 //! audit                          what happened
 //! ```
@@ -14,6 +15,7 @@
 //! A change goes to the store first, then to the in-memory `feed`, then it is acknowledged.
 
 mod accounts;
+mod administrator;
 mod argon;
 mod audit;
 pub mod error;
@@ -27,6 +29,7 @@ mod keys;
 mod lockout;
 mod login;
 mod mount_keys;
+pub mod oauth;
 mod password;
 mod passwords;
 mod refresh;
@@ -55,7 +58,9 @@ use arc_swap::ArcSwap;
 
 use async_trait::async_trait;
 
+pub use administrator::Administrator;
 pub use error::{FieldError, IdentityError};
+pub use oauth::{ForeignFault, OAuthSettings};
 pub use settings::{
     HashSettings, Lockout, LoginThrottle, MountSettings, PasswordRule, RealmRules, RealmSettings,
     Settings, TokenSettings,
@@ -64,9 +69,9 @@ pub use types::*;
 
 use crate::{
     limit::RateLimiter,
-    model::{Clock, KeyId, MountName, Random, SecretString, Timestamp},
-    pipeline::{KeyEvidence, RevocationView},
-    store::{Ciphertext, KeyUse, Store},
+    model::{Clock, Digest, KeyId, MountName, Random, SecretString, Timestamp},
+    pipeline::{KeyEvidence, RevocationView, SessionEvidence},
+    store::{Ciphertext, ForeignIdentity, KeyUse, Store},
 };
 use feed::Feed;
 use keyring::Keyring;
@@ -92,6 +97,17 @@ pub trait Lookup: Send + Sync + 'static {
         mount: &MountName,
         id: &KeyId,
     ) -> Result<Option<Arc<KeyEvidence>>, IdentityError>;
+
+    /// Evidence of one session at one mount, by the digest of its secret; `Ok(None)`: no such session. Whoever keeps no
+    /// such sessions knows none.
+    async fn session(
+        &self,
+        mount: &MountName,
+        secret: &Digest,
+    ) -> Result<Option<Arc<SessionEvidence>>, IdentityError> {
+        let _ = (mount, secret);
+        Ok(None)
+    }
 
     /// Counts up whenever any key or owner changed: cached evidence of an older epoch must be fetched again.
     fn epoch(&self) -> u64;
@@ -129,6 +145,11 @@ struct Inner {
     refresh_key: RefreshKey,
     feed: Arc<Feed>,
     usage: Usage,
+    outgoing: oauth::Outgoing,
+    flights: oauth::Flights<Arc<ForeignIdentity>>,
+    proofs: administrator::Proofs,
+    /// Under which proofs are remembered; of this process only.
+    proof_key: [u8; 32],
     state: ArcSwap<State>,
     mount_keys: RwLock<HashMap<MountName, Arc<MountKeys>>>,
     /// Held while settings or signing keys change.
@@ -146,6 +167,8 @@ impl Identity {
         let refresh_key = refresh_key(&store, &keyring, &*random, now).await?;
         let pool = HashPool::open(settings.hashing, random.clone()).await?;
         let state = State::new(settings, Arc::new(pool));
+        let mut proof_key = [0; 32];
+        random.fill(&mut proof_key).map_err(|_| IdentityError::Internal)?;
         let inner = Inner {
             store,
             limiter,
@@ -155,6 +178,10 @@ impl Identity {
             refresh_key,
             feed: Arc::default(),
             usage: Usage::default(),
+            outgoing: oauth::Outgoing::default(),
+            flights: oauth::Flights::default(),
+            proofs: administrator::Proofs::default(),
+            proof_key,
             state: ArcSwap::from_pointee(state),
             mount_keys: RwLock::default(),
             changing: tokio::sync::Mutex::default(),

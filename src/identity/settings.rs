@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::Algorithm;
 
+use super::{Administrator, OAuthSettings};
 use crate::{
     model::{MountName, RealmName, SecretString},
     pipeline::quota::Window,
@@ -92,6 +93,10 @@ pub struct MountSettings {
     pub realm: RealmName,
     /// Tokens.
     pub tokens: TokenSettings,
+    /// The provider through which people log in, where the contract has one.
+    pub oauth: Option<Arc<OAuthSettings>>,
+    /// Who may administrate the mount by name and password, where the contract has such a one.
+    pub administrator: Option<Administrator>,
     /// Prefix of API keys; `None`: the contract has no keys.
     pub api_key_prefix: Option<Arc<str>>,
     /// Scopes an API key may have; role and policy table narrow them further.

@@ -71,6 +71,8 @@ pub(super) fn mount(name: &str, realm: &str) -> MountSettings {
             refresh_rotates: true,
             refresh_grace: Duration::from_secs(10),
         },
+        oauth: None,
+        administrator: None,
         api_key_prefix: Some("tmws_key_".into()),
         scopes: all.clone(),
         role_scopes: vec![

@@ -257,9 +257,12 @@ pub enum EventKind {
     ApiKeyRotated,
     ApiKeyRevoked,
     SessionEnded,
+    SessionOpened,
     SigningKeyRotated,
     PermissionDenied,
     RateLimitExceeded,
+    UserAllowed,
+    UserRemoved,
 }
 
 /// A fact to record.

@@ -15,6 +15,8 @@ pub enum AuthMethod {
     Jwt,
     /// An `X-API-Key` with a stored secret.
     ApiKey,
+    /// The secret id of a login session, in the cookie or header that the mount names.
+    Session,
 }
 
 impl AuthMethod {
@@ -23,6 +25,7 @@ impl AuthMethod {
         match self {
             AuthMethod::Jwt => "jwt",
             AuthMethod::ApiKey => "api_key",
+            AuthMethod::Session => "session",
         }
     }
 }
@@ -48,7 +51,7 @@ pub struct Principal {
     pub roles: Vec<Arc<str>>,
     /// Narrowing of the roles by the credential itself. `None`: the credential narrows nothing (a login token).
     pub scopes: Option<ScopeSet>,
-    /// The login session, for token callers.
+    /// The login session, for callers with a token or the session's own secret.
     pub session: Option<SessionId>,
     /// `jti`, for token callers.
     pub token: Option<TokenId>,

@@ -6,7 +6,10 @@ use super::{
     deny::{Deny, KeyFault, TokenFault},
     scan,
 };
-use crate::model::api_key::{self, PresentedKey};
+use crate::model::{
+    Digest,
+    api_key::{self, PresentedKey},
+};
 
 /// Longest bearer token looked at (security requirements, section 3).
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -18,6 +21,8 @@ pub enum Credential<'a> {
     Jwt(&'a str),
     /// A well-formed `X-API-Key` whose checksum fits.
     ApiKey(PresentedKey),
+    /// The digest of a well-formed session id.
+    Session(Digest),
 }
 
 impl std::fmt::Debug for Credential<'_> {
@@ -25,6 +30,7 @@ impl std::fmt::Debug for Credential<'_> {
         match self {
             Credential::Jwt(_) => f.write_str("Jwt(…)"),
             Credential::ApiKey(key) => f.debug_tuple("ApiKey").field(&key.id).finish(),
+            Credential::Session(_) => f.write_str("Session(…)"),
         }
     }
 }

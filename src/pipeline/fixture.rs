@@ -32,6 +32,7 @@ pub(super) fn mount(name: &str) -> Mount {
         face: &Mute,
         tokens: None,
         api_key_prefix: Some("tmws_key_".into()),
+        session_carrier: None,
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
         rate_headers: RateHeaders { legacy_always: true, ietf: false },

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy};
+use super::{
+    cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy, session_carrier::SessionCarrier,
+};
 use crate::model::{MountName, RealmName};
 
 /// When `X-RateLimit-*` and the IETF fields are sent.
@@ -29,6 +31,8 @@ pub struct Mount {
     pub tokens: Option<TokenProfile>,
     /// Prefix of its API keys (`tmws_key_`); `None`: the contract has no keys.
     pub api_key_prefix: Option<Arc<str>>,
+    /// Where a session id may sit on protected routes; `None`: it is no credential there.
+    pub session_carrier: Option<SessionCarrier>,
     /// Who may do what where, for routes that name no rule of their own.
     pub policy: Arc<Policy>,
     /// Cross-origin rules.

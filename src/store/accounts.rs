@@ -132,7 +132,7 @@ pub(super) async fn by_id(
 }
 
 /// Which of this account's names somebody has already, as a name or as an address.
-async fn taken(
+pub(super) async fn taken(
     tx: &mut Connection,
     account: &AccountRecord,
 ) -> Result<Option<&'static str>, StoreError> {
@@ -160,7 +160,10 @@ async fn taken(
     Ok(field)
 }
 
-async fn insert(tx: &mut Connection, account: &AccountRecord) -> Result<(), StoreError> {
+pub(super) async fn insert(
+    tx: &mut Connection,
+    account: &AccountRecord,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO account (id, realm, username, username_key, email, email_key, password_hash, \
          password_changed_at, status, roles, tenant, full_name, first_name, last_name, \

@@ -121,7 +121,7 @@ impl Store {
     }
 }
 
-fn chained(row: &Row) -> Result<ChainedRecord, StoreError> {
+pub(super) fn chained(row: &Row) -> Result<ChainedRecord, StoreError> {
     let text = |name| rows::get::<Option<String>>(row, name);
     Ok(ChainedRecord {
         node: rows::get(row, "node")?,

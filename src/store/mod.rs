@@ -9,12 +9,16 @@
 
 mod account_changes;
 mod accounts;
+mod allow;
 mod audit;
+mod audit_pages;
 mod backup;
 mod chain;
 mod codes;
 mod error;
 mod failures;
+mod foreign;
+mod foreign_sessions;
 mod keyring;
 mod keys;
 mod lock;

@@ -5,12 +5,17 @@
 
 mod account;
 mod audit;
+mod foreign;
 mod key;
 mod keyring;
 mod session;
 
 pub use account::{AccountChange, AccountRecord, AccountStatus, Inserted, PasswordChange};
 pub use audit::{AuditFault, AuditRecord, AuditVerdict, ChainedRecord};
+pub use foreign::{
+    AllowEntry, AuditQuery, ForeignCounts, ForeignIdentity, ForeignKey, ForeignLogin, ForeignSession,
+    ForeignTokens, LoggedIn, NumberedEvent, Redeem, Redeemed,
+};
 pub use key::{KeyRecord, KeyUse, OwnedKey};
 pub use keyring::{Ciphertext, CodeRecord, SigningKeyRecord};
 pub use session::{

@@ -166,6 +166,7 @@ impl From<&Deny> for Refusal {
             Deny::Key(
                 KeyFault::Malformed | KeyFault::Unknown | KeyFault::Expired | KeyFault::Revoked,
             ) => "Invalid API key".into(),
+            Deny::Session(_) => UNPROVEN.into(),
             Deny::AddressNotAllowed => "Access denied: IP address not allowed".into(),
             Deny::Forbidden { action } => format!("Permission required: {action}").into(),
             Deny::RateLimited(_) => "Rate limit exceeded".into(),
@@ -232,6 +233,7 @@ impl From<&IdentityError> for Refusal {
             IdentityError::WeakPassword(faults) | IdentityError::Invalid(faults) => {
                 Self { reason, ..Self::invalid(details(faults)) }
             }
+            IdentityError::Foreign(fault) => Self::plain(fault.status(), reason),
             IdentityError::Busy | IdentityError::Unavailable => Self {
                 retry_after: Some(Duration::from_secs(1)),
                 ..Self::plain(StatusCode::SERVICE_UNAVAILABLE, reason)
