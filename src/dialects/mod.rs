@@ -1,7 +1,10 @@
 //! Wire contracts: translators over `identity`. A dialect maps paths, field names and error shapes; it owns no state
 //! and no security rule.
 
+pub mod exchange;
+pub mod fields;
 pub mod problem;
+pub mod refusal;
 pub mod tmws;
 
 use std::time::Duration;

@@ -53,7 +53,7 @@ fn reasons() {
     holds("docs/reasons.md", "edge", &reason_table(edge));
     let identity = IdentityError::every()
         .into_iter()
-        .map(|error| (error.reason(), Refusal::from(&error).status().as_u16(), error.explained()));
+        .map(|error| (error.reason(), Refusal::from(&error).status.as_u16(), error.explained()));
     holds("docs/reasons.md", "identity", &reason_table(identity));
 }
 

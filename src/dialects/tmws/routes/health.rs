@@ -2,8 +2,8 @@
 
 use axum::{extract::State, http::StatusCode};
 
-use super::{App, exchange::Answer};
-use crate::dialects::tmws::wire::Health;
+use super::App;
+use crate::dialects::{exchange::Answer, tmws::wire::Health};
 
 pub(super) async fn health(State(app): State<App>) -> Answer {
     let answers = app.identity.healthy().await;

@@ -4,13 +4,13 @@
 
 use axum::extract::State;
 
-use super::{
-    App,
-    exchange::{Answer, Hop, Param, Sent},
-};
+use super::App;
 use crate::{
-    dialects::tmws::wire::{
-        CreateKey, Created, CurrentKey, Deleted, KeyList, Refusal, RotateKey, Rotated,
+    dialects::{
+        exchange::{Answer, Hop, Param, Sent},
+        tmws::wire::{
+            CreateKey, Created, CurrentKey, Deleted, KeyList, Refusal, RotateKey, Rotated,
+        },
     },
     identity::IdentityError,
     model::KeyId,

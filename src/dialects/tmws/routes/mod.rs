@@ -1,6 +1,5 @@
 //! Handlers of tmws: wire to identity and back. No rule lives here except the contract's own about whose object it is.
 
-mod exchange;
 mod health;
 mod keys;
 mod sessions;
@@ -13,7 +12,9 @@ use axum::{
     routing::{get, post, put},
 };
 
+use super::wire::Shape;
 use crate::{
+    dialects::exchange,
     identity::Identity,
     model::{Clock, MountName, SystemClock, Timestamp},
 };
@@ -50,6 +51,6 @@ pub fn router(identity: Identity, mount: MountName) -> Router {
         .route("/health", get(health::health))
         .fallback(exchange::no_route)
         .method_not_allowed_fallback(exchange::wrong_method)
-        .layer(middleware::from_fn(exchange::write))
+        .layer(middleware::from_fn(exchange::write::<Shape>))
         .with_state(App { identity, mount })
 }

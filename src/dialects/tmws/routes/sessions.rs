@@ -2,11 +2,11 @@
 
 use axum::extract::State;
 
-use super::{
-    App,
+use super::App;
+use crate::dialects::{
     exchange::{Answer, Hop, Sent},
+    tmws::wire::{self, LogIn, LogOut, Message, Refusal},
 };
-use crate::dialects::tmws::wire::{self, LogIn, LogOut, Message, Refusal};
 
 pub(super) async fn login(
     State(app): State<App>,

@@ -2,12 +2,12 @@
 
 use axum::extract::State;
 
-use super::{
-    App,
-    exchange::{Answer, Hop, Param, Sent},
-};
+use super::App;
 use crate::{
-    dialects::tmws::wire::{ChangePassword, CreateUser, Message, Refusal, User},
+    dialects::{
+        exchange::{Answer, Hop, Param, Sent},
+        tmws::wire::{ChangePassword, CreateUser, Message, Refusal, User},
+    },
     identity::IdentityError,
     pipeline::Deny,
 };

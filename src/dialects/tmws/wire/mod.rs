@@ -1,12 +1,10 @@
 //! Bodies of tmws, pure: requests as they are read, replies and refusals as they are written. No HTTP server types.
 
-mod fields;
 mod refusals;
 mod replies;
 mod requests;
 
-pub use fields::{Detail, Fields, Request, parse};
-pub use refusals::Refusal;
+pub use refusals::{Refusal, Shape};
 pub use replies::{
     Created, CurrentKey, Deleted, Health, KeyList, Message, Rotated, Tokens, User, tokens,
 };

@@ -1,17 +1,19 @@
 //! Every refusal of tmws in its one error shape: `{error, detail, status_code, request_id}` and the few extras of the
 //! contract's table "Error bodies". Maps the gateway's and identity's reasons to it; decides nothing.
 
-use std::{borrow::Cow, time::Duration};
+use std::borrow::Cow;
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde::Serialize;
 
-use super::fields::Detail;
 use crate::{
+    dialects::{
+        fields::Detail,
+        refusal::{self, ErrorShape, details, to_json},
+    },
     identity::{FieldError, IdentityError},
     pipeline::{
-        Deny, Reply, ReplyFacts, Toll,
+        Deny, ReplyFacts,
         deny::{KeyFault, TokenFault},
     },
 };
@@ -19,18 +21,12 @@ use crate::{
 const EXPIRED: &str = "Token expired";
 const UNPROVEN: &str = "Could not validate credentials";
 
-/// A refusal, ready to be written once request id and path are known.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Refusal {
-    status: StatusCode,
-    error: Cow<'static, str>,
-    reason: &'static str,
-    challenge: Option<&'static str>,
-    allow: Option<Box<str>>,
-    retry_after: Option<Duration>,
-    details: Option<Box<[Detail]>>,
-    toll: Option<Box<Toll>>,
-}
+/// The contract's error shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape;
+
+/// A refusal of tmws.
+pub type Refusal = refusal::Refusal<Shape>;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -49,40 +45,6 @@ struct Body<'a> {
 }
 
 impl Refusal {
-    /// With the status' own reason phrase.
-    fn plain(status: StatusCode, reason: &'static str) -> Self {
-        Self::new(status, status.canonical_reason().unwrap_or("Error"), reason)
-    }
-
-    fn new(status: StatusCode, error: impl Into<Cow<'static, str>>, reason: &'static str) -> Self {
-        Self {
-            status,
-            error: error.into(),
-            reason,
-            challenge: None,
-            allow: None,
-            retry_after: None,
-            details: None,
-            toll: None,
-        }
-    }
-
-    /// 422: fields that do not fit.
-    pub fn invalid(details: Vec<Detail>) -> Self {
-        let error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Validation Error", "validation");
-        Self { details: Some(details.into()), ..error }
-    }
-
-    /// 415: the body is declared as something other than JSON.
-    pub fn media_type() -> Self {
-        Self::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type")
-    }
-
-    /// 400: the body broke off or its framing is wrong.
-    pub fn broken_body() -> Self {
-        Self::plain(StatusCode::BAD_REQUEST, "body_broken")
-    }
-
     /// 401: a token that is genuine, but stands for nobody any more.
     pub fn nobody() -> Self {
         Self::from(&Deny::Token(TokenFault::Revoked))
@@ -98,68 +60,11 @@ impl Refusal {
             other => Self::from(other),
         }
     }
-
-    /// The status.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// Stable reason code, for the access log.
-    pub fn reason(&self) -> &'static str {
-        self.reason
-    }
-
-    /// The limit that refused, for the rate headers.
-    pub fn toll(&self) -> Option<&Toll> {
-        self.toll.as_deref()
-    }
-
-    /// Writes it down.
-    pub fn render(&self, facts: &ReplyFacts<'_>) -> Reply {
-        let missing = self.status == StatusCode::NOT_FOUND;
-        let body = Body {
-            error: &self.error,
-            detail: &self.error,
-            status_code: self.status.as_u16(),
-            request_id: facts.request_id,
-            message: match self.details {
-                Some(_) => Some("Request validation failed"),
-                None => missing.then_some("The requested resource was not found"),
-            },
-            path: missing.then_some(facts.path),
-            details: self.details.as_deref(),
-            // The contract has it in the body of 429 only; the header is on 423 and 503 too.
-            retry_after: (self.status == StatusCode::TOO_MANY_REQUESTS)
-                .then(|| self.retry_after.map_or(1, whole_seconds)),
-        };
-        Reply {
-            status: self.status,
-            headers: self.headers(),
-            // Only texts and numbers: serialising cannot fail.
-            body: serde_json::to_vec(&body).map(Bytes::from).unwrap_or_default(),
-        }
-    }
-
-    fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
-        let json = HeaderValue::from_static("application/json");
-        let mut headers = vec![(header::CONTENT_TYPE, json)];
-        if let Some(challenge) = self.challenge {
-            headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
-        }
-        if let Some(after) = self.retry_after {
-            headers.push((header::RETRY_AFTER, HeaderValue::from(whole_seconds(after))));
-        }
-        if let Some(allow) = self.allow.as_deref().and_then(|text| HeaderValue::from_str(text).ok())
-        {
-            headers.push((header::ALLOW, allow));
-        }
-        headers
-    }
 }
 
-impl From<&Deny> for Refusal {
-    fn from(deny: &Deny) -> Self {
-        let error: Cow<'static, str> = match deny {
+impl ErrorShape for Shape {
+    fn of_deny(deny: &Deny) -> Refusal {
+        let text: Cow<'static, str> = match deny {
             Deny::MissingCredential => "Authentication required - missing credentials".into(),
             Deny::Token(TokenFault::Expired) => EXPIRED.into(),
             Deny::Token(TokenFault::Invalid | TokenFault::Revoked) => UNPROVEN.into(),
@@ -178,79 +83,77 @@ impl From<&Deny> for Refusal {
             | Deny::Upstream(_)
             | Deny::Internal => deny.status().canonical_reason().unwrap_or("Error").into(),
         };
-        Self {
-            challenge: deny.challenge(),
-            retry_after: deny.retry_after(),
-            allow: match deny {
-                Deny::MethodNotAllowed { allow } if !allow.is_empty() => {
-                    Some(allow.as_str().into())
-                }
-                _ => None,
-            },
-            toll: match deny {
-                Deny::RateLimited(toll) => Some(Box::new(toll.clone())),
-                _ => None,
-            },
-            ..Self::new(deny.status(), error, deny.reason())
-        }
+        Refusal::denied(deny, text)
     }
-}
 
-impl From<&IdentityError> for Refusal {
-    fn from(error: &IdentityError) -> Self {
+    fn of_identity(error: &IdentityError) -> Refusal {
         let reason = error.reason();
         match error {
             IdentityError::InvalidCredentials => {
-                Self::new(StatusCode::UNAUTHORIZED, "Invalid credentials", reason)
+                Refusal::new(StatusCode::UNAUTHORIZED, "Invalid credentials", reason)
             }
-            IdentityError::Locked { retry_after } => Self {
+            IdentityError::Locked { retry_after } => Refusal {
                 retry_after: Some(*retry_after),
-                ..Self::new(StatusCode::LOCKED, "Account is locked", reason)
+                ..Refusal::new(StatusCode::LOCKED, "Account is locked", reason)
             },
             IdentityError::Disabled => {
-                Self::new(StatusCode::FORBIDDEN, "Account is disabled", reason)
+                Refusal::new(StatusCode::FORBIDDEN, "Account is disabled", reason)
             }
-            IdentityError::Throttled(toll) => Self::from(&Deny::RateLimited(toll.clone())),
+            IdentityError::Throttled(toll) => Refusal::from(&Deny::RateLimited(toll.clone())),
             IdentityError::InvalidRefreshToken => {
-                Self::new(StatusCode::UNAUTHORIZED, "Invalid or expired refresh token", reason)
+                Refusal::new(StatusCode::UNAUTHORIZED, "Invalid or expired refresh token", reason)
             }
-            IdentityError::CredentialEnded => Self { reason, ..Self::nobody() },
+            IdentityError::CredentialEnded => Refusal { reason, ..Refusal::nobody() },
             IdentityError::WrongCurrentPassword => {
-                Self::new(StatusCode::BAD_REQUEST, "Current password is incorrect", reason)
+                Refusal::new(StatusCode::BAD_REQUEST, "Current password is incorrect", reason)
             }
             IdentityError::Forbidden { action } => {
-                Self::from(&Deny::Forbidden { action: Cow::Borrowed(action) })
+                Refusal::from(&Deny::Forbidden { action: Cow::Borrowed(action) })
             }
-            IdentityError::NotFound => Self::plain(StatusCode::NOT_FOUND, reason),
+            IdentityError::NotFound => Refusal::plain(StatusCode::NOT_FOUND, reason),
             IdentityError::AlreadyExists { field } => {
                 let text = match *field {
                     "username" => "Username already exists",
                     "email" => "Email already exists",
                     _ => "Already exists",
                 };
-                Self::new(StatusCode::BAD_REQUEST, text, reason)
+                Refusal::new(StatusCode::BAD_REQUEST, text, reason)
             }
             IdentityError::WeakPassword(faults) | IdentityError::Invalid(faults) => {
-                Self { reason, ..Self::invalid(details(faults)) }
+                Refusal { reason, ..Self::invalid(details(faults)) }
             }
-            IdentityError::Foreign(fault) => Self::plain(fault.status(), reason),
-            IdentityError::Busy | IdentityError::Unavailable => Self {
-                retry_after: Some(Duration::from_secs(1)),
-                ..Self::plain(StatusCode::SERVICE_UNAVAILABLE, reason)
-            },
-            IdentityError::Internal => Self::plain(StatusCode::INTERNAL_SERVER_ERROR, reason),
+            IdentityError::Foreign(fault) => Refusal::plain(fault.status(), reason),
+            IdentityError::Busy | IdentityError::Unavailable => {
+                Refusal::unavailable("Service Unavailable", reason)
+            }
+            IdentityError::Internal => Refusal::plain(StatusCode::INTERNAL_SERVER_ERROR, reason),
         }
     }
-}
 
-impl From<IdentityError> for Refusal {
-    fn from(error: IdentityError) -> Self {
-        Self::from(&error)
+    fn invalid(details: Vec<Detail>) -> Refusal {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        let refusal = Refusal::new(status, "Validation Error", "validation");
+        Refusal { details: Some(details.into()), ..refusal }
     }
-}
 
-fn details(faults: &[FieldError]) -> Vec<Detail> {
-    faults.iter().map(|fault| Detail::new(fault.field, fault.kind, fault.message.clone())).collect()
+    fn body(refusal: &Refusal, facts: &ReplyFacts<'_>) -> Vec<u8> {
+        let missing = refusal.status == StatusCode::NOT_FOUND;
+        to_json(&Body {
+            error: &refusal.text,
+            detail: &refusal.text,
+            status_code: refusal.status.as_u16(),
+            request_id: facts.request_id,
+            message: match refusal.details {
+                Some(_) => Some("Request validation failed"),
+                None => missing.then_some("The requested resource was not found"),
+            },
+            path: missing.then_some(facts.path),
+            details: refusal.details.as_deref(),
+            // The contract has it in the body of 429 only; the header is on 423 and 503 too.
+            retry_after: (refusal.status == StatusCode::TOO_MANY_REQUESTS)
+                .then(|| refusal.retry_seconds().unwrap_or(1)),
+        })
+    }
 }
 
 fn weak_text(faults: &[FieldError]) -> String {
@@ -259,9 +162,4 @@ fn weak_text(faults: &[FieldError]) -> String {
         return "Password does not meet the requirements".to_owned();
     }
     format!("Password does not meet the requirements: {}", reasons.join("; "))
-}
-
-/// Whole seconds, rounded up, at least 1 (README of the contracts, rule 4).
-fn whole_seconds(span: Duration) -> u64 {
-    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).max(1)
 }

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::fields::{Fields, Request};
 use crate::{
+    dialects::fields::{Fields, Request},
     identity::{Login, NewAccount, NewKey, PasswordPolicy},
     model::SecretString,
 };

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    dialects::tmws::Tmws,
+    dialects::{
+        fields::{Request, parse},
+        tmws::Tmws,
+    },
     identity::{FieldError, IdentityError},
     model::secret::ExposeSecret,
     pipeline::{
@@ -134,7 +137,7 @@ fn every_answer_of_identity_has_its_status_and_text() {
         let reply = refusal.render(&FACTS);
         assert_eq!(reply.status.as_u16(), status, "{error:?}");
         assert_eq!(body(&reply)["error"], text, "{error:?}");
-        assert_eq!(refusal.reason(), error.reason(), "{error:?}");
+        assert_eq!(refusal.reason, error.reason(), "{error:?}");
     }
     let locked = IdentityError::Locked { retry_after: Duration::from_millis(1_798_500) };
     let locked = Refusal::from(&locked).render(&FACTS);
