@@ -266,7 +266,9 @@ fn endpoint_route(
 ) -> Route {
     let defaults = config.dialect.dialect.defaults();
     let (authn, authz) = match &endpoint.exposure {
-        Exposure::Public => (Authn::Public, Authz::Authenticated),
+        Exposure::Public | Exposure::Administrator { .. } => {
+            (Authn::Public, Authz::Authenticated)
+        }
         Exposure::Protected { authn, policy } => {
             let authz = if *policy { Authz::Policy } else { Authz::Authenticated };
             (Authn::Required(authn.to_vec()), authz)
@@ -288,8 +290,12 @@ fn endpoint_route(
         timeouts: Timeouts { first_byte: defaults.timeout, ..Timeouts::default() },
         body_limit: defaults.body_limit,
         trailing_slash: TrailingSlash::Strip,
-        // Identity sees the proven caller in the context header, and needs the credential itself for nothing.
-        forward_credential: false,
+        // Identity sees the proven caller in the context header, and needs the credential itself only where it proves it.
+        forward_credential: matches!(endpoint.exposure, Exposure::Administrator { .. }),
+        log_as: match endpoint.exposure {
+            Exposure::Administrator { secret_path: true } => Some(endpoint.path.into()),
+            _ => None,
+        },
         allows: PathAllowances::default(),
         streaming: false,
     }
@@ -311,6 +317,7 @@ fn route(config: &RouteConfig, mount: &Arc<Mount>, limits: &[Limit]) -> Route {
         body_limit: config.body_limit,
         trailing_slash: config.trailing_slash,
         forward_credential: config.forward_credential,
+        log_as: None,
         allows: config.allows,
         streaming: config.streaming,
     }

@@ -23,6 +23,11 @@ pub trait Dialect: Face {
     /// Every endpoint it serves itself. The edge exposes exactly these; they become routes of each of its mounts.
     fn endpoints(&self) -> &'static [Endpoint];
 
+    /// How its people log in, where that is through a provider.
+    fn oauth(&self) -> Option<OAuthDefaults> {
+        None
+    }
+
     /// What the contract fixes, as defaults that the configuration may override.
     fn defaults(&self) -> Defaults;
 }
@@ -50,6 +55,36 @@ pub enum Exposure {
         /// Whether the policy table is asked.
         policy: bool,
     },
+    /// The mount's administrator, by HTTP Basic. Identity looks at it, so the field goes on to it.
+    Administrator {
+        /// Whether the path may hold a secret, so that the log shows its pattern instead.
+        secret_path: bool,
+    },
+}
+
+/// What a contract fixes for logins through a provider.
+#[derive(Clone, Debug)]
+pub struct OAuthDefaults {
+    /// Name of the provider.
+    pub provider: &'static str,
+    /// Where browsers are sent.
+    pub authorize_url: &'static str,
+    /// Where codes and refresh tokens are traded.
+    pub token_url: &'static str,
+    /// What tells who somebody is.
+    pub profile_url: &'static str,
+    /// `User-Agent` of every call.
+    pub user_agent: &'static str,
+    /// Whether the provider knows PKCE.
+    pub pkce: bool,
+    /// Whether it wants to be told who refreshes.
+    pub client_at_refresh: bool,
+    /// Life of a login's state.
+    pub state_lifetime: Duration,
+    /// Life of an exchange code.
+    pub code_lifetime: Duration,
+    /// Life of a session.
+    pub session_lifetime: Duration,
 }
 
 /// What a contract fixes for its mounts.

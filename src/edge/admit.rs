@@ -72,6 +72,9 @@ pub(super) async fn admit(
     let place = live.route(route).ok_or(Deny::Internal)?;
     trail.mount = Some(Arc::clone(&route.mount));
     trail.route = Some(Arc::clone(place));
+    if let Some(pattern) = &route.log_as {
+        trail.path = format!("{}{pattern}", view.path.as_str().get(..found.prefix_len).unwrap_or_default());
+    }
 
     // 3 limits that need no caller, before anything costs more than counting.
     charge(edge, trail, &quota::early_charges(route, &view)).await?;

@@ -57,6 +57,7 @@ pub(super) fn route(name: &str, mount: &Arc<Mount>) -> Route {
         body_limit: 10 << 20,
         trailing_slash: TrailingSlash::Keep,
         forward_credential: false,
+        log_as: None,
         allows: PathAllowances::default(),
         streaming: false,
     }

@@ -9,7 +9,7 @@ use std::{
 use serde_json::json;
 
 use super::{
-    Actor, EventKind, ForeignFault, Identity, IdentityError, audit, lockout::Counted,
+    Actor, EventKind, ForeignFault, Identity, IdentityError, audit, lockout::Counted, password,
 };
 use crate::{
     model::{Digest, MountName, SecretString, Timestamp, secret::ExposeSecret},
@@ -26,6 +26,11 @@ pub struct Administrator {
     pub username: Arc<str>,
     /// bcrypt or Argon2id text.
     pub password_hash: SecretString,
+}
+
+/// Why a text cannot be the hash of a password here; `None`: it can.
+pub fn refused_hash(hash: &str) -> Option<&'static str> {
+    password::refused_import(hash)
 }
 
 /// The last proof of each mount's administrator: a keyed digest, never the password.

@@ -58,7 +58,7 @@ use arc_swap::ArcSwap;
 
 use async_trait::async_trait;
 
-pub use administrator::Administrator;
+pub use administrator::{Administrator, refused_hash};
 pub use error::{FieldError, IdentityError};
 pub use oauth::{ForeignFault, OAuthSettings};
 pub use settings::{

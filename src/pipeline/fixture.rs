@@ -54,6 +54,7 @@ pub(super) fn route(name: &str) -> Route {
         body_limit: 1 << 20,
         trailing_slash: TrailingSlash::Keep,
         forward_credential: false,
+        log_as: None,
         allows: PathAllowances::default(),
         streaming: false,
     }

@@ -44,3 +44,8 @@ pub use route::{Route, RouteTable, Target};
 pub use session_carrier::SessionCarrier;
 pub use snapshot::Snapshot;
 pub use view::RequestView;
+
+/// Whether only the gateway may set a request field of this name.
+pub fn is_reserved(name: &http::HeaderName) -> bool {
+    reserved::is_reserved(&reserved::fold(name.as_str()))
+}

@@ -106,6 +106,8 @@ pub struct Route {
     pub trailing_slash: TrailingSlash,
     /// Whether `Authorization` and `X-API-Key` go on to the upstream.
     pub forward_credential: bool,
+    /// What the log shows instead of the path, where the path may hold a secret.
+    pub log_as: Option<Arc<str>>,
     /// Path forms it opts into.
     pub allows: PathAllowances,
     /// Marked as streaming: the gap between bytes is an hour, and a WebSocket upgrade is passed on.

@@ -17,6 +17,7 @@ use crate::{
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
 };
 
+pub mod oauth;
 pub(super) mod places;
 mod tokens;
 
@@ -38,6 +39,8 @@ pub struct MountConfig {
     pub default: bool,
     /// Tokens.
     pub tokens: TokenSettings,
+    /// Logins through a provider, where the contract has them.
+    pub oauth: Option<oauth::OAuthConfig>,
     /// Prefix of its API keys.
     pub api_key_prefix: Option<Arc<str>>,
     /// Who may do what.
@@ -106,6 +109,11 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
     let defaults = dialect.or_else(|| dialects::ALL.first())?.dialect.defaults();
 
     let tokens = tokens::read(section, context, defaults.tokens);
+    let provider = dialect.and_then(|entry| entry.dialect.oauth());
+    let oauth = match provider {
+        Some(start) => Some(oauth::read(section, context, start)),
+        None => None,
+    };
     let api_key_prefix: Option<Arc<str>> = match section.maybe::<String>("api_key_prefix") {
         Some(prefix) => Some(prefix.into()),
         None => defaults.api_key_prefix.map(Arc::from),
@@ -133,6 +141,11 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
         places,
         default,
         tokens,
+        // Its faults are told; a mount without what its contract needs is none.
+        oauth: match oauth {
+            Some(read) => Some(read?),
+            None => None,
+        },
         api_key_prefix,
         policy,
         cors,

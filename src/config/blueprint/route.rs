@@ -343,5 +343,8 @@ fn one_of<T: Copy + Default>(
 }
 
 /// How credential kinds are written.
-const KINDS: [(&str, CredentialKind); 2] =
-    [("jwt", CredentialKind::Jwt), ("api_key", CredentialKind::ApiKey)];
+const KINDS: [(&str, CredentialKind); 3] = [
+    ("jwt", CredentialKind::Jwt),
+    ("api_key", CredentialKind::ApiKey),
+    ("session", CredentialKind::Session),
+];

@@ -1,0 +1,129 @@
+//! What the hh contract fixes, as data the configuration starts from. Decides nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use jsonwebtoken::Algorithm;
+
+use crate::{
+    dialects::{Defaults, OAuthDefaults},
+    identity::settings::{LoginThrottle, PasswordRule, RealmRules, TokenSettings},
+    pipeline::{
+        Limit, Per, Policy, RateHeaders, Window,
+        policy::{ActionRule, PathPattern, ResourceRule},
+    },
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The one role: whoever is on the allow list.
+const USER: &str = "USER";
+
+/// hh.ru as a provider (public documentation of its API) and the life times of the contract.
+pub(super) fn oauth() -> OAuthDefaults {
+    OAuthDefaults {
+        provider: "hh.ru",
+        authorize_url: "https://hh.ru/oauth/authorize",
+        token_url: "https://api.hh.ru/token",
+        profile_url: "https://api.hh.ru/me",
+        user_agent: concat!("Portcullis/", env!("CARGO_PKG_VERSION")),
+        // hh.ru knows no PKCE, and wants to see nothing but the token at a refresh.
+        pkce: false,
+        client_at_refresh: false,
+        state_lifetime: MINUTE * 10,
+        code_lifetime: MINUTE * 5,
+        session_lifetime: DAY * 30,
+    }
+}
+
+/// The defaults of an hh mount.
+pub(super) fn defaults() -> Defaults {
+    Defaults {
+        tokens: tokens(),
+        api_key_prefix: None,
+        realm: realm(),
+        policy: policy(),
+        limits: vec![Limit {
+            name: "hh-general".into(),
+            per: vec![Per::Client],
+            windows: vec![Window { limit: 100, per: MINUTE }, Window { limit: 1000, per: HOUR }],
+        }],
+        rate_headers: RateHeaders { legacy_always: true, ietf: false },
+        body_limit: 64 * 1024,
+        // A callback waits for two calls to the provider.
+        timeout: Duration::from_secs(20),
+    }
+}
+
+/// The contract issues no tokens of its own; sessions are opaque and the access tokens are the provider's.
+fn tokens() -> TokenSettings {
+    TokenSettings {
+        issuer: "hh-auth-service".into(),
+        audience: None,
+        algorithm: Algorithm::HS256,
+        key_id_in_header: false,
+        secret: None,
+        access_lifetime: HOUR,
+        refresh_lifetime: DAY * 30,
+        refresh_rotates: true,
+        refresh_grace: Duration::ZERO,
+    }
+}
+
+/// Nobody has a password here, so these rules are the strict ones; the throttle also counts the administrator's failures.
+fn realm() -> RealmRules {
+    RealmRules {
+        password: PasswordRule {
+            min_length: 15,
+            max_length: 256,
+            upper: false,
+            lower: false,
+            digit: false,
+            symbols: "".into(),
+            forbidden: Vec::new(),
+        },
+        lockout: None,
+        throttle: LoginThrottle {
+            per_address_and_name: vec![Window { limit: 10, per: MINUTE }],
+            per_address: vec![Window { limit: 100, per: MINUTE }],
+        },
+        roles: vec![USER.into()],
+        default_role: USER.into(),
+    }
+}
+
+/// Who is on the allow list may use what the operator opens to sessions; a route may ask for more.
+fn policy() -> Policy {
+    let any: Arc<str> = "*".into();
+    Policy {
+        actions: vec![ActionRule { methods: Vec::new(), path: None, action: "use".into() }],
+        resources: vec![ResourceRule {
+            resource: "everything".into(),
+            paths: vec![PathPattern::parse("/**")],
+            grants: vec![(USER.into(), vec![any])],
+        }],
+        ..Policy::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_life_times_are_those_of_the_contract() {
+        let oauth = oauth();
+        assert_eq!(oauth.state_lifetime.as_secs(), 600);
+        assert_eq!(oauth.code_lifetime.as_secs(), 300);
+        assert_eq!(oauth.session_lifetime.as_secs(), 720 * 3600);
+    }
+
+    #[test]
+    fn both_windows_count_per_client() {
+        let limits = defaults().limits;
+        let [limit] = limits.as_slice() else { panic!("one limit") };
+        assert_eq!(limit.per, [Per::Client]);
+        assert_eq!(limit.windows.len(), 2);
+    }
+}
