@@ -27,7 +27,7 @@ use portcullis::{
         policy::{ActionRule, PathPattern, ResourceRule, ScopeRule},
         quota,
         route::{
-            HeaderRules, PathAllowances, Place, RouteMatch, RouteTableBuilder, Timeouts,
+            HeaderRules, Overlap, PathAllowances, Place, RouteMatch, RouteTableBuilder, Timeouts,
             TrailingSlash,
         },
     },
@@ -126,7 +126,8 @@ fn mount() -> Arc<Mount> {
         api_key_prefix: Some("tmws_key_".into()),
         policy: Arc::new(policy()),
         cors: Cors::default(),
-        rate_headers: RateHeaders { legacy_always: true, ietf: false },
+        rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },
+        public_figures: false,
     })
 }
 
@@ -137,6 +138,7 @@ fn route(name: &str, mount: &Arc<Mount>, authn: Authn, authz: Authz) -> Arc<Rout
     };
     Arc::new(Route {
         name: name.into(),
+        template: "".into(),
         mount: mount.clone(),
         target: Target::Upstream("tasks".into()),
         authn,
@@ -162,7 +164,12 @@ fn table(mount: &Arc<Mount>) -> RouteTable {
         prefix: "".into(),
     };
     let mut add = |methods: &[Method], path: &str, authn: Authn, authz: Authz| {
-        let matches = RouteMatch { path: path.into(), methods: methods.to_vec(), owned: false };
+        let matches = RouteMatch {
+            path: path.into(),
+            methods: methods.to_vec(),
+            owned: false,
+            overlap: Overlap::None,
+        };
         builder.route(place.clone(), matches, route(path, mount, authn, authz));
     };
     let both = || Authn::Required(vec![CredentialKind::Jwt, CredentialKind::ApiKey]);

@@ -8,7 +8,7 @@ use super::{
     problem::Problems,
 };
 use crate::{
-    dialects::{Endpoint, Exposure, problem::Problem as ProblemFace},
+    dialects::{Endpoint, Exposure, Limits, Overlap, Served, problem::Problem as ProblemFace},
     edge::{self, UpstreamSettings},
     identity::{
         self,
@@ -154,15 +154,16 @@ pub(super) fn snapshot(
     let declared = || blueprint.mounts.iter().zip(&mounts);
     for (config, mount) in declared().filter(|(config, _)| config.is.default) {
         add_defaults(&mut builder, &config.is, mount);
+        // Where one answers for all, it is the default.
+        add_endpoints(&mut builder, &config.is, mount, &blueprint.limits, |overlap| {
+            overlap == Overlap::Union
+        });
     }
     for (config, mount) in declared() {
         add_defaults(&mut builder, &config.is, mount);
-        for endpoint in config.is.dialect.dialect.endpoints() {
-            let route = Arc::new(endpoint_route(&config.is, mount, endpoint, &blueprint.limits));
-            for place in &config.is.places {
-                builder.route(place.clone(), endpoint_match(endpoint), route.clone());
-            }
-        }
+        add_endpoints(&mut builder, &config.is, mount, &blueprint.limits, |overlap| {
+            overlap != Overlap::Union || !config.is.default
+        });
     }
     for config in &blueprint.routes {
         let (mount, places) = match &config.is.at {
@@ -207,6 +208,22 @@ fn add_defaults(builder: &mut RouteTableBuilder, config: &MountConfig, mount: &A
     }
 }
 
+fn add_endpoints(
+    builder: &mut RouteTableBuilder,
+    config: &MountConfig,
+    mount: &Arc<Mount>,
+    limits: &[Limit],
+    which: impl Fn(Overlap) -> bool,
+) {
+    let endpoints = config.dialect.dialect.endpoints().iter();
+    for endpoint in endpoints.filter(|endpoint| which(endpoint.overlap)) {
+        let route = Arc::new(endpoint_route(config, mount, endpoint, limits));
+        for place in &config.places {
+            builder.route(place.clone(), endpoint_match(endpoint), route.clone());
+        }
+    }
+}
+
 fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
     let tokens = TokenProfile {
         issuer: config.tokens.issuer.clone(),
@@ -229,6 +246,12 @@ fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
         policy: Arc::new(config.policy.clone()),
         cors: config.cors.clone(),
         rate_headers: config.rate_headers,
+        public_figures: config
+            .dialect
+            .dialect
+            .endpoints()
+            .iter()
+            .any(|endpoint| endpoint.served == Served::Metrics),
     }
 }
 
@@ -246,7 +269,8 @@ fn plain_mount() -> Mount {
         session_carrier: None,
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
-        rate_headers: RateHeaders { legacy_always: false, ietf: false },
+        rate_headers: RateHeaders { legacy_always: false, policy: false, ietf: false },
+        public_figures: false,
     }
 }
 
@@ -255,6 +279,7 @@ fn endpoint_match(endpoint: &Endpoint) -> RouteMatch {
         path: endpoint.path.to_owned(),
         methods: endpoint.method.parse().into_iter().collect(),
         owned: true,
+        overlap: endpoint.overlap,
     }
 }
 
@@ -275,11 +300,16 @@ fn endpoint_route(
         }
     };
     let public = matches!(authn, Authn::Public);
-    let named = config.limits.iter().filter_map(|name| find_limit(limits, name));
+    let names: Vec<&str> = match endpoint.limits {
+        Limits::General => config.limits.iter().map(|name| &**name).collect(),
+        Limits::Own(names) => names.to_vec(),
+    };
+    let named = names.iter().filter_map(|name| find_limit(limits, name));
     let named = named.filter(|limit| !(public && super::blueprint::counts_callers(limit)));
     let (early_limits, late_limits) = named.partition(|limit| limit.is_early());
     Route {
         name: format!("{}:{} {}", config.name, endpoint.method, endpoint.path).into(),
+        template: endpoint.path.into(),
         mount: mount.clone(),
         target: Target::Identity,
         authn,
@@ -292,10 +322,10 @@ fn endpoint_route(
         trailing_slash: TrailingSlash::Strip,
         // Identity sees the proven caller in the context header, and needs the credential itself only where it proves it.
         forward_credential: matches!(endpoint.exposure, Exposure::Administrator { .. }),
-        log_as: match endpoint.exposure {
-            Exposure::Administrator { secret_path: true } => Some(endpoint.path.into()),
-            _ => None,
-        },
+        secret_path: matches!(
+            endpoint.exposure,
+            Exposure::Administrator { secret_path: true }
+        ),
         allows: PathAllowances::default(),
         streaming: false,
     }
@@ -306,6 +336,7 @@ fn route(config: &RouteConfig, mount: &Arc<Mount>, limits: &[Limit]) -> Route {
     let (early_limits, late_limits) = named.partition(|limit| limit.is_early());
     Route {
         name: config.name.clone(),
+        template: config.matches.path.as_str().into(),
         mount: mount.clone(),
         target: Target::Upstream(config.upstream.clone()),
         authn: config.authn.clone(),
@@ -317,7 +348,7 @@ fn route(config: &RouteConfig, mount: &Arc<Mount>, limits: &[Limit]) -> Route {
         body_limit: config.body_limit,
         trailing_slash: config.trailing_slash,
         forward_credential: config.forward_credential,
-        log_as: None,
+        secret_path: false,
         allows: config.allows,
         streaming: config.streaming,
     }

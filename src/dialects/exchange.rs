@@ -28,8 +28,10 @@ use crate::{
 
 mod answer;
 mod form;
+mod router;
 
 pub use answer::Answer;
+pub use router::complete;
 
 /// Bodies of contracts are small; the edge holds the same bound.
 const BODY_LIMIT: usize = 64 * 1024;

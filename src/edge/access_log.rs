@@ -19,10 +19,13 @@ pub(super) fn finish(shared: &Shared, session: &Session, ctx: &Ctx, now: Timesta
     let total = ctx.ended.map_or_else(|| ctx.started.elapsed(), |at| at - ctx.started);
     let end = End::of(session, ctx);
     let upstream = ctx.upstream.took();
-    let metrics = match &ctx.trail.route {
-        Some(route) => Some(&route.metrics),
+    let (metrics, public) = match &ctx.trail.route {
+        Some(route) => (Some(&route.metrics), route.public.as_ref()),
         None => ctx.live.unrouted(ctx.mount()),
     };
+    if let Some(public) = public {
+        public.finished(session.req_header().method.as_str(), total);
+    }
     if let Some(metrics) = metrics {
         metrics.finished(end.outcome, end.reason, end.status, total, upstream);
     }

@@ -72,8 +72,9 @@ pub(super) async fn admit(
     let place = live.route(route).ok_or(Deny::Internal)?;
     trail.mount = Some(Arc::clone(&route.mount));
     trail.route = Some(Arc::clone(place));
-    if let Some(pattern) = &route.log_as {
-        trail.path = format!("{}{pattern}", view.path.as_str().get(..found.prefix_len).unwrap_or_default());
+    if route.secret_path {
+        trail.path.truncate(found.prefix_len);
+        trail.path.push_str(&route.template);
     }
 
     // 3 limits that need no caller, before anything costs more than counting.
@@ -121,7 +122,8 @@ pub(super) async fn admit(
     let patch = mutate::patch(&permit, &view, found.prefix_len, names, &hop);
     let cors = route.mount.cors.reply_headers(view.headers.get(http::header::ORIGIN));
     let (route, prefix_len) = (Arc::clone(place), found.prefix_len);
-    Ok(Admission::Pass(Admitted { permit, patch, route, prefix_len, cors }))
+    let joined = found.joined.iter().map(|route| route.mount.dialect).collect();
+    Ok(Admission::Pass(Admitted { permit, patch, route, prefix_len, joined, cors }))
 }
 
 /// The view, after the bytes it was parsed from were judged themselves.

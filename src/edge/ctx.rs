@@ -110,6 +110,8 @@ pub(super) struct Admitted {
     pub(super) route: Arc<RouteLive>,
     /// Length of the mount's prefix on the path.
     pub(super) prefix_len: usize,
+    /// Contracts of other mounts that the answer is also for.
+    pub(super) joined: Vec<&'static str>,
     /// Cross-origin headers of the reply.
     pub(super) cors: Vec<(HeaderName, HeaderValue)>,
 }

@@ -112,6 +112,7 @@ pub(super) fn request(shared: &Shared, ctx: &Ctx, out: &mut RequestHeader) -> Re
             mount: admitted.route.route.mount.name.clone(),
             client: caller.facts.clone(),
             principal: admitted.permit.principal().map(|who| (**who).clone()),
+            joined: admitted.joined.iter().map(|name| (*name).to_owned()).collect(),
         };
         out.insert_header(CONTEXT_HEADER, encode(&context))?;
     }

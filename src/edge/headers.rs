@@ -17,10 +17,11 @@ const VERDICT: HeaderName = HeaderName::from_static(VERDICT_HEADER);
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const POLICY: HeaderName = HeaderName::from_static("x-ratelimit-policy");
 const IETF_STATE: HeaderName = HeaderName::from_static("ratelimit");
 const IETF_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// Fields that [`stamp`] adds at most, cross-origin ones apart.
-const OURS: usize = 9;
+const OURS: usize = 10;
 
 /// Changes the fields of a reply.
 ///
@@ -141,6 +142,13 @@ fn rate(
         headers.insert(LIMIT, HeaderValue::from(toll.window.limit));
         headers.insert(REMAINING, HeaderValue::from(toll.remaining));
         headers.insert(RESET, HeaderValue::from(reset));
+        if wanted.policy {
+            let text = format!("{};w={}", toll.window.limit, toll.window.per.as_secs());
+            // Digits and letters.
+            if let Ok(value) = HeaderValue::try_from(text) {
+                headers.insert(POLICY, value);
+            }
+        }
     }
     if wanted.ietf {
         let name = quoted(&toll.name);
@@ -239,7 +247,7 @@ mod tests {
 
     #[test]
     fn reset_is_the_second_when_the_window_is_full_again() {
-        let always = RateHeaders { legacy_always: true, ietf: false };
+        let always = RateHeaders { legacy_always: true, policy: false, ietf: false };
         let expected = pairs(&[
             ("x-ratelimit-limit", "100"),
             ("x-ratelimit-remaining", "7"),
@@ -250,14 +258,22 @@ mod tests {
 
     #[test]
     fn without_a_wish_only_a_429_shows_the_limit() {
-        let quiet = RateHeaders { legacy_always: false, ietf: false };
+        let quiet = RateHeaders { legacy_always: false, policy: false, ietf: false };
         assert_eq!(shown(quiet, 200), pairs(&[]));
         assert_eq!(shown(quiet, 429).len(), 3);
     }
 
     #[test]
+    fn the_policy_tells_limit_and_window() {
+        let policy = RateHeaders { legacy_always: true, policy: true, ietf: false };
+        let shown = shown(policy, 200);
+        assert_eq!(shown.len(), 4);
+        assert!(shown.contains(&("x-ratelimit-policy".to_owned(), "100;w=60".to_owned())));
+    }
+
+    #[test]
     fn the_ietf_fields_say_the_same() {
-        let ietf = RateHeaders { legacy_always: false, ietf: true };
+        let ietf = RateHeaders { legacy_always: false, policy: false, ietf: true };
         let expected = pairs(&[
             ("ratelimit", "\"per-key\";r=7;t=2"),
             ("ratelimit-policy", "\"per-key\";q=100;w=60"),

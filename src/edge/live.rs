@@ -9,7 +9,7 @@ use std::{
 use super::{UpstreamSettings, resolve::TokenCache, slash::Spellings, upstream::Pool};
 use crate::{
     pipeline::{Limit, Mount, Per, Route, Snapshot, Target},
-    telemetry::{Metrics, metrics::RouteMetrics},
+    telemetry::{Metrics, PublicRoute, RouteMetrics},
 };
 
 /// One configuration in force: a request sees one from its first hook to its last.
@@ -19,7 +19,7 @@ pub struct Live {
     /// By the address of the route, which the snapshot above keeps in place.
     routes: HashMap<usize, Arc<RouteLive>, BuildHasherDefault<AddressHasher>>,
     pools: Vec<Arc<Pool>>,
-    unrouted: Vec<(Arc<Mount>, RouteMetrics)>,
+    unrouted: Vec<(Arc<Mount>, RouteMetrics, Option<PublicRoute>)>,
 }
 
 /// What belongs to one route beside its rule: looked up once per request, by address.
@@ -28,6 +28,8 @@ pub(super) struct RouteLive {
     /// `None` for the identity plane, whose pool does not depend on the configuration.
     pub(super) pool: Option<Arc<Pool>>,
     pub(super) metrics: RouteMetrics,
+    /// For mounts that show figures to everybody.
+    pub(super) public: Option<PublicRoute>,
     /// Late limits that also count a caller whose credential was refused: those that fall back to the address.
     pub(super) anonymous_limits: Vec<Arc<Limit>>,
     pub(super) spellings: Spellings,
@@ -65,7 +67,10 @@ impl Live {
             .collect();
         let mounts = snapshot.mounts.iter().chain([&snapshot.stranger]);
         let unrouted = mounts
-            .map(|mount| (Arc::clone(mount), metrics.unrouted(mount.name.as_str())))
+            .map(|mount| {
+                let unrouted = metrics.unrouted(mount.name.as_str());
+                (Arc::clone(mount), unrouted, public(mount, UNMATCHED, metrics))
+            })
             .collect();
         Self { snapshot, tokens: TokenCache::new(), routes, pools, unrouted }
     }
@@ -85,9 +90,12 @@ impl Live {
     }
 
     /// Where requests of a mount are counted that found no route.
-    pub(super) fn unrouted(&self, mount: &Arc<Mount>) -> Option<&RouteMetrics> {
-        let found = self.unrouted.iter().find(|(own, _)| Arc::ptr_eq(own, mount));
-        found.map(|(_, metrics)| metrics)
+    pub(super) fn unrouted(
+        &self,
+        mount: &Arc<Mount>,
+    ) -> (Option<&RouteMetrics>, Option<&PublicRoute>) {
+        let found = self.unrouted.iter().find(|(own, ..)| Arc::ptr_eq(own, mount));
+        found.map_or((None, None), |(_, metrics, public)| (Some(metrics), public.as_ref()))
     }
 }
 
@@ -105,10 +113,18 @@ impl RouteLive {
             route: Arc::clone(route),
             pool: pool.cloned(),
             metrics: metrics.route(route.mount.name.as_str(), &route.name),
+            public: public(&route.mount, &route.template, metrics),
             anonymous_limits: route.late_limits.iter().filter(counts_anybody).cloned().collect(),
             spellings: Spellings::default(),
         }
     }
+}
+
+/// Endpoint label of requests that no route has.
+const UNMATCHED: &str = "unmatched";
+
+fn public(mount: &Mount, endpoint: &str, metrics: &Metrics) -> Option<PublicRoute> {
+    mount.public_figures.then(|| metrics.public_route(mount.name.as_str(), endpoint)).flatten()
 }
 
 fn address(route: &Arc<Route>) -> usize {

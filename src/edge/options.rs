@@ -9,7 +9,7 @@ use super::{
     admit::{Asked, is_forbidden},
     ctx::Trail,
 };
-use crate::pipeline::{Deny, Mount, RequestView, RouteTable};
+use crate::pipeline::{Deny, Mount, RequestView, RouteTable, route::Missed};
 
 /// An answer to `OPTIONS`: 200 with an empty object, because published clients parse every body.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) fn refuse_or_answer(
     trail: &mut Trail,
 ) -> Result<Option<LocalAnswer>, Deny> {
     if is_forbidden(view.method) {
-        trail.mount = routes.mount_of(asked.listener, view).cloned();
+        trail.mount = routes.mount_of(asked.listener, view, view.method).cloned();
         return Err(Deny::MethodNotAllowed { allow: allowed(routes, asked, view) });
     }
     if *view.method != Method::OPTIONS {
@@ -38,12 +38,13 @@ pub(super) fn refuse_or_answer(
     if !preflight && routes.names(asked.listener, view, &Method::OPTIONS) {
         return Ok(None);
     }
-    let (found, refused) = match routes.find(asked.listener, view) {
-        Ok(found) => (Some(&found.route.mount), None),
-        Err(missed) => (missed.mount, Some(missed.deny)),
-    };
+    // The mount that will answer the request that the preflight is about: two may share a path.
+    let wanted = view.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD).filter(|_| preflight);
+    let wanted = wanted.and_then(|name| Method::from_bytes(name.as_bytes()).ok());
+    let wanted = wanted.as_ref().unwrap_or(view.method);
+    let found = routes.mount_of(asked.listener, view, wanted);
     trail.mount = found.cloned();
-    if let Some(deny @ Deny::Malformed(_)) = refused {
+    if let Err(Missed { deny: deny @ Deny::Malformed(_), .. }) = routes.find(asked.listener, view) {
         return Err(deny);
     }
     let allow = allowed(routes, asked, view);
@@ -81,5 +82,5 @@ pub(super) fn mount_of_host(live: &Live, asked: &Asked<'_>) -> Option<Arc<Mount>
     }
     let root = Uri::from_static("/");
     let view = RequestView::new(&Method::GET, &root, &headers, &asked.caller.facts).ok()?;
-    live.snapshot.routes.mount_of(asked.listener, &view).cloned()
+    live.snapshot.routes.mount_of(asked.listener, &view, &Method::GET).cloned()
 }

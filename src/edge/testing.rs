@@ -10,7 +10,8 @@ use crate::pipeline::{
     cors::Cors,
     mutate::IdentityHeaders,
     route::{
-        HeaderRules, PathAllowances, Place, RouteMatch, RouteTableBuilder, Timeouts, TrailingSlash,
+        HeaderRules, Overlap, PathAllowances, Place, RouteMatch, RouteTableBuilder, Timeouts,
+        TrailingSlash,
     },
 };
 
@@ -38,7 +39,8 @@ pub(super) fn mount(name: &str) -> Mount {
         session_carrier: None,
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
-        rate_headers: RateHeaders { legacy_always: true, ietf: false },
+        rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },
+        public_figures: false,
     }
 }
 
@@ -46,6 +48,7 @@ pub(super) fn mount(name: &str) -> Mount {
 pub(super) fn route(name: &str, mount: &Arc<Mount>) -> Route {
     Route {
         name: name.into(),
+        template: "".into(),
         mount: Arc::clone(mount),
         target: Target::Upstream("up".into()),
         authn: Authn::Public,
@@ -57,7 +60,7 @@ pub(super) fn route(name: &str, mount: &Arc<Mount>) -> Route {
         body_limit: 10 << 20,
         trailing_slash: TrailingSlash::Keep,
         forward_credential: false,
-        log_as: None,
+        secret_path: false,
         allows: PathAllowances::default(),
         streaming: false,
     }
@@ -68,7 +71,8 @@ pub(super) fn table(routes: Vec<(&str, Vec<Method>, Route)>) -> RouteTable {
     let place = Place { listener: "public".into(), hosts: Vec::new(), prefix: "".into() };
     let mut builder = RouteTableBuilder::default();
     for (path, methods, route) in routes {
-        let matches = RouteMatch { path: path.into(), methods, owned: false };
+        let matches =
+            RouteMatch { path: path.into(), methods, owned: false, overlap: Overlap::None };
         builder.route(place.clone(), matches, Arc::new(route));
     }
     builder.build().unwrap()

@@ -22,6 +22,9 @@ pub struct HopContext {
     pub client: ClientFacts,
     /// The proven caller, on protected endpoints.
     pub principal: Option<Principal>,
+    /// Contracts of other mounts that claim the same endpoint and are content with one answer to all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<String>,
 }
 
 /// Identity to edge: what the access log and the rate headers should say.
@@ -74,7 +77,8 @@ mod tests {
             request_id: "req_1".into(),
             user_agent: Some("a\u{e4}\"\\".into()),
         };
-        let context = HopContext { mount: "api".into(), client, principal: None };
+        let context =
+            HopContext { mount: "api".into(), client, principal: None, joined: vec!["hh".into()] };
         let text = encode(&context);
         assert!(text.bytes().all(|byte| byte.is_ascii_graphic()));
         assert_eq!(decode::<HopContext>(&text), Some(context));

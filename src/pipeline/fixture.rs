@@ -35,7 +35,8 @@ pub(super) fn mount(name: &str) -> Mount {
         session_carrier: None,
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
-        rate_headers: RateHeaders { legacy_always: true, ietf: false },
+        rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },
+        public_figures: false,
     }
 }
 
@@ -43,6 +44,7 @@ pub(super) fn mount(name: &str) -> Mount {
 pub(super) fn route(name: &str) -> Route {
     Route {
         name: name.into(),
+        template: "".into(),
         mount: Arc::new(mount("api")),
         target: Target::Upstream("tasks".into()),
         authn: Authn::Required(vec![CredentialKind::Jwt, CredentialKind::ApiKey]),
@@ -54,7 +56,7 @@ pub(super) fn route(name: &str) -> Route {
         body_limit: 1 << 20,
         trailing_slash: TrailingSlash::Keep,
         forward_credential: false,
-        log_as: None,
+        secret_path: false,
         allows: PathAllowances::default(),
         streaming: false,
     }

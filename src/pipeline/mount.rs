@@ -12,6 +12,8 @@ use crate::model::{MountName, RealmName};
 pub struct RateHeaders {
     /// `X-RateLimit-Limit/-Remaining/-Reset` on every reply (`true`) or on 429 only.
     pub legacy_always: bool,
+    /// `X-RateLimit-Policy: 1000;w=60` beside them.
+    pub policy: bool,
     /// `RateLimit` and `RateLimit-Policy` beside them.
     pub ietf: bool,
 }
@@ -39,4 +41,6 @@ pub struct Mount {
     pub cors: Cors,
     /// Rate-limit headers.
     pub rate_headers: RateHeaders,
+    /// Whether it shows its two public metric families to everybody.
+    pub public_figures: bool,
 }

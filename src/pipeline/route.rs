@@ -84,6 +84,8 @@ pub struct HeaderRules {
 pub struct Route {
     /// Name in the configuration, unique; generated routes of a contract are called `mount:METHOD path`.
     pub name: Arc<str>,
+    /// The path it was declared with: `/users/{id}`. A label for figures; no request is compared with it.
+    pub template: Arc<str>,
     /// The mount it belongs to: error shape, tokens, policy, CORS.
     pub mount: Arc<Mount>,
     /// Where it goes.
@@ -106,8 +108,8 @@ pub struct Route {
     pub trailing_slash: TrailingSlash,
     /// Whether `Authorization` and `X-API-Key` go on to the upstream.
     pub forward_credential: bool,
-    /// What the log shows instead of the path, where the path may hold a secret.
-    pub log_as: Option<Arc<str>>,
+    /// Whether the path may hold a secret: the log shows the template instead.
+    pub secret_path: bool,
     /// Path forms it opts into.
     pub allows: PathAllowances,
     /// Marked as streaming: the gap between bytes is an hour, and a WebSocket upgrade is passed on.
@@ -123,6 +125,21 @@ pub struct RouteMatch {
     pub methods: Vec<Method>,
     /// Whether the contract owns this path: another method on it is 405 even when a wider route would match.
     pub owned: bool,
+    /// What happens where another mount claims the same method and path.
+    pub overlap: Overlap,
+}
+
+/// What happens where routes of two mounts claim one method and path at one place. Declared by contracts; everything
+/// else is a conflict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overlap {
+    /// They stand in each other's way.
+    #[default]
+    None,
+    /// This route takes the requests whose query has this parameter, and leaves the rest to the other.
+    WhenQuery(&'static str),
+    /// Both have it: one answers for all.
+    Union,
 }
 
 /// One place of a mount: a listener, perhaps hosts, perhaps a prefix.
@@ -144,6 +161,8 @@ pub struct Found<'t> {
     /// Length in bytes of the mount's prefix on the canonical path. [`super::CanonicalPath::behind`] gives what follows:
     /// the route's path.
     pub prefix_len: usize,
+    /// Routes of other mounts for which this one answers ([`Overlap::Union`]).
+    pub joined: &'t [Arc<Route>],
 }
 
 /// No route: why, and whose error shape tells it. `mount` is `None` only where nothing listens for this host.
@@ -151,7 +170,7 @@ pub struct Found<'t> {
 pub struct Missed<'t> {
     /// `NoRoute`, `MethodNotAllowed`, or `Malformed` for a path form that the matched route does not take.
     pub deny: Deny,
-    /// The default mount of the place.
+    /// The mount that has the path, else the default mount of the place.
     pub mount: Option<&'t Arc<Mount>>,
 }
 

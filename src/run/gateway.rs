@@ -174,7 +174,7 @@ impl Gateway {
         self.log.set(&compiled.log).map_err(|error| error.to_string())?;
         self.access_log.store(compiled.log.access_log, Ordering::Relaxed);
         // The internal plane first: the edge never sends to a mount that is not there yet.
-        set_mounts(&self.opened.mounts, &next, identity);
+        set_mounts(&self.opened.mounts, &next, identity, self.metrics());
         self.swap(compiled);
         self.active.store(Arc::new(next));
         Ok(())

@@ -6,9 +6,10 @@ use super::{RunError, generated};
 use crate::{
     admin::{Mounted, Shared},
     config::Config,
+    dialects,
     identity::{self, Identity},
     limit::local::LocalLimiter,
-    model::{SystemClock, SystemRandom},
+    model::{MountName, SystemClock, SystemRandom},
     store::{self, Store},
     telemetry::Metrics,
 };
@@ -74,17 +75,24 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Opened, RunError>
     };
     let identity = Identity::open(config.identity(), parts).await.map_err(RunError::Identity)?;
     let mounts = Arc::new(Shared::default());
-    set_mounts(&mounts, config, &identity);
+    set_mounts(&mounts, config, &identity, &metrics);
     Ok(Opened { identity, store, limiter, metrics, mounts })
 }
 
 /// Gives the internal plane the mounts of a configuration.
-pub(super) fn set_mounts(shared: &Shared, config: &Config, identity: &Identity) {
+pub(super) fn set_mounts(shared: &Shared, config: &Config, identity: &Identity, metrics: &Metrics) {
+    let metrics = metrics.clone();
+    let figures: Arc<dyn Fn(&MountName) -> String + Send + Sync> =
+        Arc::new(move |mount| metrics.render_public(mount.as_str()));
     let realms = config.blueprint.realms.iter().map(|realm| realm.is.name.clone()).collect();
     let mounts = config.blueprint.mounts.iter().map(|mount| Mounted {
         name: mount.is.name.clone(),
         realm: mount.is.realm.clone(),
-        router: (mount.is.dialect.router)(identity.clone(), mount.is.name.clone()),
+        router: (mount.is.dialect.router)(dialects::Parts {
+            identity: identity.clone(),
+            mount: mount.is.name.clone(),
+            figures: figures.clone(),
+        }),
     });
     shared.set_mounts(realms, mounts.collect());
 }

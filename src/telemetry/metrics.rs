@@ -5,9 +5,11 @@
 
 mod make;
 mod process;
+mod public;
 mod route;
 
 pub use make::Family;
+pub use public::PublicRoute;
 pub use route::RouteMetrics;
 
 use std::{
@@ -46,6 +48,7 @@ struct Inner {
     families: Vec<Family>,
     probes: Mutex<Vec<Probe>>,
     route: route::Families,
+    public: public::PublicFigures,
     in_flight: IntGauge,
     connections: IntGauge,
     connections_refused: IntCounter,
@@ -98,6 +101,7 @@ impl Metrics {
 
         let inner = Inner {
             route: route::Families::register(&make)?,
+            public: public::PublicFigures::default(),
             in_flight: make.gauge("portcullis_requests_in_flight", "Requests being served now.")?,
             connections: make
                 .gauge("portcullis_connections_open", "Client connections open now.")?,
@@ -226,6 +230,16 @@ impl Metrics {
     /// after a reload.
     pub fn route(&self, mount: &str, route: &str) -> RouteMetrics {
         self.inner.route.of(mount, route)
+    }
+
+    /// The figures of one route template that its mount shows to everybody; `None` if they cannot be made.
+    pub fn public_route(&self, mount: &str, endpoint: &str) -> Option<PublicRoute> {
+        self.inner.public.route(mount, endpoint)
+    }
+
+    /// What a mount shows to everybody, as text.
+    pub fn render_public(&self, mount: &str) -> String {
+        self.inner.public.render(mount)
     }
 
     /// Handles for requests of a mount that found no route; their `route` label is empty.

@@ -5,4 +5,4 @@ pub mod logging;
 pub mod metrics;
 
 pub use access::{AccessLine, access};
-pub use metrics::{CacheKind, Family, Metrics, RouteMetrics};
+pub use metrics::{CacheKind, Family, Metrics, PublicRoute, RouteMetrics};

@@ -117,6 +117,7 @@ fn context(mount: &str) -> String {
             user_agent: None,
         },
         principal: None,
+        joined: Vec::new(),
     })
 }
 

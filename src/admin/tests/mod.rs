@@ -119,7 +119,11 @@ impl Kit {
         let mounted = mounts.iter().map(|name| Mounted {
             name: (*name).into(),
             realm: "main".into(),
-            router: crate::dialects::tmws::routes::router(identity.clone(), (*name).into()),
+            router: crate::dialects::tmws::routes::router(crate::dialects::Parts {
+                identity: identity.clone(),
+                mount: (*name).into(),
+                figures: Arc::new(|_| String::new()),
+            }),
         });
         shared.set_mounts(vec!["main".into()], mounted.collect());
         let control = Arc::new(FakeControl::default());

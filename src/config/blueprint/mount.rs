@@ -130,7 +130,7 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
     let policy = policy::read(section, defaults.policy);
     let cors = cors(section);
     let rate_headers = rate_headers(section, defaults.rate_headers);
-    let brought = defaults.limits.iter().map(|limit| limit.name.clone()).collect();
+    let brought = defaults.general_limits.iter().map(|name| Arc::from(*name)).collect();
     let limits: Vec<Arc<str>> = section.or("limits", brought);
     known_limits(section, &limits, context);
 
@@ -245,7 +245,8 @@ fn is_origin(text: &str) -> bool {
 fn rate_headers(section: &mut Section<'_>, start: RateHeaders) -> RateHeaders {
     let mut inner = section.inner("rate_headers");
     let legacy_always = inner.or("always", start.legacy_always);
+    let policy = inner.or("policy", start.policy);
     let ietf = inner.or("ietf", start.ietf);
     section.note("rate_headers", Toml::Table(inner.finish()));
-    RateHeaders { legacy_always, ietf }
+    RateHeaders { legacy_always, policy, ietf }
 }

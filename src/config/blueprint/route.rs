@@ -23,7 +23,7 @@ use crate::{
     pipeline::{
         Authn, Authz, CredentialKind, Limit, Per,
         authz::RouteRule,
-        route::{HeaderRules, PathAllowances, Place, RouteMatch, Timeouts, TrailingSlash},
+        route::{HeaderRules, Overlap, PathAllowances, Place, RouteMatch, Timeouts, TrailingSlash},
     },
 };
 
@@ -198,7 +198,7 @@ fn matches(section: &mut Section<'_>) -> Option<RouteMatch> {
         return None;
     }
     section.note("match", Toml::Table(inner.finish()));
-    Some(RouteMatch { path: path?, methods, owned: false })
+    Some(RouteMatch { path: path?, methods, owned: false, overlap: Overlap::None })
 }
 
 fn odd_pattern(path: &str) -> Option<&'static str> {

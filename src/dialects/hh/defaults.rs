@@ -49,7 +49,8 @@ pub(super) fn defaults() -> Defaults {
             per: vec![Per::Client],
             windows: vec![Window { limit: 100, per: MINUTE }, Window { limit: 1000, per: HOUR }],
         }],
-        rate_headers: RateHeaders { legacy_always: true, ietf: false },
+        general_limits: &["hh-general"],
+        rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },
         body_limit: 64 * 1024,
         // A callback waits for two calls to the provider.
         timeout: Duration::from_secs(20),

@@ -5,7 +5,7 @@ mod defaults;
 pub mod routes;
 pub mod wire;
 
-use super::{Defaults, Dialect, Endpoint, Exposure, OAuthDefaults};
+use super::{Defaults, Dialect, Endpoint, OAuthDefaults, health};
 use crate::pipeline::{Deny, Face, Reply, ReplyFacts};
 
 /// The contract.
@@ -34,41 +34,35 @@ impl Dialect for Hh {
     fn defaults(&self) -> Defaults {
         defaults::defaults()
     }
+
+    fn health(&self, facts: &health::HealthFacts) -> health::Members {
+        wire::health(facts)
+    }
 }
 
 /// Every endpoint of the contract. `routes::router` serves exactly these; a test holds the two together.
 static ENDPOINTS: &[Endpoint] = &[
-    public("GET", "/auth/login"),
-    public("GET", "/auth/callback"),
-    public("POST", "/auth/exchange"),
+    Endpoint::public("GET", "/auth/login"),
+    Endpoint::public("GET", "/auth/callback"),
+    Endpoint::public("POST", "/auth/exchange"),
     // The session stands in the body or in the query: the handler reads it.
-    public("POST", "/auth/token"),
-    public("POST", "/auth/refresh"),
-    public("POST", "/auth/logout"),
-    public("GET", "/users/me"),
-    admin("POST", "/admin/users/allow"),
-    admin("GET", "/admin/users"),
-    admin("DELETE", "/admin/users/{hh_user_id}"),
-    admin("GET", "/admin/sessions"),
-    Endpoint {
-        method: "DELETE",
-        path: "/admin/sessions/{id}",
-        exposure: Exposure::Administrator { secret_path: true },
-    },
-    admin("GET", "/admin/audit-log"),
-    admin("GET", "/admin/statistics"),
+    Endpoint::public("POST", "/auth/token"),
+    Endpoint::public("POST", "/auth/refresh"),
+    Endpoint::public("POST", "/auth/logout"),
+    Endpoint::public("GET", "/users/me").when_query("session_id"),
+    Endpoint::administrator("POST", "/admin/users/allow"),
+    Endpoint::administrator("GET", "/admin/users"),
+    Endpoint::administrator("DELETE", "/admin/users/{hh_user_id}"),
+    Endpoint::administrator("GET", "/admin/sessions"),
+    // The session may be named by its own secret.
+    Endpoint::secret_path("DELETE", "/admin/sessions/{id}"),
+    Endpoint::administrator("GET", "/admin/audit-log"),
+    Endpoint::administrator("GET", "/admin/statistics"),
     // The names of the original's code.
-    admin("POST", "/admin/whitelist"),
-    admin("GET", "/admin/whitelist"),
-    admin("DELETE", "/admin/whitelist/{hh_user_id}"),
-    public("GET", "/health"),
-    public("GET", "/ping"),
+    Endpoint::administrator("POST", "/admin/whitelist"),
+    Endpoint::administrator("GET", "/admin/whitelist"),
+    Endpoint::administrator("DELETE", "/admin/whitelist/{hh_user_id}"),
+    Endpoint::public("GET", "/ping"),
+    Endpoint::health("/health").exempt(),
+    Endpoint::metrics("/metrics").exempt(),
 ];
-
-const fn public(method: &'static str, path: &'static str) -> Endpoint {
-    Endpoint { method, path, exposure: Exposure::Public }
-}
-
-const fn admin(method: &'static str, path: &'static str) -> Endpoint {
-    Endpoint { method, path, exposure: Exposure::Administrator { secret_path: false } }
-}

@@ -29,7 +29,8 @@ pub(super) fn defaults() -> Defaults {
             per: vec![Per::Credential],
             windows: vec![Window { limit: 100, per: MINUTE }],
         }],
-        rate_headers: RateHeaders { legacy_always: true, ietf: false },
+        general_limits: &["tmws-general"],
+        rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },
         body_limit: 64 * 1024,
         // A login must be answered well inside 5 s (README of the contracts, rule 15); this is the last resort.
         timeout: Duration::from_secs(10),

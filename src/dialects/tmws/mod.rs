@@ -6,7 +6,7 @@ mod policy;
 pub mod routes;
 pub mod wire;
 
-use super::{Defaults, Dialect, Endpoint, Exposure};
+use super::{Defaults, Dialect, Endpoint, health};
 use crate::pipeline::{CredentialKind, Deny, Face, Reply, ReplyFacts};
 
 /// The contract.
@@ -31,6 +31,10 @@ impl Dialect for Tmws {
     fn defaults(&self) -> Defaults {
         defaults::defaults()
     }
+
+    fn health(&self, facts: &health::HealthFacts) -> health::Members {
+        wire::health(facts)
+    }
 }
 
 /// A login token only; a key manages no keys, users or sessions.
@@ -42,40 +46,28 @@ const EITHER: &[CredentialKind] = &[CredentialKind::Jwt, CredentialKind::ApiKey]
 
 /// Every endpoint of the contract. `routes::router` serves exactly these; a test holds the two together.
 static ENDPOINTS: &[Endpoint] = &[
-    public("POST", "/api/v1/auth/login"),
-    public("POST", "/api/v1/auth/refresh"),
-    protected("POST", "/api/v1/auth/logout", TOKEN, false),
-    protected("POST", "/api/v1/auth/api-keys", TOKEN, true),
-    protected("GET", "/api/v1/auth/api-keys", TOKEN, true),
+    Endpoint::public("POST", "/api/v1/auth/login"),
+    Endpoint::public("POST", "/api/v1/auth/refresh"),
+    Endpoint::protected("POST", "/api/v1/auth/logout", TOKEN, false),
+    Endpoint::protected("POST", "/api/v1/auth/api-keys", TOKEN, true),
+    Endpoint::protected("GET", "/api/v1/auth/api-keys", TOKEN, true),
     // The key's own facts: its scopes may be anything, so the table is not asked.
-    protected("GET", "/api/v1/auth/api-keys/current", KEY, false),
-    protected("POST", "/api/v1/auth/api-keys/{key_id}/rotate", TOKEN, true),
-    protected("DELETE", "/api/v1/auth/api-keys/{key_id}", TOKEN, true),
-    protected("POST", "/api/v1/users", TOKEN, true),
+    Endpoint::protected("GET", "/api/v1/auth/api-keys/current", KEY, false),
+    Endpoint::protected("POST", "/api/v1/auth/api-keys/{key_id}/rotate", TOKEN, true),
+    Endpoint::protected("DELETE", "/api/v1/auth/api-keys/{key_id}", TOKEN, true),
+    Endpoint::protected("POST", "/api/v1/users", TOKEN, true),
     // Everyone may change the own password; the handler refuses anybody else's.
-    protected("PUT", "/api/v1/users/me/password", TOKEN, false),
-    protected("PUT", "/api/v1/users/{id}/password", TOKEN, false),
-    protected("GET", "/api/v1/auth/me", EITHER, false),
-    protected("GET", "/api/v1/users/me", EITHER, false),
-    public("GET", "/health"),
+    Endpoint::protected("PUT", "/api/v1/users/me/password", TOKEN, false),
+    Endpoint::protected("PUT", "/api/v1/users/{id}/password", TOKEN, false),
+    Endpoint::protected("GET", "/api/v1/auth/me", EITHER, false),
+    Endpoint::protected("GET", "/api/v1/users/me", EITHER, false),
+    Endpoint::health("/health"),
 ];
-
-const fn public(method: &'static str, path: &'static str) -> Endpoint {
-    Endpoint { method, path, exposure: Exposure::Public }
-}
-
-const fn protected(
-    method: &'static str,
-    path: &'static str,
-    authn: &'static [CredentialKind],
-    policy: bool,
-) -> Endpoint {
-    Endpoint { method, path, exposure: Exposure::Protected { authn, policy } }
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialects::Exposure;
 
     #[test]
     fn no_endpoint_is_declared_twice() {

@@ -266,7 +266,7 @@ fn too_many_connections_are_a_metric() {
 
 #[test]
 fn a_path_behind_a_prefix_is_sent_as_it_was_judged() {
-    use crate::pipeline::route::{PathAllowances, Place, RouteMatch, RouteTableBuilder};
+    use crate::pipeline::route::{Overlap, PathAllowances, Place, RouteMatch, RouteTableBuilder};
     let upstream = Upstream::ok();
     let mount = Arc::new(testing::mount("api"));
     let mut open = testing::route("open", &mount);
@@ -277,7 +277,12 @@ fn a_path_behind_a_prefix_is_sent_as_it_was_judged() {
     let mut builder = RouteTableBuilder::default();
     let place = Place { listener: "public".into(), hosts: Vec::new(), prefix: "/v2".into() };
     for (path, route) in [("/**", open), ("/admin", admin)] {
-        let matches = RouteMatch { path: path.into(), methods: vec![Method::GET], owned: false };
+        let matches = RouteMatch {
+            path: path.into(),
+            methods: vec![Method::GET],
+            owned: false,
+            overlap: Overlap::None,
+        };
         builder.route(place.clone(), matches, Arc::new(route));
     }
     let snapshot = testing::snapshot_of(builder.build().unwrap(), vec![mount]);

@@ -92,7 +92,7 @@ impl RouteTable {
         for host in hosts(place) {
             let prefixed = self.at(place, host);
             prefixed.default.get_or_insert_with(|| route.mount.clone());
-            let clashes = prefixed.tree.insert(pattern, &matches.methods, matches.owned, route);
+            let clashes = prefixed.tree.insert(pattern, matches, route);
             for (method, other) in clashes {
                 // One pair is told once, however many methods, hosts and places they share.
                 let known = |error: &RouteError| {

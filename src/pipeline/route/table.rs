@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use http::Method;
 
-use super::{Found, Missed, PathAllowances, Route, tree::Tree};
+use super::{
+    Found, Missed, PathAllowances, Route,
+    tree::{Hit, Tree},
+};
 use crate::pipeline::{
     CanonicalPath, Mount, RequestView,
     deny::{Deny, Malformed},
@@ -43,14 +46,14 @@ impl RouteTable {
         };
         let prefix_len = place.prefix.len();
         let path = view.path.behind(prefix_len);
-        let Some(route) = place.tree.find(path, view.method) else {
+        let Some(Hit { route, joined }) = place.tree.find(path, view.method, view.query) else {
             return Err(place.missed(path));
         };
         if !takes(&route.allows, &view.path) {
             let deny = Deny::Malformed(Malformed::PathNotAllowedHere);
             return Err(Missed { deny, mount: Some(&route.mount) });
         }
-        Ok(Found { route, prefix_len })
+        Ok(Found { route, prefix_len, joined })
     }
 
     /// Whether a route of this path names the method itself, rather than taking any.
@@ -80,9 +83,18 @@ impl RouteTable {
         }
     }
 
-    /// The mount whose face and cross-origin rules hold at this request's place, route or not.
-    pub fn mount_of(&self, listener: &str, view: &RequestView<'_>) -> Option<&Arc<Mount>> {
-        self.place(listener, view)?.default.as_ref()
+    /// The mount whose face and cross-origin rules hold for this method on this request's path: that of the route, else
+    /// the one that has the path, else the default of the place.
+    pub fn mount_of(
+        &self,
+        listener: &str,
+        view: &RequestView<'_>,
+        method: &Method,
+    ) -> Option<&Arc<Mount>> {
+        let place = self.place(listener, view)?;
+        let path = view.path.behind(place.prefix.len());
+        let found = place.tree.find(path, method, view.query).map(|hit| &hit.route.mount);
+        found.or_else(|| place.claimant(path))
     }
 
     /// The longest prefix wins, even where it has no route and a shorter one would have.
@@ -94,9 +106,14 @@ impl RouteTable {
 }
 
 impl Prefixed {
+    /// Who speaks on a path without the method asked for: the one mount that has it, else the default of the place.
+    fn claimant(&self, path: &str) -> Option<&Arc<Mount>> {
+        self.tree.owner(path).or(self.default.as_ref())
+    }
+
     fn missed(&self, path: &str) -> Missed<'_> {
         let methods = self.tree.methods(path);
-        let mount = self.default.as_ref();
+        let mount = self.claimant(path);
         if methods.is_empty() {
             return Missed { deny: Deny::NoRoute, mount };
         }

@@ -11,6 +11,8 @@ use crate::pipeline::{
     pattern::{Pattern, Segment},
 };
 
+mod overlaps;
+
 #[derive(Default)]
 struct Table(RouteTableBuilder);
 
@@ -34,7 +36,7 @@ impl Table {
 
     fn named(mut self, place: Place, methods: &str, path: &str, name: &str, owned: bool) -> Self {
         let methods = methods.split_whitespace().map(|method| method.parse().unwrap()).collect();
-        let matches = RouteMatch { path: path.into(), methods, owned };
+        let matches = RouteMatch { path: path.into(), methods, owned, overlap: Overlap::None };
         self.0.route(place, matches, Arc::new(fixture::route(name)));
         self
     }
@@ -182,7 +184,10 @@ fn the_default_mount_renders_what_no_route_claims() {
         let request = Request::get(target);
         let missed = table.find("public", &request.view()).unwrap_err();
         assert_eq!(missed.mount.unwrap().name.as_str(), mount, "{target}");
-        assert_eq!(table.mount_of("public", &request.view()).unwrap().name.as_str(), mount);
+        assert_eq!(
+            table.mount_of("public", &request.view(), &Method::GET).unwrap().name.as_str(),
+            mount
+        );
     }
 }
 
@@ -192,7 +197,12 @@ fn path_forms_are_refused_after_matching_unless_the_route_takes_them() {
     let mut open = fixture::route("open");
     open.allows = PathAllowances { encoded_slash: true, semicolon: true, empty_segment: true };
     for (path, route) in [("/closed/**", fixture::route("closed")), ("/open/**", open)] {
-        let matches = RouteMatch { path: path.into(), methods: Vec::new(), owned: false };
+        let matches = RouteMatch {
+            path: path.into(),
+            methods: Vec::new(),
+            owned: false,
+            overlap: Overlap::None,
+        };
         builder.route(place(&[], ""), matches, Arc::new(route));
     }
     let table = builder.build().unwrap();
@@ -333,7 +343,13 @@ proptest! {
             let pattern = Pattern::parse(text).unwrap();
             let methods = sets[*set];
             let route = Arc::new(fixture::route(&at.to_string()));
-            if !tree.insert(&pattern, methods, false, &route).is_empty() || !pattern.matches(&path) {
+            let matches = RouteMatch {
+                path: text.clone(),
+                methods: methods.to_vec(),
+                owned: false,
+                overlap: Overlap::None,
+            };
+            if !tree.insert(&pattern, &matches, &route).is_empty() || !pattern.matches(&path) {
                 continue;
             }
             allowed = true;
@@ -344,7 +360,7 @@ proptest! {
                 }
             }
         }
-        let found = tree.find(&path, &method).map(|route| route.name.to_string());
+        let found = tree.find(&path, &method, None).map(|hit| hit.route.name.to_string());
         prop_assert_eq!(found, best.map(|(_, name)| name));
         prop_assert_eq!(!tree.methods(&path).is_empty(), allowed);
     }

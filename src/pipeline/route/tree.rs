@@ -7,8 +7,16 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::Route;
-use crate::pipeline::pattern::{Pattern, Segment, trimmed};
+use super::{Route, RouteMatch};
+use crate::pipeline::{
+    Mount,
+    pattern::{Pattern, Segment, trimmed},
+};
+
+mod leaf;
+
+pub(super) use leaf::Hit;
+use leaf::Leaf;
 
 /// Methods told for a route that takes any.
 const COMMON: [Method; 7] = [
@@ -38,17 +46,9 @@ struct Node {
     below: Leaf,
 }
 
-/// The routes of one pattern.
-#[derive(Debug, Default)]
-struct Leaf {
-    named: Vec<(Method, Arc<Route>)>,
-    any: Option<Arc<Route>>,
-    owned: Option<Arc<Route>>,
-}
-
 /// What a walk found.
 enum Step<'t> {
-    Hit(&'t Arc<Route>),
+    Hit(Hit<'t>),
     /// The contract owns this path and has no such method: look no further.
     Stop,
     Miss,
@@ -59,8 +59,7 @@ impl Tree {
     pub(super) fn insert(
         &mut self,
         pattern: &Pattern,
-        methods: &[Method],
-        owned: bool,
+        matches: &RouteMatch,
         route: &Arc<Route>,
     ) -> Vec<(Option<Method>, Arc<Route>)> {
         let mut node = &mut self.root;
@@ -71,13 +70,13 @@ impl Tree {
             };
         }
         let leaf = if pattern.open { &mut node.below } else { &mut node.here };
-        leaf.insert(methods, owned, route)
+        leaf.insert(matches, route)
     }
 
     /// The route for this path (behind the prefix) and method.
-    pub(super) fn find(&self, path: &str, method: &Method) -> Option<&Arc<Route>> {
-        match walk(&self.root, trimmed(path), &mut |leaf| leaf.pick(method)) {
-            Step::Hit(route) => Some(route),
+    pub(super) fn find(&self, path: &str, method: &Method, query: Option<&str>) -> Option<Hit<'_>> {
+        match walk(&self.root, trimmed(path), &mut |leaf| leaf.pick(method, query)) {
+            Step::Hit(hit) => Some(hit),
             Step::Stop | Step::Miss => None,
         }
     }
@@ -87,7 +86,7 @@ impl Tree {
         let mut found = Vec::new();
         walk(&self.root, trimmed(path), &mut |leaf| {
             leaf.list(&mut found);
-            if leaf.owned.is_some() { Step::Stop } else { Step::Miss }
+            if leaf.is_owned() { Step::Stop } else { Step::Miss }
         });
         let place = |method: &Method| COMMON.iter().position(|known| known == method);
         found.sort_by_key(|method| place(method).unwrap_or(COMMON.len()));
@@ -98,10 +97,22 @@ impl Tree {
     pub(super) fn names(&self, path: &str, method: &Method) -> bool {
         let mut named = false;
         walk(&self.root, trimmed(path), &mut |leaf| {
-            named |= leaf.named.iter().any(|(own, _)| own == method);
-            if named || leaf.owned.is_some() { Step::Stop } else { Step::Miss }
+            named |= leaf.names(method);
+            if named || leaf.is_owned() { Step::Stop } else { Step::Miss }
         });
         named
+    }
+
+    /// The mount of the most specific routes on this path, if they are all of one.
+    pub(super) fn owner(&self, path: &str) -> Option<&Arc<Mount>> {
+        let mut owner = None;
+        walk(&self.root, trimmed(path), &mut |leaf| {
+            let mut mounts = leaf.routes().map(|route| &route.mount);
+            let Some(first) = mounts.next() else { return Step::Miss };
+            owner = mounts.all(|mount| Arc::ptr_eq(mount, first)).then_some(first);
+            Step::Stop
+        });
+        owner
     }
 
     /// Adds every route; one that stands in several places comes several times.
@@ -113,7 +124,7 @@ impl Tree {
 impl Node {
     fn routes<'t>(&'t self, found: &mut Vec<&'t Arc<Route>>) {
         for leaf in [&self.here, &self.below] {
-            found.extend(leaf.named.iter().map(|(_, route)| route).chain(&leaf.any));
+            found.extend(leaf.routes());
         }
         let literals = self.literals.iter().map(|(_, node)| node);
         literals.chain(self.parameter.as_deref()).for_each(|node| node.routes(found));
@@ -132,81 +143,6 @@ impl Node {
     fn literal(&self, text: &str) -> Option<&Node> {
         let at = self.literals.binary_search_by(|(own, _)| (**own).cmp(text)).ok()?;
         self.literals.get(at).map(|(_, node)| node)
-    }
-}
-
-impl Leaf {
-    fn insert(
-        &mut self,
-        methods: &[Method],
-        owned: bool,
-        route: &Arc<Route>,
-    ) -> Vec<(Option<Method>, Arc<Route>)> {
-        let mut clashes = Vec::new();
-        if let Some(other) = self.other_owner(owned) {
-            // A path is either the contract's or the operator's, with all its methods.
-            clashes.push((methods.first().cloned(), other));
-        }
-        if owned && self.owned.is_none() {
-            self.owned = Some(route.clone());
-        }
-        if methods.is_empty() {
-            match &self.any {
-                Some(other) if !Arc::ptr_eq(other, route) => clashes.push((None, other.clone())),
-                Some(_) => {}
-                None => self.any = Some(route.clone()),
-            }
-        }
-        for method in methods {
-            match self.named.iter().find(|(own, _)| own == method) {
-                Some((_, other)) if !Arc::ptr_eq(other, route) => {
-                    clashes.push((Some(method.clone()), other.clone()));
-                }
-                Some(_) => {}
-                None => self.named.push((method.clone(), route.clone())),
-            }
-        }
-        clashes
-    }
-
-    fn other_owner(&self, owned: bool) -> Option<Arc<Route>> {
-        match (&self.owned, owned) {
-            (Some(owner), false) => Some(owner.clone()),
-            (None, true) => {
-                self.named.first().map(|(_, route)| route).or(self.any.as_ref()).cloned()
-            }
-            _ => None,
-        }
-    }
-
-    fn pick(&self, method: &Method) -> Step<'_> {
-        let named = |wanted: &Method| self.named.iter().find(|(own, _)| own == wanted);
-        let found = named(method)
-            .or_else(|| if *method == Method::HEAD { named(&Method::GET) } else { None })
-            .map(|(_, route)| route)
-            .or(self.any.as_ref());
-        match found {
-            Some(route) => Step::Hit(route),
-            None if self.owned.is_some() => Step::Stop,
-            None => Step::Miss,
-        }
-    }
-
-    fn list(&self, found: &mut Vec<Method>) {
-        let mut add = |method: &Method| {
-            if !found.contains(method) {
-                found.push(method.clone());
-            }
-        };
-        for (method, _) in &self.named {
-            add(method);
-            if *method == Method::GET {
-                add(&Method::HEAD);
-            }
-        }
-        if self.any.is_some() {
-            COMMON.iter().for_each(add);
-        }
     }
 }
 

@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::events::wire_name;
 use crate::{
+    dialects::health::{HealthFacts, Members},
     identity::oauth::{self, Allowed, EventPage, ForeignSessions, MountEvent, Person},
-    model::{Timestamp, secret::ExposeSecret},
+    model::secret::ExposeSecret,
 };
 
 /// The version that the contract's health check shows.
@@ -249,19 +250,12 @@ impl From<oauth::Statistics> for Statistics {
 }
 
 /// `GET /health`.
-#[derive(Debug, Serialize)]
-pub struct Health {
-    status: &'static str,
-    version: &'static str,
-    timestamp: String,
-}
-
-impl Health {
-    /// What the store says.
-    pub fn new(healthy: bool, now: Timestamp) -> Self {
-        let status = if healthy { "healthy" } else { "unhealthy" };
-        Self { status, version: VERSION, timestamp: now.iso() }
-    }
+pub fn health(facts: &HealthFacts) -> Members {
+    vec![
+        ("status", facts.word().into()),
+        ("version", VERSION.into()),
+        ("timestamp", facts.now.iso().into()),
+    ]
 }
 
 /// `GET /ping`.

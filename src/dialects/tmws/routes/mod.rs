@@ -1,6 +1,5 @@
 //! Handlers of tmws: wire to identity and back. No rule lives here except the contract's own about whose object it is.
 
-mod health;
 mod keys;
 mod sessions;
 #[cfg(test)]
@@ -8,13 +7,13 @@ mod tests;
 mod users;
 
 use axum::{
-    Router, middleware,
+    Router,
     routing::{get, post, put},
 };
 
-use super::wire::Shape;
+use super::{Tmws, wire::Shape};
 use crate::{
-    dialects::exchange,
+    dialects::{Parts, exchange},
     identity::Identity,
     model::{Clock, MountName, SystemClock, Timestamp},
 };
@@ -27,15 +26,16 @@ struct App {
 }
 
 impl App {
-    /// Now, for the two replies that name a moment identity does not give.
+    /// Now, for the one reply that names a moment identity does not give.
     fn now(&self) -> Timestamp {
         SystemClock.now()
     }
 }
 
 /// The router of one mount.
-pub fn router(identity: Identity, mount: MountName) -> Router {
-    Router::new()
+pub fn router(parts: Parts) -> Router {
+    let app = App { identity: parts.identity.clone(), mount: parts.mount.clone() };
+    let handlers = Router::new()
         .route("/api/v1/auth/login", post(sessions::login))
         .route("/api/v1/auth/refresh", post(sessions::refresh))
         .route("/api/v1/auth/logout", post(sessions::logout))
@@ -48,9 +48,6 @@ pub fn router(identity: Identity, mount: MountName) -> Router {
         .route("/api/v1/users/{id}/password", put(users::change_password))
         .route("/api/v1/auth/me", get(users::me))
         .route("/api/v1/users/me", get(users::me))
-        .route("/health", get(health::health))
-        .fallback(exchange::no_route)
-        .method_not_allowed_fallback(exchange::wrong_method)
-        .layer(middleware::from_fn(exchange::write::<Shape>))
-        .with_state(App { identity, mount })
+        .with_state(app);
+    exchange::complete::<Shape>(&Tmws, &parts, handlers)
 }

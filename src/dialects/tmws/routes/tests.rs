@@ -94,7 +94,11 @@ impl Kit {
             master_keys: vec!["a master key for the tests of the tmws router".into()],
         };
         let identity = Identity::open(settings, parts).await.unwrap();
-        let router = super::router(identity.clone(), mount());
+        let router = super::router(super::Parts {
+            identity: identity.clone(),
+            mount: mount(),
+            figures: Arc::new(|_| String::new()),
+        });
         Self { identity, router, store, _folder: folder }
     }
 
@@ -136,6 +140,7 @@ impl Kit {
                 user_agent: None,
             },
             principal: who.cloned(),
+            joined: Vec::new(),
         });
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();

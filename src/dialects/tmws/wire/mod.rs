@@ -6,7 +6,7 @@ mod requests;
 
 pub use refusals::{Refusal, Shape};
 pub use replies::{
-    Created, CurrentKey, Deleted, Health, KeyList, Message, Rotated, Tokens, User, tokens,
+    Created, CurrentKey, Deleted, KeyList, Message, Rotated, Tokens, User, health, tokens,
 };
 pub use requests::{ChangePassword, CreateKey, CreateUser, LogIn, LogOut, Refresh, RotateKey};
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::{
+    dialects::health::{HealthFacts, Members},
     identity::{self, Account, ApiKey, Granted, NewKeyText, RotatedKey},
     model::{Timestamp, secret::ExposeSecret},
     pipeline::Toll,
@@ -240,33 +241,15 @@ impl From<ApiKey> for Deleted {
 }
 
 /// `GET /health`; the same shape with 503 when the store does not answer.
-#[derive(Debug, Serialize)]
-pub struct Health {
-    status: &'static str,
-    timestamp: String,
-    components: Components,
-    auth_mode: &'static str,
-    security_level: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-struct Components {
-    database: &'static str,
-    authentication: &'static str,
-}
-
-impl Health {
-    /// From the one fact there is.
-    pub fn new(store_answers: bool, now: Timestamp) -> Self {
-        let word = if store_answers { "healthy" } else { "unhealthy" };
-        Self {
-            status: word,
-            timestamp: now.iso(),
-            components: Components { database: word, authentication: "enabled" },
-            auth_mode: "jwt_and_api_key",
-            security_level: "standard",
-        }
-    }
+pub fn health(facts: &HealthFacts) -> Members {
+    let word = facts.word();
+    vec![
+        ("status", word.into()),
+        ("timestamp", facts.now.iso().into()),
+        ("components", serde_json::json!({ "database": word, "authentication": "enabled" })),
+        ("auth_mode", "jwt_and_api_key".into()),
+        ("security_level", "standard".into()),
+    ]
 }
 
 fn scopes(key: &identity::ApiKey) -> Vec<String> {

@@ -1,0 +1,61 @@
+//! The router of one mount: the contract's own handlers, the endpoints that are the same for every contract, and the
+//! layer that writes refusals.
+
+use std::{sync::LazyLock, time::Instant};
+
+use axum::{Router, http::StatusCode, http::header, middleware, routing::get};
+
+use super::{Answer, Hop, no_route, write, wrong_method};
+use crate::{
+    dialects::{self, Dialect, Parts, Served, health, refusal::ErrorShape},
+    model::{Clock, SystemClock},
+};
+
+/// The start of the process, near enough: the first router is made while it starts.
+static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Completes a contract's handlers to the router of a mount. The endpoints that its data says are served for it are
+/// added here.
+pub fn complete<S: ErrorShape>(
+    dialect: &'static dyn Dialect,
+    parts: &Parts,
+    handlers: Router,
+) -> Router {
+    LazyLock::force(&STARTED);
+    let mut router = handlers;
+    for endpoint in dialect.endpoints() {
+        let parts = parts.clone();
+        router = match endpoint.served {
+            Served::Handler => router,
+            Served::Health => {
+                router.route(endpoint.path, get(move |hop: Hop| answer_health(dialect, parts, hop)))
+            }
+            Served::Metrics => {
+                router.route(endpoint.path, get(async move || answer_metrics(&parts)))
+            }
+        };
+    }
+    router
+        .fallback(no_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(write::<S>))
+}
+
+async fn answer_health(dialect: &'static dyn Dialect, parts: Parts, hop: Hop) -> Answer {
+    let facts = health::HealthFacts {
+        store_answers: parts.identity.healthy().await,
+        now: SystemClock.now(),
+        uptime: STARTED.elapsed(),
+    };
+    let others = hop.0.joined.iter().filter_map(|name| dialects::find(name));
+    let others = others.map(|found| found.dialect);
+    let body = health::union(dialect, others, &facts);
+    let status = if facts.store_answers { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Answer::new(status, &body)
+}
+
+fn answer_metrics(parts: &Parts) -> Answer {
+    const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
+    Answer::of(StatusCode::OK, KIND, (parts.figures)(&parts.mount))
+        .with(header::CACHE_CONTROL, "no-store")
+}
