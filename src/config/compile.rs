@@ -291,9 +291,7 @@ fn endpoint_route(
 ) -> Route {
     let defaults = config.dialect.dialect.defaults();
     let (authn, authz) = match &endpoint.exposure {
-        Exposure::Public | Exposure::Administrator { .. } => {
-            (Authn::Public, Authz::Authenticated)
-        }
+        Exposure::Public | Exposure::Administrator { .. } => (Authn::Public, Authz::Authenticated),
         Exposure::Protected { authn, policy } => {
             let authz = if *policy { Authz::Policy } else { Authz::Authenticated };
             (Authn::Required(authn.to_vec()), authz)
@@ -322,10 +320,7 @@ fn endpoint_route(
         trailing_slash: TrailingSlash::Strip,
         // Identity sees the proven caller in the context header, and needs the credential itself only where it proves it.
         forward_credential: matches!(endpoint.exposure, Exposure::Administrator { .. }),
-        secret_path: matches!(
-            endpoint.exposure,
-            Exposure::Administrator { secret_path: true }
-        ),
+        secret_path: matches!(endpoint.exposure, Exposure::Administrator { secret_path: true }),
         allows: PathAllowances::default(),
         streaming: false,
     }

@@ -166,8 +166,7 @@ async fn prove(
         }
         Some(Credential::Session(secret)) => {
             let (lookup, metrics) = (&*edge.parts.lookup, &edge.parts.metrics);
-            let evidence =
-                edge.sessions.evidence(lookup, metrics, &mount.name, &secret).await?;
+            let evidence = edge.sessions.evidence(lookup, metrics, &mount.name, &secret).await?;
             authn::establish_session(evidence.as_deref(), mount, &*edge.parts.revocations, now)?
         }
     };

@@ -43,9 +43,8 @@ pub(super) struct Proofs {
 impl Proofs {
     fn holds(&self, mount: &MountName, proof: &Digest, now: Timestamp) -> bool {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.get(mount).is_some_and(|(known, at)| {
-            known == proof && now >= *at && now.since(*at) < REMEMBERED
-        })
+        last.get(mount)
+            .is_some_and(|(known, at)| known == proof && now >= *at && now.since(*at) < REMEMBERED)
     }
 
     fn keep(&self, mount: &MountName, proof: Digest, now: Timestamp) {
@@ -73,9 +72,8 @@ impl Identity {
 
         let own = mount.administrator.as_ref();
         // By digest: neither length nor beginning of the name shows in the time.
-        let named = own.filter(|own| {
-            Digest::of(own.username.as_bytes()) == Digest::of(username.as_bytes())
-        });
+        let named = own
+            .filter(|own| Digest::of(own.username.as_bytes()) == Digest::of(username.as_bytes()));
         let hash = named.map(|own| own.password_hash.expose_secret());
         let proof = self.proof(hash.unwrap_or_default(), username, password);
         let now = self.now();

@@ -39,7 +39,9 @@ mod tests {
 
     #[test]
     fn other_texts_are_none() {
-        for text in ["", "a", &"a".repeat(42), &"a".repeat(44), &"\u{e4}".repeat(22), &"/".repeat(43)] {
+        for text in
+            ["", "a", &"a".repeat(42), &"a".repeat(44), &"\u{e4}".repeat(22), &"/".repeat(43)]
+        {
             assert_eq!(digest(text), None, "{text}");
         }
     }

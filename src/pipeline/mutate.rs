@@ -3,9 +3,7 @@
 use http::{HeaderName, HeaderValue, header};
 
 use self::fields::Fields;
-use super::{
-    SessionCarrier, Target, authz::Permit, route::TrailingSlash, view::RequestView,
-};
+use super::{SessionCarrier, Target, authz::Permit, route::TrailingSlash, view::RequestView};
 
 mod fields;
 mod forward;

@@ -160,10 +160,7 @@ pub(super) async fn taken(
     Ok(field)
 }
 
-pub(super) async fn insert(
-    tx: &mut Connection,
-    account: &AccountRecord,
-) -> Result<(), StoreError> {
+pub(super) async fn insert(tx: &mut Connection, account: &AccountRecord) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO account (id, realm, username, username_key, email, email_key, password_hash, \
          password_changed_at, status, roles, tenant, full_name, first_name, last_name, \

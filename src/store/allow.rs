@@ -95,8 +95,7 @@ impl Store {
             .await?;
             let mut ended = Vec::new();
             if let (true, Some(account)) = (end, account) {
-                let which =
-                    super::SessionsToEnd::Account(AccountId::from(account), Spare::Nothing);
+                let which = super::SessionsToEnd::Account(AccountId::from(account), Spare::Nothing);
                 ended = sessions::end(&mut tx, &which, now).await?;
             }
             self.record(&mut tx, audit).await?;
@@ -115,14 +114,14 @@ impl Store {
     ) -> Result<Vec<AllowEntry>, StoreError> {
         self.bounded("allow_entries", async {
             sqlx::query(concat!(entries!(), " AND active >= $3 ORDER BY number"))
-            .bind(realm.as_str())
-            .bind(provider)
-            .bind(i64::from(active_only))
-            .fetch_all(self.readers())
-            .await?
-            .iter()
-            .map(entry)
-            .collect()
+                .bind(realm.as_str())
+                .bind(provider)
+                .bind(i64::from(active_only))
+                .fetch_all(self.readers())
+                .await?
+                .iter()
+                .map(entry)
+                .collect()
         })
         .await
     }
@@ -158,17 +157,11 @@ impl Store {
 }
 
 /// Whether an active entry stands for this person, inside a transaction.
-pub(super) async fn is_allowed(
-    tx: &mut Connection,
-    key: &ForeignKey,
-) -> Result<bool, StoreError> {
+pub(super) async fn is_allowed(tx: &mut Connection, key: &ForeignKey) -> Result<bool, StoreError> {
     Ok(entry_of(tx, key).await?.is_some_and(|entry| entry.active))
 }
 
-async fn entry_of(
-    tx: &mut Connection,
-    key: &ForeignKey,
-) -> Result<Option<AllowEntry>, StoreError> {
+async fn entry_of(tx: &mut Connection, key: &ForeignKey) -> Result<Option<AllowEntry>, StoreError> {
     sqlx::query(concat!(entries!(), " AND subject = $3"))
         .bind(key.realm.as_str())
         .bind(&key.provider)

@@ -112,7 +112,8 @@ impl Store {
 
 /// Columns of [`identity_columns`] and of the account.
 pub(super) fn identity(row: &Row) -> Result<ForeignIdentity, StoreError> {
-    let sealed = |name| Ok::<_, StoreError>(rows::get::<Option<Vec<u8>>>(row, name)?.map(Ciphertext));
+    let sealed =
+        |name| Ok::<_, StoreError>(rows::get::<Option<Vec<u8>>>(row, name)?.map(Ciphertext));
     Ok(ForeignIdentity {
         key: ForeignKey {
             realm: rows::get::<String>(row, "f_realm")?.into(),

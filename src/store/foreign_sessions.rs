@@ -2,7 +2,8 @@
 
 use super::{
     AuditRecord, ForeignSession, Redeem, Redeemed, SessionRecord, SessionsToEnd, Store, StoreError,
-    codes, foreign::{self, identity_columns},
+    codes,
+    foreign::{self, identity_columns},
     rows::{self, account_columns, session_columns},
     sessions,
 };
@@ -37,9 +38,9 @@ impl Store {
         self.bounded("redeem_for_session", async {
             let mut tx = self.begin().await?;
             let (realm, digest) = (&redeem.realm, &redeem.digest);
-            let Some(code) = codes::burn(&mut tx, realm, &redeem.purpose, digest, now).await? else {
-                let Some(spent) = spent(&mut tx, redeem, now).await?
-                else {
+            let Some(code) = codes::burn(&mut tx, realm, &redeem.purpose, digest, now).await?
+            else {
+                let Some(spent) = spent(&mut tx, redeem, now).await? else {
                     return Ok(Redeemed::Unknown);
                 };
                 let told = AuditRecord { account: spent.account.clone(), ..on_reuse.clone() };

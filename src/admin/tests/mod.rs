@@ -172,6 +172,8 @@ fn settings(mounts: &[&str]) -> identity::Settings {
         dialect: "tmws",
         realm: "main".into(),
         tokens: defaults.tokens.clone(),
+        oauth: None,
+        administrator: None,
         api_key_prefix: defaults.api_key_prefix.map(Into::into),
         scopes: defaults.policy.scopes.iter().map(|rule| rule.scope.clone()).collect(),
         role_scopes: defaults.policy.role_scopes.clone(),

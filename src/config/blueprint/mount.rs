@@ -17,7 +17,7 @@ use crate::{
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
 };
 
-pub mod oauth;
+pub(in crate::config) mod oauth;
 pub(super) mod places;
 mod tokens;
 

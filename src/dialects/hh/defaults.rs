@@ -101,7 +101,8 @@ fn policy() -> Policy {
         actions: vec![ActionRule { methods: Vec::new(), path: None, action: "use".into() }],
         resources: vec![ResourceRule {
             resource: "everything".into(),
-            paths: vec![PathPattern::parse("/**")],
+            // A bad pattern would be none, and then nobody may use anything; a test reads it.
+            paths: PathPattern::parse("/**").into_iter().collect(),
             grants: vec![(USER.into(), vec![any])],
         }],
         ..Policy::default()
@@ -118,6 +119,11 @@ mod tests {
         assert_eq!(oauth.state_lifetime.as_secs(), 600);
         assert_eq!(oauth.code_lifetime.as_secs(), 300);
         assert_eq!(oauth.session_lifetime.as_secs(), 720 * 3600);
+    }
+
+    #[test]
+    fn the_one_role_may_use_everything_that_is_opened_to_it() {
+        assert_eq!(policy().resources.iter().map(|rule| rule.paths.len()).sum::<usize>(), 1);
     }
 
     #[test]

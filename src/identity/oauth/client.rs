@@ -1,15 +1,18 @@
 //! The provider's three addresses, asked through the `oauth2` library: authorize, token, profile.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU16, Ordering},
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
 };
 
 use http::{HeaderValue, header};
 use oauth2::{
-    AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
-    EndpointSet, HttpRequest, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, TokenResponse, TokenUrl,
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
+    EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier,
+    RedirectUrl, RefreshToken, RequestTokenError, TokenResponse, TokenUrl,
     basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse},
 };
 
@@ -97,16 +100,15 @@ impl<'a> Provider<'a> {
         if let Some(verifier) = verifier {
             request = request.set_pkce_verifier(pkce(verifier));
         }
-        let status = AtomicU16::new(0);
-        let send = |request| self.send(request, &status, true);
-        match request.request_async(&send).await {
+        let call = self.call(true);
+        match request.request_async(&call).await {
             Ok(reply) => Ok(Some(given(&reply, now))),
             Err(RequestTokenError::ServerResponse(said))
                 if matches!(said.error(), InvalidGrant | InvalidRequest) =>
             {
                 Ok(None)
             }
-            Err(error) => Err(self.failed("token", &error, &status)),
+            Err(error) => Err(self.failed("token", &error, &call)),
         }
     }
 
@@ -117,10 +119,8 @@ impl<'a> Provider<'a> {
         now: Timestamp,
     ) -> Result<Renewed, IdentityError> {
         let token = RefreshToken::new(refresh.expose_secret().to_owned());
-        let status = AtomicU16::new(0);
-        let whole = self.settings.client_at_refresh;
-        let send = |request| self.send(request, &status, whole);
-        match self.library.exchange_refresh_token(&token).request_async(&send).await {
+        let call = self.call(self.settings.client_at_refresh);
+        match self.library.exchange_refresh_token(&token).request_async(&call).await {
             Ok(reply) => Ok(Renewed::Given(given(&reply, now))),
             Err(RequestTokenError::ServerResponse(said))
                 if *said.error() == BasicErrorResponseType::InvalidGrant =>
@@ -130,14 +130,14 @@ impl<'a> Provider<'a> {
                 Ok(if early { Renewed::NotYet } else { Renewed::Refused })
             }
             // A clear no in other words than the standard's.
-            Err(RequestTokenError::Parse(..)) if refuses(&status) => Ok(Renewed::Refused),
-            Err(error) => Err(self.failed("refresh", &error, &status)),
+            Err(RequestTokenError::Parse(..)) if call.was_refused() => Ok(Renewed::Refused),
+            Err(error) => Err(self.failed("refresh", &error, &call)),
         }
     }
 
     /// Asks who the holder of an access token is.
     pub(super) async fn profile(&self, access: &SecretString) -> Result<Profile, IdentityError> {
-        let status = AtomicU16::new(0);
+        let call = self.call(true);
         let bearer = format!("Bearer {}", access.expose_secret());
         let mut bearer = HeaderValue::try_from(bearer).map_err(|_| IdentityError::Internal)?;
         bearer.set_sensitive(true);
@@ -146,68 +146,87 @@ impl<'a> Provider<'a> {
             .header(header::ACCEPT, "application/json")
             .body(Vec::new())
             .map_err(|_| IdentityError::Internal)?;
-        let reply = self.send(request, &status, true).await;
-        let reply = reply.map_err(|error| self.told("profile", &error.to_string(), &status))?;
+        let reply = call.send(request).await;
+        let reply = reply.map_err(|error| self.told("profile", &error.to_string(), &call))?;
         if !reply.status().is_success() {
-            return Err(self.told("profile", "not a success", &status));
+            return Err(self.told("profile", "not a success", &call));
         }
-        Profile::read(reply.body()).ok_or_else(|| self.told("profile", "no id in it", &status))
+        Profile::read(reply.body()).ok_or_else(|| self.told("profile", "no id in it", &call))
     }
 
-    /// One call in the provider's manner.
-    async fn send(
-        &self,
-        mut request: HttpRequest,
-        status: &AtomicU16,
-        with_client: bool,
-    ) -> Result<oauth2::HttpResponse, CallError> {
-        // hh.ru answers nobody without one.
-        let agent = HeaderValue::try_from(&*self.settings.user_agent);
-        let agent = agent.map_err(|_| CallError::Unreadable)?;
-        request.headers_mut().insert(header::USER_AGENT, agent);
-        if !with_client {
-            let bare = without_client(request.body());
-            *request.body_mut() = bare;
-        }
-        let reply = self.outgoing.call(request, self.settings.timeout).await?;
-        status.store(reply.status().as_u16(), Ordering::Relaxed);
-        Ok(reply)
+    fn call(&self, with_client: bool) -> Call<'a> {
+        let (settings, outgoing) = (self.settings.clone(), self.outgoing);
+        Call { settings, outgoing, with_client, status: AtomicU16::new(0) }
     }
 
     fn failed(
         &self,
         step: &'static str,
         error: &RequestTokenError<CallError, BasicErrorResponse>,
-        status: &AtomicU16,
+        call: &Call<'_>,
     ) -> IdentityError {
         match error {
             // The error word is the provider's, from a closed set or an extension: its text stays out.
             RequestTokenError::ServerResponse(said) => match said.error() {
-                BasicErrorResponseType::Extension(_) => self.told(step, "refused", status),
-                known => self.told(step, known.as_ref(), status),
+                BasicErrorResponseType::Extension(_) => self.told(step, "refused", call),
+                known => self.told(step, known.as_ref(), call),
             },
-            RequestTokenError::Request(error) => self.told(step, &error.to_string(), status),
+            RequestTokenError::Request(error) => self.told(step, &error.to_string(), call),
             RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-                self.told(step, "not a token reply", status)
+                self.told(step, "not a token reply", call)
             }
         }
     }
 
     /// The operator hears step, status and kind; contents and addresses may hold secrets.
-    fn told(&self, step: &'static str, why: &str, status: &AtomicU16) -> IdentityError {
-        let status = status.load(Ordering::Relaxed);
+    fn told(&self, step: &'static str, why: &str, call: &Call<'_>) -> IdentityError {
+        let status = call.status.load(Ordering::Relaxed);
         let provider = &*self.settings.provider;
         tracing::warn!(event = "provider_failed", provider, step, status, why);
         IdentityError::Foreign(ForeignFault::Provider)
     }
 }
 
-fn pkce(verifier: &SecretString) -> PkceCodeVerifier {
-    PkceCodeVerifier::new(verifier.expose_secret().to_owned())
+/// One call in the provider's manner, as the library makes it.
+struct Call<'a> {
+    settings: Arc<OAuthSettings>,
+    outgoing: &'a Outgoing,
+    with_client: bool,
+    /// Of the reply, for the log.
+    status: AtomicU16,
 }
 
-fn refuses(status: &AtomicU16) -> bool {
-    matches!(status.load(Ordering::Relaxed), 400 | 401 | 403)
+impl Call<'_> {
+    async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, CallError> {
+        // hh.ru answers nobody without one.
+        let agent = HeaderValue::try_from(&*self.settings.user_agent);
+        let agent = agent.map_err(|_| CallError::Unreadable)?;
+        request.headers_mut().insert(header::USER_AGENT, agent);
+        if !self.with_client {
+            let bare = without_client(request.body());
+            *request.body_mut() = bare;
+        }
+        let reply = self.outgoing.call(request, self.settings.timeout).await?;
+        self.status.store(reply.status().as_u16(), Ordering::Relaxed);
+        Ok(reply)
+    }
+
+    fn was_refused(&self) -> bool {
+        matches!(self.status.load(Ordering::Relaxed), 400 | 401 | 403)
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Call<'_> {
+    type Error = CallError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, CallError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
+
+fn pkce(verifier: &SecretString) -> PkceCodeVerifier {
+    PkceCodeVerifier::new(verifier.expose_secret().to_owned())
 }
 
 fn given(reply: &BasicTokenResponse, now: Timestamp) -> Given {
@@ -233,7 +252,11 @@ mod tests {
 
     #[test]
     fn a_bare_refresh_names_no_client() {
-        let whole = b"grant_type=refresh_token&refresh_token=r%26client_id%3D&client_id=a&client_secret=b";
-        assert_eq!(without_client(whole), b"grant_type=refresh_token&refresh_token=r%26client_id%3D");
+        let whole =
+            b"grant_type=refresh_token&refresh_token=r%26client_id%3D&client_id=a&client_secret=b";
+        assert_eq!(
+            without_client(whole),
+            b"grant_type=refresh_token&refresh_token=r%26client_id%3D"
+        );
     }
 }

@@ -92,10 +92,7 @@ impl ForeignFault {
                 "Exchange: the code was traded before. The session of then lives on.",
                 "Once: a client sent it twice. Again and again: somebody reads along.",
             ),
-            Self::Session => (
-                "No such session, or it has ended.",
-                "The person logs in again.",
-            ),
+            Self::Session => ("No such session, or it has ended.", "The person logs in again."),
             Self::RenewalRefused => (
                 "The provider does not renew the person's token any more.",
                 "The person logs in again.",

@@ -13,7 +13,7 @@ use crate::{identity::IdentityError, store::ForeignKey};
 type Flight<T> = Arc<OnceCell<Result<T, IdentityError>>>;
 
 /// Renewals under way.
-pub struct Flights<T> {
+pub(in crate::identity) struct Flights<T> {
     running: Mutex<HashMap<ForeignKey, Flight<T>>>,
 }
 

@@ -122,9 +122,9 @@ impl Identity {
         let state = callback.state.as_ref().map(ExposeSecret::expose_secret);
         let digest = state.and_then(opaque::digest).ok_or(INVALID)?;
         let now = self.now();
-        let taken =
-            self.inner.store.take_code(&mount.realm, &state_purpose(mount), &digest, now, &[]);
-        let kept = taken.await?.ok_or(INVALID)?.payload;
+        let (store, purpose) = (&self.inner.store, state_purpose(mount));
+        let taken = store.take_code(&mount.realm, &purpose, &digest, now, &[]).await?;
+        let kept = taken.ok_or(INVALID)?.payload;
         if let Some(bound) = kept.get("browser").and_then(Value::as_str) {
             let bound = STANDARD_NO_PAD.decode(bound).ok().and_then(|raw| Digest::from_slice(&raw));
             let brought = callback.browser.as_ref().map(ExposeSecret::expose_secret);

@@ -12,7 +12,7 @@ const CONNECT: Duration = Duration::from_secs(3);
 
 /// One call that brought no usable reply. Says nothing of addresses or contents.
 #[derive(Debug, thiserror::Error)]
-pub enum CallError {
+pub(in crate::identity) enum CallError {
     /// TLS cannot be set up: no certificates of the system?
     #[error("the HTTP client cannot be made")]
     Client,
@@ -32,13 +32,13 @@ pub enum CallError {
 
 /// The HTTP client of the room; made at the first call.
 #[derive(Default)]
-pub struct Outgoing {
+pub(in crate::identity) struct Outgoing {
     client: OnceLock<Option<reqwest::Client>>,
 }
 
 impl Outgoing {
     /// One request and the whole of its reply.
-    pub async fn call(
+    pub(super) async fn call(
         &self,
         request: HttpRequest,
         limit: Duration,

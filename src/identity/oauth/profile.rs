@@ -69,7 +69,9 @@ mod tests {
         let subject = |text: &str| Profile::read(text.as_bytes()).map(|profile| profile.subject);
         assert_eq!(subject(r#"{"id":"174714255"}"#).as_deref(), Some("174714255"));
         assert_eq!(subject(r#"{"id":174714255}"#).as_deref(), Some("174714255"));
-        for text in [r#"{"id":1.5}"#, r#"{"id":""}"#, r#"{"id":null}"#, "{}", "[]", "x", r#"{"id":" "}"#] {
+        for text in
+            [r#"{"id":1.5}"#, r#"{"id":""}"#, r#"{"id":null}"#, "{}", "[]", "x", r#"{"id":" "}"#]
+        {
             assert_eq!(subject(text), None, "{text}");
         }
         assert_eq!(subject(&json!({ "id": "9".repeat(101) }).to_string()), None);

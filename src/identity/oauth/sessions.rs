@@ -15,7 +15,9 @@ use crate::{
         secret::ExposeSecret,
     },
     pipeline::SessionEvidence,
-    store::{AuditRecord, ForeignIdentity, ForeignSession, Redeem, Redeemed, SessionRecord, StoreError},
+    store::{
+        AuditRecord, ForeignIdentity, ForeignSession, Redeem, Redeemed, SessionRecord, StoreError,
+    },
 };
 
 impl Identity {

@@ -76,7 +76,8 @@ impl Identity {
             }
             Renewed::Refused => {
                 // It will never be renewed: forgotten, so that nobody asks the provider again and again.
-                let none = ForeignTokens { access: None, refresh: None, expires_at: None, generation: 0 };
+                let none =
+                    ForeignTokens { access: None, refresh: None, expires_at: None, generation: 0 };
                 let facts = json!({ "reason": ForeignFault::RenewalRefused.reason() });
                 let kind = EventKind::LoginFailed;
                 let left = self.replace(&renewal, now_so, none, kind, facts).await?;

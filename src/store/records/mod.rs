@@ -13,8 +13,8 @@ mod session;
 pub use account::{AccountChange, AccountRecord, AccountStatus, Inserted, PasswordChange};
 pub use audit::{AuditFault, AuditRecord, AuditVerdict, ChainedRecord};
 pub use foreign::{
-    AllowEntry, AuditQuery, ForeignCounts, ForeignIdentity, ForeignKey, ForeignLogin, ForeignSession,
-    ForeignTokens, LoggedIn, NumberedEvent, Redeem, Redeemed,
+    AllowEntry, AuditQuery, ForeignCounts, ForeignIdentity, ForeignKey, ForeignLogin,
+    ForeignSession, ForeignTokens, LoggedIn, NumberedEvent, Redeem, Redeemed,
 };
 pub use key::{KeyRecord, KeyUse, OwnedKey};
 pub use keyring::{Ciphertext, CodeRecord, SigningKeyRecord};

@@ -9,8 +9,8 @@ use crate::{
     config::{
         blueprint::{Context, process::secret},
         document::Value,
-        section::Section,
         secret::SecretRef,
+        section::Section,
         shape::{Fault, Shape},
     },
     dialects::OAuthDefaults,
@@ -224,7 +224,8 @@ fn carrier(mount: &mut Section<'_>) -> Option<SessionCarrier> {
     };
     let carrier = match (cookie, header) {
         (Some(name), None) => {
-            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            let token =
+                |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
             if name.is_empty() || !name.bytes().all(token) {
                 let why = "a cookie's name has letters, digits and a few signs (RFC 6265)";
                 section.fault("cookie", fault("bad cookie name", why));

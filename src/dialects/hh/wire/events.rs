@@ -1,8 +1,11 @@
 //! Names of audit events: the contract's own for what it names, the core's in lower case for all others.
 
 /// Contract name, core name.
-const NAMES: [(&str, &str); 3] =
-    [("login", "LOGIN_SUCCESS"), ("session_terminated", "SESSION_ENDED"), ("login_failed", "LOGIN_FAILED")];
+const NAMES: [(&str, &str); 3] = [
+    ("login", "LOGIN_SUCCESS"),
+    ("session_terminated", "SESSION_ENDED"),
+    ("login_failed", "LOGIN_FAILED"),
+];
 
 /// As the contract calls an event of the core.
 pub(super) fn wire_name(core: &str) -> String {

@@ -80,9 +80,7 @@ impl ErrorShape for Shape {
         let reason = error.reason();
         match error {
             IdentityError::Foreign(fault) => foreign(fault),
-            IdentityError::Throttled(toll) => {
-                Refusal::from(&Deny::RateLimited(toll.clone()))
-            }
+            IdentityError::Throttled(toll) => Refusal::from(&Deny::RateLimited(toll.clone())),
             IdentityError::Invalid(faults) | IdentityError::WeakPassword(faults) => {
                 Refusal { reason, ..Self::invalid(details(faults)) }
             }

@@ -76,6 +76,8 @@ impl Kit {
                 dialect: "tmws",
                 realm: realm(),
                 tokens: defaults.tokens,
+                oauth: None,
+                administrator: None,
                 api_key_prefix: defaults.api_key_prefix.map(Into::into),
                 scopes,
                 role_scopes: defaults.policy.role_scopes,
