@@ -125,6 +125,7 @@ fn mount() -> Arc<Mount> {
         tokens: Some(profile()),
         api_key_prefix: Some("tmws_key_".into()),
         session_carrier: None,
+        static_keys: Arc::default(),
         policy: Arc::new(policy()),
         cors: Cors::default(),
         rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },

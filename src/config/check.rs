@@ -14,6 +14,9 @@ use crate::{
 /// Passwords shorter than this need a second factor (NIST 800-63B-4).
 const STRICT_PASSWORD: usize = 15;
 
+/// Keys chosen by the operator that are shorter can be guessed.
+const STRICT_KEY: usize = 32;
+
 /// One relaxation: a setting that is weaker than the strict value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -168,6 +171,11 @@ fn mount_findings(path: &str, mount: &MountConfig, findings: &mut Findings) {
     if mount.cors.origins.iter().any(|origin| &**origin == "*") {
         let key = format!("{path}.cors.origins");
         findings.relax("R-CORS-ANY", key, "any web site may call", "the origins of your own pages");
+    }
+    for found in mount.static_keys.iter().filter(|found| found.length < STRICT_KEY) {
+        let key = format!("{path}.static_key.{}.secret", found.name);
+        let what = format!("the key has only {} characters", found.length);
+        findings.relax("R-STATIC-KEY-SHORT", key, what, "at least 32 random characters");
     }
     if mount.limits.is_empty() {
         let key = format!("{path}.limits");

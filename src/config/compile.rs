@@ -134,6 +134,7 @@ fn mount_settings(mount: &MountConfig) -> MountSettings {
         oauth: mount.oauth.as_ref().map(|oauth| oauth.settings.clone()),
         administrator: mount.oauth.as_ref().and_then(|oauth| oauth.administrator.clone()),
         api_key_prefix: mount.api_key_prefix.clone(),
+        static_keys: mount.static_keys.iter().map(|found| found.key.clone()).collect(),
         scopes,
         role_scopes: mount.policy.role_scopes.clone(),
     }
@@ -243,6 +244,11 @@ fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
         tokens: Some(tokens),
         api_key_prefix: config.api_key_prefix.clone(),
         session_carrier: config.oauth.as_ref().and_then(|oauth| oauth.session_carrier.clone()),
+        static_keys: config
+            .static_keys
+            .iter()
+            .map(|found| (found.key.digest, found.key.id.clone()))
+            .collect(),
         policy: Arc::new(config.policy.clone()),
         cors: config.cors.clone(),
         rate_headers: config.rate_headers,
@@ -267,6 +273,7 @@ fn plain_mount() -> Mount {
         tokens: None,
         api_key_prefix: None,
         session_carrier: None,
+        static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
         rate_headers: RateHeaders { legacy_always: false, policy: false, ietf: false },

@@ -2,6 +2,7 @@
 
 mod changes;
 mod faults;
+mod mounts;
 
 use std::{
     collections::HashMap,

@@ -68,3 +68,6 @@ pub static ALL: &[Registered] = &[
 pub fn find(name: &str) -> Option<&'static Registered> {
     ALL.iter().find(|entry| entry.dialect.name() == name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,7 @@ pub(super) fn mount(name: &str) -> Mount {
         tokens: None,
         api_key_prefix: None,
         session_carrier: None,
+        static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
         rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },

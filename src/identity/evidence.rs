@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Identity, IdentityError, Lookup};
+use super::{Identity, IdentityError, Lookup, StaticKey};
 use crate::{
     model::{AuthMethod, Digest, KeyId, MountName, Principal},
     pipeline::{KeyEvidence, SessionEvidence},
@@ -19,6 +19,9 @@ impl Lookup for Identity {
         id: &KeyId,
     ) -> Result<Option<Arc<KeyEvidence>>, IdentityError> {
         let settings = self.inner.state().mount(mount)?;
+        if StaticKey::is_static(id) {
+            return self.static_evidence(&settings, id).await;
+        }
         let found = self.inner.store.key(mount, id).await?;
         // A mount that was moved to another realm does not take the keys of the old one along.
         let own = found.filter(|found| found.key.realm == settings.realm);
@@ -38,7 +41,10 @@ impl Lookup for Identity {
     }
 
     fn used(&self, id: &KeyId) {
-        self.inner.usage.note(id, self.now());
+        // Of a key of the configuration the store knows nothing.
+        if !StaticKey::is_static(id) {
+            self.inner.usage.note(id, self.now());
+        }
     }
 }
 

@@ -39,6 +39,7 @@ mod sessions;
 pub mod settings;
 mod signing;
 mod state;
+mod static_keys;
 #[cfg(test)]
 mod test_kit;
 #[cfg(test)]
@@ -65,6 +66,7 @@ pub use settings::{
     HashSettings, Lockout, LoginThrottle, MountSettings, PasswordRule, RealmRules, RealmSettings,
     Settings, TokenSettings,
 };
+pub use static_keys::{Holder, StaticKey};
 pub use types::*;
 
 use crate::{

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::Algorithm;
 
-use super::{Administrator, OAuthSettings};
+use super::{Administrator, OAuthSettings, StaticKey};
 use crate::{
     model::{MountName, RealmName, SecretString},
     pipeline::quota::Window,
@@ -99,6 +99,8 @@ pub struct MountSettings {
     pub administrator: Option<Administrator>,
     /// Prefix of API keys; `None`: the contract has no keys.
     pub api_key_prefix: Option<Arc<str>>,
+    /// API keys of the configuration.
+    pub static_keys: Vec<StaticKey>,
     /// Scopes an API key may have; role and policy table narrow them further.
     pub scopes: Vec<Arc<str>>,
     /// Scopes a role may hand to a key: `(role, scopes)`. The creator cannot grant what it has not.

@@ -74,6 +74,8 @@ pub(super) fn mount(name: &str, realm: &str) -> MountSettings {
         oauth: None,
         administrator: None,
         api_key_prefix: Some("tmws_key_".into()),
+
+        static_keys: Vec::new(),
         scopes: all.clone(),
         role_scopes: vec![
             ("ADMIN".into(), all),

@@ -45,10 +45,9 @@ impl Authn {
         for kind in kinds {
             let found = match kind {
                 CredentialKind::Jwt => view.headers.get(header::AUTHORIZATION).map(carrier::bearer),
-                CredentialKind::ApiKey => view
-                    .headers
-                    .get(API_KEY)
-                    .map(|value| carrier::api_key(value, mount.api_key_prefix.as_deref())),
+                CredentialKind::ApiKey => {
+                    view.headers.get(API_KEY).map(|value| carrier::api_key(value, mount))
+                }
                 CredentialKind::Session => mount
                     .session_carrier
                     .as_ref()

@@ -4,11 +4,12 @@ use http::HeaderValue;
 
 use super::{
     deny::{Deny, KeyFault, TokenFault},
+    mount::Mount,
     scan,
 };
 use crate::model::{
     Digest,
-    api_key::{self, PresentedKey},
+    api_key::{self, MAX_KEY_BYTES, PresentedKey},
 };
 
 /// Longest bearer token looked at (security requirements, section 3).
@@ -58,12 +59,24 @@ pub fn bearer(value: &HeaderValue) -> Result<Credential<'_>, Deny> {
 }
 
 /// Reads `X-API-Key`. A wrong checksum is told here, so that a made-up key costs no look-up.
-pub fn api_key(value: &HeaderValue, prefix: Option<&str>) -> Result<Credential<'static>, Deny> {
-    value
-        .to_str()
-        .ok()
-        .zip(prefix)
-        .and_then(|(text, prefix)| api_key::parse(prefix, text))
-        .map(Credential::ApiKey)
-        .ok_or(Deny::Key(KeyFault::Malformed))
+pub fn api_key(value: &HeaderValue, mount: &Mount) -> Result<Credential<'static>, Deny> {
+    const MALFORMED: Deny = Deny::Key(KeyFault::Malformed);
+    let text = value.to_str().map_err(|_| MALFORMED)?;
+    let issued = mount.api_key_prefix.as_deref().and_then(|prefix| api_key::parse(prefix, text));
+    issued.or_else(|| of_configuration(text, mount)).map(Credential::ApiKey).ok_or(MALFORMED)
+}
+
+/// A key of the configuration has no form: its whole text is the secret, and every digest is compared in constant time.
+fn of_configuration(text: &str, mount: &Mount) -> Option<PresentedKey> {
+    if mount.static_keys.is_empty() || text.len() > MAX_KEY_BYTES {
+        return None;
+    }
+    let digest = Digest::of(text.as_bytes());
+    let mut found = None;
+    for (own, id) in mount.static_keys.iter() {
+        if *own == digest {
+            found = Some(id);
+        }
+    }
+    found.map(|id| PresentedKey { id: id.clone(), digest })
 }

@@ -6,6 +6,8 @@ use super::{
     cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy, session_carrier::SessionCarrier,
 };
 use crate::model::{MountName, RealmName};
+use super::{cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy};
+use crate::model::{Digest, KeyId, MountName, RealmName};
 
 /// When `X-RateLimit-*` and the IETF fields are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct Mount {
     pub api_key_prefix: Option<Arc<str>>,
     /// Where a session id may sit on protected routes; `None`: it is no credential there.
     pub session_carrier: Option<SessionCarrier>,
+    /// API keys of the configuration: the digest of the whole text, and the id under which there is evidence.
+    pub static_keys: Arc<[(Digest, KeyId)]>,
     /// Who may do what where, for routes that name no rule of their own.
     pub policy: Arc<Policy>,
     /// Cross-origin rules.

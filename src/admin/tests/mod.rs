@@ -175,6 +175,8 @@ fn settings(mounts: &[&str]) -> identity::Settings {
         oauth: None,
         administrator: None,
         api_key_prefix: defaults.api_key_prefix.map(Into::into),
+
+        static_keys: Vec::new(),
         scopes: defaults.policy.scopes.iter().map(|rule| rule.scope.clone()).collect(),
         role_scopes: defaults.policy.role_scopes.clone(),
     };

@@ -18,7 +18,7 @@ use toml::{Table as Record, Value as Toml};
 use self::names::Names;
 pub use self::{
     mount::MountConfig,
-    mount::PLAIN,
+    mount::{PLAIN, StaticKeyConfig},
     process::{IDENTITY_SOCKET, Internal, OPERATOR_SOCKET, Process},
     realm::RealmConfig,
     route::{At, RouteConfig, counts_callers},
@@ -88,7 +88,7 @@ pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Probl
     let listeners = listener::read(&mut top, &context);
     let realms = realm::read(&mut top, &context);
     let limits = listener::read_limits(&mut top, &context);
-    let mounts = mount::read(&mut top, &context);
+    let mounts = mount::read(&mut top, &context, &realms);
     let upstreams = upstream::read(&mut top, &context);
     let routes = route::read(&mut top, &context, &process, &realms, &mounts, &limits);
     let effective = top.finish();

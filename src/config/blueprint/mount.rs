@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use toml::Value as Toml;
 
-use super::{Context, Declared, each, policy};
+use super::{Context, Declared, each, policy, realm::RealmConfig};
 use crate::{
     config::{
         problem::Place as Written,
@@ -13,13 +13,16 @@ use crate::{
     },
     dialects::{self, Registered},
     identity::settings::TokenSettings,
-    model::{MountName, RealmName},
+    model::{Digest, MountName, RealmName},
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
 };
 
 pub(in crate::config) mod oauth;
 pub(super) mod places;
+mod static_keys;
 mod tokens;
+
+pub use static_keys::StaticKeyConfig;
 
 /// Name that plain routes use for their mount in logs and metrics.
 pub const PLAIN: &str = "plain";
@@ -43,6 +46,8 @@ pub struct MountConfig {
     pub oauth: Option<oauth::OAuthConfig>,
     /// Prefix of its API keys.
     pub api_key_prefix: Option<Arc<str>>,
+    /// API keys that the operator chose.
+    pub static_keys: Vec<StaticKeyConfig>,
     /// Who may do what.
     pub policy: Policy,
     /// Cross-origin rules.
@@ -53,16 +58,21 @@ pub struct MountConfig {
     pub limits: Vec<Arc<str>>,
 }
 
-pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Declared<MountConfig>> {
+pub(super) fn read(
+    top: &mut Section<'_>,
+    context: &Context<'_>,
+    realms: &[Declared<RealmConfig>],
+) -> Vec<Declared<MountConfig>> {
     let mut defaults_at: Vec<(Place, String)> = Vec::new();
     let mut secrets: Vec<(crate::model::SecretString, String, Written)> = Vec::new();
+    let mut keys: Vec<(Digest, String)> = Vec::new();
     each(top, "mount", |name, section| {
         if name == PLAIN {
             let why = "routes without a mount go by this name in logs and metrics";
             let fault = Fault::new(format!("the name \"{PLAIN}\" is taken"), why, "choose another");
             section.fault("name", fault);
         }
-        let mount = one(name, section, context)?;
+        let mount = one(name, section, context, realms)?;
         if mount.default {
             for place in &mount.places {
                 match defaults_at.iter().find(|(known, _)| overlaps(known, place)) {
@@ -74,6 +84,17 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Declared
                     }
                     None => defaults_at.push((place.clone(), name.to_owned())),
                 }
+            }
+        }
+        for found in &mount.static_keys {
+            let digest = found.key.digest;
+            match keys.iter().find(|(known, other)| *known == digest && other != name) {
+                Some((_, other)) => {
+                    let what = format!("static key \"{}\" is one of mount \"{other}\"", found.name);
+                    let why = "a credential is valid at one mount only";
+                    section.fault("static_key", Fault::new(what, why, "give each mount its own"));
+                }
+                None => keys.push((digest, name.to_owned())),
             }
         }
         if let Some(secret) = &mount.tokens.secret {
@@ -100,7 +121,12 @@ fn overlaps(a: &Place, b: &Place) -> bool {
         && (a.hosts == b.hosts || a.hosts.iter().any(|host| b.hosts.contains(host)))
 }
 
-fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<MountConfig> {
+fn one(
+    name: &str,
+    section: &mut Section<'_>,
+    context: &Context<'_>,
+    realms: &[Declared<RealmConfig>],
+) -> Option<MountConfig> {
     let dialect = dialect(section);
     let realm = realm(section, context);
     let places = places::read(section, context);
@@ -128,6 +154,8 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
         }
     }
     let policy = policy::read(section, defaults.policy);
+    let around = static_keys::Around { realms, realm: realm.as_ref(), policy: &policy };
+    let static_keys = static_keys::read(section, context, &around);
     let cors = cors(section);
     let rate_headers = rate_headers(section, defaults.rate_headers);
     let brought = defaults.general_limits.iter().map(|name| Arc::from(*name)).collect();
@@ -147,6 +175,7 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<M
             None => None,
         },
         api_key_prefix,
+        static_keys,
         policy,
         cors,
         rate_headers,

@@ -73,10 +73,11 @@ pub(super) fn authn(
     }
     if let Some(mount) = mount
         && mount.api_key_prefix.is_none()
+        && mount.static_keys.is_empty()
         && kinds.contains(&CredentialKind::ApiKey)
     {
         let what = format!("api_key on mount \"{}\"", mount.name);
-        let why = "its contract has no API keys";
+        let why = "its contract has no API keys, and the mount has no static_key";
         section.fault("authn", Fault::new(what, why, "remove \"api_key\""));
     }
     if let Some(mount) = mount

@@ -79,6 +79,8 @@ impl Kit {
                 oauth: None,
                 administrator: None,
                 api_key_prefix: defaults.api_key_prefix.map(Into::into),
+
+                static_keys: Vec::new(),
                 scopes,
                 role_scopes: defaults.policy.role_scopes,
             }],

@@ -1,0 +1,84 @@
+//! What the walks must know of each contract beside its own data: how its refusals look, and how to get credentials.
+
+use std::pin::Pin;
+
+use portcullis::dialects::{self, Registered};
+use serde_json::json;
+
+use crate::support::{
+    client::Client,
+    gateway::Gateway,
+    operate,
+    tmws::{self, GOOD_PASSWORD, fresh_address, fresh_name},
+    wire::Reply,
+};
+
+/// One contract of the product.
+pub struct Contract {
+    /// Its name.
+    pub name: &'static str,
+    /// Credentials that a protected route of its mounts can take, as the configuration writes them.
+    pub authn: &'static str,
+    /// Asserts the shape of a refusal, whatever it says.
+    pub assert_error: fn(&Reply),
+    /// One credential of every kind, good at this mount of its.
+    pub credentials: for<'g> fn(&'g Gateway, &'g str) -> Made<'g>,
+}
+
+pub type Made<'g> = Pin<Box<dyn Future<Output = Vec<Credential>> + Send + 'g>>;
+
+/// A credential as it is sent.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    pub what: &'static str,
+    pub header: &'static str,
+    pub value: String,
+}
+
+impl Credential {
+    pub fn bearer(what: &'static str, token: &str) -> Self {
+        Credential { what, header: "Authorization", value: format!("Bearer {token}") }
+    }
+
+    pub fn key(what: &'static str, key: &str) -> Self {
+        Credential { what, header: "X-API-Key", value: key.to_owned() }
+    }
+
+    /// A caller with it and with an address of its own.
+    pub fn client(&self, gateway: &Gateway) -> Client {
+        Client::from(&gateway.url(), fresh_address()).with(self.header, &self.value)
+    }
+}
+
+/// One entry for each contract in `dialects::ALL`.
+pub const CONTRACTS: &[Contract] = &[Contract {
+    name: "tmws",
+    authn: r#"["jwt", "api_key"]"#,
+    assert_error: tmws::assert_error_shape,
+    credentials: |gateway, mount| Box::pin(of_tmws(gateway, mount)),
+}];
+
+/// The product's side of a contract.
+pub fn registered(contract: &Contract) -> &'static Registered {
+    dialects::find(contract.name).expect("it is registered")
+}
+
+#[test]
+fn no_contract_is_left_out() {
+    let known: Vec<_> = CONTRACTS.iter().map(|contract| contract.name).collect();
+    let all: Vec<_> = dialects::ALL.iter().map(|contract| contract.dialect.name()).collect();
+    assert_eq!(known, all);
+}
+
+async fn of_tmws(gateway: &Gateway, mount: &str) -> Vec<Credential> {
+    let name = fresh_name();
+    let account = json!({
+        "realm": "tmws", "username": name, "email": format!("{name}@example.org"),
+        "password": GOOD_PASSWORD, "roles": ["SUPER_ADMIN"],
+    });
+    operate::call(gateway, "POST", "/v1/users", account).expect(201);
+    let client = Client::from(&format!("{}/{mount}", gateway.url()), fresh_address());
+    let tokens = tmws::login(&client, &name, GOOD_PASSWORD).await;
+    let key = operate::add_key(gateway, &name, &["FULL"], json!({ "mount": mount }));
+    vec![Credential::bearer("access token", &tokens.access), Credential::key("API key", &key)]
+}
