@@ -5,8 +5,6 @@ use std::sync::Arc;
 use super::{
     cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy, session_carrier::SessionCarrier,
 };
-use crate::model::{MountName, RealmName};
-use super::{cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy};
 use crate::model::{Digest, KeyId, MountName, RealmName};
 
 /// When `X-RateLimit-*` and the IETF fields are sent.

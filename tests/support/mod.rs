@@ -1,8 +1,10 @@
 //! What every black-box suite needs: the real binary, a recording upstream, clients. Knows nothing of the product's code.
 
+pub mod browser;
 pub mod client;
 pub mod conf;
 pub mod gateway;
+pub mod hh;
 pub mod load;
 pub mod operate;
 pub mod plain;

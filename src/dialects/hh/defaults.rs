@@ -6,7 +6,7 @@ use jsonwebtoken::Algorithm;
 
 use crate::{
     dialects::{Defaults, OAuthDefaults},
-    identity::settings::{LoginThrottle, PasswordRule, RealmRules, TokenSettings},
+    identity::settings::{Lockout, LoginThrottle, PasswordRule, RealmRules, TokenSettings},
     pipeline::{
         Limit, Per, Policy, RateHeaders, Window,
         policy::{ActionRule, PathPattern, ResourceRule},
@@ -84,7 +84,7 @@ fn realm() -> RealmRules {
             symbols: "".into(),
             forbidden: Vec::new(),
         },
-        lockout: None,
+        lockout: Some(Lockout { failures: 10, duration: MINUTE * 30 }),
         throttle: LoginThrottle {
             per_address_and_name: vec![Window { limit: 10, per: MINUTE }],
             per_address: vec![Window { limit: 100, per: MINUTE }],
