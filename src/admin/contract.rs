@@ -9,7 +9,7 @@ use axum::{
     Json, Router,
     body::Body,
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
 use http_body_util::Limited;
@@ -17,7 +17,10 @@ use serde_json::json;
 use tower::ServiceExt;
 
 use super::shared::Shared;
-use crate::model::hop::{self, CONTEXT_HEADER, HopContext};
+use crate::{
+    model::hop::{self, CONTEXT_HEADER, HopContext, HopVerdict, VERDICT_HEADER},
+    pipeline::{Deny, Reply, ReplyFacts},
+};
 
 /// Upper bound for any contract; each holds its own, smaller one.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -37,12 +40,13 @@ async fn forward(State(shared): State<Arc<Shared>>, mut request: Request) -> Res
         return failed(StatusCode::INTERNAL_SERVER_ERROR, None);
     };
     let id = context.client.request_id.clone();
-    let Some(router) = shared.router(&context.mount) else {
+    let Some((router, face)) = shared.router(&context.mount) else {
         // A reload took the mount away between the edge's decision and now.
         tracing::warn!(event = "mount_gone", mount = %context.mount, request_id = id);
         return failed(StatusCode::SERVICE_UNAVAILABLE, Some(&id));
     };
     request.extensions_mut().insert(context);
+    let (path, method) = (request.uri().path().to_owned(), request.method().to_string());
     let request = request.map(|body| Body::new(Limited::new(body, BODY_LIMIT)));
     // A task of its own: a panic ends this request only, and what was begun is finished when the client goes away.
     match tokio::spawn(router.oneshot(request)).await {
@@ -50,9 +54,24 @@ async fn forward(State(shared): State<Arc<Shared>>, mut request: Request) -> Res
         Ok(Err(never)) => match never {},
         Err(error) => {
             tracing::error!(event = "handler_failed", request_id = id, panicked = error.is_panic());
-            failed(StatusCode::INTERNAL_SERVER_ERROR, Some(&id))
+            let facts = ReplyFacts { request_id: &id, path: &path, method: &method };
+            broken(face.render(&Deny::Internal, &facts))
         }
     }
+}
+
+/// In the shape of the contract; the handler is gone.
+fn broken(reply: Reply) -> Response {
+    let mut response = (reply.status, reply.body).into_response();
+    for (name, value) in reply.headers {
+        response.headers_mut().insert(name, value);
+    }
+    let verdict =
+        HopVerdict { reason: Some(Deny::Internal.reason().to_owned()), ..HopVerdict::default() };
+    if let Ok(value) = HeaderValue::from_str(&hop::encode(&verdict)) {
+        response.headers_mut().insert(VERDICT_HEADER, value);
+    }
+    response
 }
 
 /// The fixed object of what belongs to no contract.
@@ -63,7 +82,7 @@ fn failed(status: StatusCode, request_id: Option<&str>) -> Response {
     });
     let mut response = (status, Json(body)).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        let value = axum::http::HeaderValue::from_static("1");
+        let value = HeaderValue::from_static("1");
         response.headers_mut().insert(axum::http::header::RETRY_AFTER, value);
     }
     response

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use arc_swap::ArcSwap;
 use axum::Router;
 
-use crate::model::{MountName, RealmName};
+use crate::{
+    model::{MountName, RealmName},
+    pipeline::Face,
+};
 
 /// One mount with the HTTP side of its contract.
 pub struct Mounted {
@@ -15,6 +18,8 @@ pub struct Mounted {
     pub realm: RealmName,
     /// Handlers of its contract.
     pub router: Router,
+    /// How its refusals look, for a handler that cannot say so any more.
+    pub face: &'static dyn Face,
 }
 
 /// The current mounts; held by the private socket and by the operator API.
@@ -27,22 +32,22 @@ pub struct Shared {
 struct Current {
     realms: Vec<RealmName>,
     mounts: Vec<(MountName, RealmName)>,
-    routers: HashMap<MountName, Router>,
+    routers: HashMap<MountName, (Router, &'static dyn Face)>,
 }
 
 impl Shared {
     /// Replaces all realms and mounts. Requests under way finish on what they started with.
     pub fn set_mounts(&self, realms: Vec<RealmName>, mounts: Vec<Mounted>) {
         let mut next = Current { realms, ..Current::default() };
-        for Mounted { name, realm, router } in mounts {
+        for Mounted { name, realm, router, face } in mounts {
             next.mounts.push((name.clone(), realm));
-            next.routers.insert(name, router);
+            next.routers.insert(name, (router, face));
         }
         self.current.store(next.into());
     }
 
-    /// The handlers of a mount.
-    pub(super) fn router(&self, mount: &MountName) -> Option<Router> {
+    /// The handlers of a mount, and the face of its contract.
+    pub(super) fn router(&self, mount: &MountName) -> Option<(Router, &'static dyn Face)> {
         self.current.load().routers.get(mount).cloned()
     }
 

@@ -139,6 +139,10 @@ fn render(blueprint: &Blueprint) -> String {
     let mut out = String::new();
     for key in ORDER {
         let Some(value) = blueprint.effective.get(key) else { continue };
+        // An empty list behind a `[[section]]` would be read as one of its keys.
+        if value.as_array().is_some_and(Vec::is_empty) {
+            continue;
+        }
         let part = toml::Table::from_iter([(key.to_owned(), value.clone())]);
         // A tree of plain values always has a text form; nothing of it fails to serialise.
         out.push_str(&toml::to_string(&part).unwrap_or_default());

@@ -3,16 +3,19 @@
 //! Hashing, tokens and limits are the real ones. What makes it a demo is marked in the store, so that `serve` refuses it.
 
 mod accounts;
+mod companions;
+mod contracts;
 mod toy;
 mod welcome;
 
 use std::{
     fs,
     io::{ErrorKind, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
+use self::{companions::COMPANIONS, contracts::PLAYED};
 use crate::{
     admin::BindError,
     config::{self, Config, Machine},
@@ -31,9 +34,8 @@ const MADE: &str =
     "# Written by `portcullis demo` at every start; your changes to it would be lost.\n";
 /// What to do about a port that is taken.
 const ELSEWHERE: &str = "move every port with --port-offset N, or stop what listens there";
-const PUBLIC_PORT: u16 = 8000;
-const OPERATOR_PORT: u16 = 9901;
-const UPSTREAM_PORT: u16 = 9900;
+/// The highest port there is, before the offset.
+const HIGHEST_PORT: u16 = 9999;
 
 /// What can be said to the demo.
 #[derive(Clone, Debug, Default)]
@@ -70,18 +72,17 @@ fn play(options: Options) -> Result<(), RunError> {
         (None, None) => return Err(RunError::Demo("no folder".into())),
     };
     let config = configure(&dir, &options)?;
-    let upstream = loopback(port(UPSTREAM_PORT, options.port_offset)?);
-    let toy = TcpListener::bind(upstream).map_err(|error| {
-        RunError::Demo(format!("toy upstream {upstream}: {error}: {ELSEWHERE}"))
-    })?;
+    let offset = options.port_offset;
+    let waiting = companions::bind(|own| Ok(loopback(port(own, offset)?)))?;
 
     let mut running = threads.start(config, Vec::new(), Purpose::Demo, Output::Stderr)?;
     let gateway = running.gateway.clone();
-    let seeded = running.block_on(async {
-        toy::start(toy)?;
-        accounts::seed(&gateway.opened().identity, &gateway.active()).await
+    let (beside, seeded) = running.block_on(async {
+        let beside = companions::start(waiting, &dir)?;
+        let seeded = accounts::seed(&gateway.opened().identity, &gateway.active()).await?;
+        Ok::<_, RunError>((beside, seeded))
     })?;
-    let facts = welcome::Facts::collect(&gateway, &dir, upstream, seeded)?;
+    let facts = welcome::Facts::collect(&gateway, &dir, beside, seeded)?;
     let json = options.json;
     running.on_ready(move || {
         let text = if json { facts.json() } else { facts.text() };
@@ -107,12 +108,14 @@ fn configure(dir: &Path, options: &Options) -> Result<Config, RunError> {
     if !Store::lock_is_free(&store) {
         return Err(RunError::Store { path: store, source: StoreError::Locked });
     }
-    let address = |own| Ok::<_, RunError>(loopback(port(own, options.port_offset)?));
-    let mut sets = vec![
-        format!("listener.public.address={}", address(PUBLIC_PORT)?),
-        format!("internal.address={}", address(OPERATOR_PORT)?),
-        format!("upstream.toy.backends=[\"http://{}\"]", address(UPSTREAM_PORT)?),
-    ];
+    only_our_own(&file)?;
+    for (name, text) in PLAYED.iter().filter_map(|played| played.static_key) {
+        write_secret(&dir.join(name), text)?;
+    }
+    let mut sets = moved(options.port_offset)?;
+    for companion in COMPANIONS {
+        sets.extend((companion.sets)(loopback(port(companion.port, options.port_offset)?)));
+    }
     if !options.json {
         // A person reads the welcome on the same terminal; the log would bury it.
         sets.extend(["log.level=error", "log.access=false"].map(String::from));
@@ -120,9 +123,38 @@ fn configure(dir: &Path, options: &Options) -> Result<Config, RunError> {
     sets.extend(options.sets.iter().cloned());
     let config = config::parse(&file, TEMPLATE, &sets, &Machine)?;
     only_loopback(&config)?;
-    only_our_own(&file)?;
     fs::write(&file, format!("{MADE}{}", config.effective)).map_err(wrong)?;
     Ok(config::load(&file, &[], &Machine)?)
+}
+
+/// Overrides that add the offset to every port that the template itself names.
+fn moved(offset: u16) -> Result<Vec<String>, RunError> {
+    let wrong = |what: &str| RunError::Demo(format!("the template has no {what}"));
+    let whole: toml::Table = TEMPLATE.parse().map_err(|_| wrong("valid form"))?;
+    let add = |text: Option<&toml::Value>| {
+        let address: Option<SocketAddr> = text.and_then(|text| text.as_str()?.parse().ok());
+        let address = address.ok_or_else(|| wrong("address"))?;
+        Ok::<_, RunError>(SocketAddr::new(address.ip(), port(address.port(), offset)?))
+    };
+    let internal = whole.get("internal").and_then(|internal| internal.get("address"));
+    let mut sets = vec![format!("internal.address={}", add(internal)?)];
+    let listeners = whole.get("listener").and_then(toml::Value::as_array);
+    for listener in listeners.ok_or_else(|| wrong("listener"))? {
+        let name = listener.get("name").and_then(toml::Value::as_str);
+        let name = name.ok_or_else(|| wrong("name of a listener"))?;
+        sets.push(format!("listener.{name}.address={}", add(listener.get("address"))?));
+    }
+    Ok(sets)
+}
+
+/// A secret that the configuration refers to. Published as it is, nobody else needs to write it.
+fn write_secret(path: &Path, text: &str) -> Result<(), RunError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let wrong = |source| RunError::File { path: path.to_owned(), source };
+    let mut options = fs::OpenOptions::new();
+    let mut file =
+        options.write(true).create(true).truncate(true).mode(0o600).open(path).map_err(wrong)?;
+    file.write_all(text.as_bytes()).map_err(wrong)
 }
 
 /// Somebody's real configuration may have the same name: it is never overwritten.
@@ -161,7 +193,7 @@ fn only_loopback(config: &Config) -> Result<(), RunError> {
 
 fn port(own: u16, offset: u16) -> Result<u16, RunError> {
     own.checked_add(offset).ok_or_else(|| {
-        let most = u16::MAX - OPERATOR_PORT;
+        let most = u16::MAX - HIGHEST_PORT;
         RunError::Demo(format!("--port-offset {offset} is too large: at most {most}"))
     })
 }
@@ -189,6 +221,19 @@ fn token_of(config: &Config) -> Result<String, RunError> {
 mod tests {
     use super::*;
 
+    /// Every secret is there.
+    struct Nowhere;
+
+    impl config::Surroundings for Nowhere {
+        fn var(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn read(&self, path: &Path) -> std::io::Result<String> {
+            Ok(path.display().to_string())
+        }
+    }
+
     fn configured(options: &Options) -> Result<Config, String> {
         let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
         configure(dir.path(), options).map_err(|error| error.to_string())
@@ -199,11 +244,15 @@ mod tests {
         let options = Options { port_offset: 20_000, ..Options::default() };
         let config = configured(&options).unwrap();
         let boot = config.boot();
-        assert_eq!(boot.edge.listeners.first().unwrap().address.to_string(), "127.0.0.1:28000");
+        let own =
+            Config::boot(&config::parse(Path::new("/p.toml"), TEMPLATE, &[], &Nowhere).unwrap());
+        for (moved, own) in boot.edge.listeners.iter().zip(&own.edge.listeners) {
+            assert_eq!(moved.address.port(), own.address.port() + 20_000);
+        }
         assert_eq!(boot.internal_address.unwrap().to_string(), "127.0.0.1:29901");
         assert!(config.effective.contains("http://127.0.0.1:29900"));
         let error = configured(&Options { port_offset: 60_000, ..Options::default() }).unwrap_err();
-        assert!(error.contains("at most 55634"), "{error}");
+        assert!(error.contains("at most 55536"), "{error}");
     }
 
     #[test]
@@ -218,6 +267,50 @@ mod tests {
         fs::remove_file(&file).unwrap();
         configure(dir.path(), &Options::default()).unwrap();
         configure(dir.path(), &Options::default()).unwrap();
+    }
+
+    #[test]
+    fn every_contract_is_played_and_every_mount_stands_where_its_clients_look() {
+        /// Port, hosts and prefixes; the README of the contracts, "Serving model".
+        const TABLE: [(&str, u16, &[&str], &[&str]); 7] = [
+            ("tmws", 8000, &[], &[""]),
+            ("bearer", 8000, &[], &[""]),
+            ("hh", 8000, &[], &[""]),
+            ("inkpass", 8000, &["inkpass"], &[""]),
+            ("inkpass", 8002, &[], &[""]),
+            ("archon", 8181, &[], &["", "/v2", "/api/v2"]),
+            ("archon", 8000, &["api.archon.ai"], &["", "/v2", "/api/v2"]),
+        ];
+        let config = configured(&Options::default()).unwrap();
+        let listeners = config.boot().edge.listeners;
+        let mut found = Vec::new();
+        for mount in &config.blueprint.mounts {
+            let dialect = mount.is.dialect.dialect.name();
+            assert_eq!(mount.is.default, dialect == "tmws");
+            assert_eq!(mount.is.realm.as_str(), dialect, "each has a realm of its own");
+            assert!(
+                PLAYED.iter().any(|played| played.mount == mount.is.name.as_str()),
+                "{dialect}"
+            );
+            for place in &mount.is.places {
+                let listener = listeners.iter().find(|found| found.name == place.listener);
+                let port = listener.unwrap().address.port();
+                let hosts: Vec<_> = place.hosts.iter().map(ToString::to_string).collect();
+                found.push((dialect, port, hosts, place.prefix.to_string()));
+            }
+        }
+        let mut wanted = Vec::new();
+        for (dialect, port, hosts, prefixes) in TABLE {
+            if crate::dialects::find(dialect).is_some() {
+                for prefix in prefixes {
+                    let hosts = hosts.iter().map(ToString::to_string).collect();
+                    wanted.push((dialect, port, hosts, (*prefix).to_owned()));
+                }
+            }
+        }
+        found.sort();
+        wanted.sort();
+        assert_eq!(found, wanted);
     }
 
     #[test]

@@ -33,8 +33,12 @@ mod router;
 pub use answer::Answer;
 pub use router::complete;
 
-/// Bodies of contracts are small; the edge holds the same bound.
-const BODY_LIMIT: usize = 64 * 1024;
+/// Largest body of the contract, as an extension of its requests; the edge holds the same bound.
+#[derive(Clone, Copy, Debug)]
+struct BodyLimit(usize);
+
+/// Where a router has no bound of its own.
+const BODY_LIMIT: BodyLimit = BodyLimit(64 * 1024);
 
 /// A request that cannot be handed to its handler, in no contract's words yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -181,7 +185,8 @@ impl<S: Send + Sync, T: fields::Request> FromRequest<S> for Sent<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Rejected> {
         let (parts, body) = request.into_parts();
-        let body = read(body).await?;
+        let limit = parts.extensions.get::<BodyLimit>().copied().unwrap_or(BODY_LIMIT);
+        let body = read(body, limit).await?;
         match T::ENCODING {
             Encoding::Json if !body.is_empty() && !is_json(&parts.headers) => {
                 Err(Rejected::MediaType)
@@ -195,8 +200,8 @@ impl<S: Send + Sync, T: fields::Request> FromRequest<S> for Sent<T> {
     }
 }
 
-async fn read(body: Body) -> Result<Bytes, Rejected> {
-    axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|error| {
+async fn read(body: Body, limit: BodyLimit) -> Result<Bytes, Rejected> {
+    axum::body::to_bytes(body, limit.0).await.map_err(|error| {
         let mut cause: Option<&dyn std::error::Error> = Some(&error);
         while let Some(error) = cause {
             if error.is::<http_body_util::LengthLimitError>() {

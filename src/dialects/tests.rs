@@ -1,5 +1,7 @@
 //! What holds for every contract, walked over all of them.
 
+mod shared;
+
 use crate::{
     dialects::ALL,
     pipeline::{Deny, ReplyFacts, deny::TokenFault},

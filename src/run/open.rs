@@ -93,6 +93,7 @@ pub(super) fn set_mounts(shared: &Shared, config: &Config, identity: &Identity, 
             mount: mount.is.name.clone(),
             figures: figures.clone(),
         }),
+        face: mount.is.dialect.dialect,
     });
     shared.set_mounts(realms, mounts.collect());
 }

@@ -33,7 +33,7 @@ pub fn free_address() -> SocketAddr {
 pub fn free_offset() -> u16 {
     loop {
         let offset = u16::try_from(3_000 + candidate()).expect("small");
-        if [8000, 9900, 9901].iter().all(|base| is_free(base + offset)) {
+        if [8000, 8002, 8181, 9900, 9901, 9902, 9903].iter().all(|base| is_free(base + offset)) {
             return offset;
         }
     }

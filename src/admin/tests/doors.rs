@@ -103,7 +103,12 @@ fn contract(shared: Arc<Shared>) -> Router {
         }
     };
     let router = Router::new().route("/tell", get(tell)).route("/fail", get(fail));
-    let mount = Mounted { name: "api".into(), realm: "main".into(), router };
+    let mount = Mounted {
+        name: "api".into(),
+        realm: "main".into(),
+        router,
+        face: &crate::dialects::tmws::Tmws,
+    };
     shared.set_mounts(vec!["main".into()], vec![mount]);
     contract_router(shared)
 }
@@ -160,7 +165,10 @@ async fn a_reload_swaps_the_mounts() {
 async fn a_panic_ends_its_own_request_only() {
     let router = contract(Arc::default());
     let answer = send(&router, hopping("/fail", Some(&context("api")))).await;
+    // In the words of the mount's contract.
     assert_eq!((answer.status, &answer.json()["request_id"]), (500, &"req_7".into()));
+    assert_eq!(answer.json()["error"], "Internal Server Error");
+    assert!(answer.headers.contains_key(crate::model::hop::VERDICT_HEADER));
     assert_eq!(send(&router, hopping("/tell", Some(&context("api")))).await.status, 200);
 }
 

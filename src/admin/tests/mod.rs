@@ -124,6 +124,7 @@ impl Kit {
                 mount: (*name).into(),
                 figures: Arc::new(|_| String::new()),
             }),
+            face: &Tmws,
         });
         shared.set_mounts(vec!["main".into()], mounted.collect());
         let control = Arc::new(FakeControl::default());

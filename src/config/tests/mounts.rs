@@ -168,3 +168,17 @@ fn keys_that_cannot_hold_are_told() {
         assert!(!said.contains(LONG.1), "{said}");
     }
 }
+
+#[test]
+fn every_contract_stands_below_its_prefix_on_one_origin() {
+    let config = read(include_str!("../../../conf/one-origin.toml"), &[]).unwrap();
+    assert_eq!(config.blueprint.listeners.len(), 1);
+    for contract in dialects::ALL {
+        let name = contract.dialect.name();
+        let mount = config.blueprint.mounts.iter().find(|found| found.is.name.as_str() == name);
+        let places =
+            &mount.unwrap_or_else(|| panic!("conf/one-origin.toml lacks {name}")).is.places;
+        let prefixes: Vec<_> = places.iter().map(|place| &*place.prefix).collect();
+        assert_eq!(prefixes, [format!("/{name}")]);
+    }
+}

@@ -3,9 +3,14 @@
 
 use std::{sync::LazyLock, time::Instant};
 
-use axum::{Router, http::StatusCode, http::header, middleware, routing::get};
+use axum::{
+    Extension, Router,
+    http::{StatusCode, header},
+    middleware,
+    routing::get,
+};
 
-use super::{Answer, Hop, no_route, write, wrong_method};
+use super::{Answer, BodyLimit, Hop, no_route, write, wrong_method};
 use crate::{
     dialects::{self, Dialect, Parts, Served, health, refusal::ErrorShape},
     model::{Clock, SystemClock},
@@ -22,6 +27,7 @@ pub fn complete<S: ErrorShape>(
     handlers: Router,
 ) -> Router {
     LazyLock::force(&STARTED);
+    let limit = usize::try_from(dialect.defaults().body_limit).unwrap_or(usize::MAX);
     let mut router = handlers;
     for endpoint in dialect.endpoints() {
         let parts = parts.clone();
@@ -38,6 +44,7 @@ pub fn complete<S: ErrorShape>(
     router
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
+        .layer(Extension(BodyLimit(limit)))
         .layer(middleware::from_fn(write::<S>))
 }
 

@@ -204,3 +204,36 @@ fn a_unix_socket_is_an_upstream() {
     let edge = Edge::start(public(|_| {}), &[pool]);
     assert_eq!(edge.get("/x").text(), "unix");
 }
+
+#[test]
+fn a_mount_that_shows_figures_counts_by_template_and_the_others_show_nothing() {
+    let upstream = Upstream::ok();
+    let [mut shown, quiet] = ["shown", "quiet"].map(testing::mount);
+    shown.public_figures = true;
+    let (shown, quiet) = (Arc::new(shown), Arc::new(quiet));
+    let mut one = testing::route("one", &shown);
+    one.template = "/users/{id}".into();
+    let snapshot = testing::snapshot_of(
+        testing::table(vec![
+            ("/users/{id}", Vec::new(), one),
+            ("/other", Vec::new(), testing::route("two", &quiet)),
+        ]),
+        vec![shown, quiet],
+    );
+    let edge = Edge::start(snapshot, &[upstream.settings()]);
+    for path in ["/users/7", "/users/8?session_id=secret", "/other", "/nowhere"] {
+        edge.get(path);
+    }
+    let metrics = &edge.shared.parts.metrics;
+    let counted = "requests_total{endpoint=\"/users/{id}\",method=\"GET\"} 2";
+    // The figures are written after the answer is out.
+    let end = std::time::Instant::now() + Duration::from_secs(30);
+    while !metrics.render_public("shown").contains(counted) {
+        assert!(std::time::Instant::now() < end, "{}", metrics.render_public("shown"));
+        std::thread::yield_now();
+    }
+    let text = metrics.render_public("shown");
+    assert!(!text.contains("secret") && !text.contains("/users/7"), "{text}");
+    assert!(!text.contains("/other"), "{text}");
+    assert!(!metrics.render_public("quiet").contains("/other"));
+}

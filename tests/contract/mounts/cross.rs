@@ -3,11 +3,41 @@
 
 use portcullis::dialects::Exposure;
 use reqwest::Method;
+use serde_json::json;
 
 use super::{
     bench::{Bench, mounts, path_of},
     contracts::registered,
 };
+use crate::support::{
+    client::Client,
+    operate,
+    tmws::{GOOD_PASSWORD, fresh_address, fresh_name, login, refresh},
+};
+
+#[tokio::test]
+async fn a_shared_realm_shares_accounts_and_no_tokens() {
+    let bench = Bench::start("1000000/s");
+    let gateway = &bench.gateway;
+    let name = fresh_name();
+    let account = json!({
+        "realm": "tmws", "username": name, "email": format!("{name}@example.org"),
+        "password": GOOD_PASSWORD, "roles": ["USER"],
+    });
+    operate::call(gateway, "POST", "/v1/users", account).expect(201);
+    let at = |mount: &str| Client::from(&format!("{}/{mount}", gateway.url()), fresh_address());
+    let own = login(&at("tmws"), &name, GOOD_PASSWORD).await;
+    let twin = login(&at("tmws-twin"), &name, GOOD_PASSWORD).await;
+    for (mount, tokens, good) in [
+        ("tmws", &twin, false),
+        ("tmws-twin", &own, false),
+        ("tmws", &own, true),
+        ("tmws-twin", &twin, true),
+    ] {
+        let reply = refresh(&at(mount), &tokens.refresh).await;
+        assert_eq!(reply.status, if good { 200 } else { 401 }, "{mount}: {}", reply.text());
+    }
+}
 
 #[tokio::test]
 async fn each_credential_is_refused_on_each_other_mount() {

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
-
 use super::bench::{head, upstream};
 use crate::support::{
     client::Client,
@@ -51,7 +49,7 @@ fn keys(places: &Places) -> String {
 async fn a_key_of_any_form_is_taken_and_narrowed_and_ends_with_a_reload() {
     let upstream = upstream();
     let gateway = Gateway::start(|places| configuration(places, &upstream, &keys(places)));
-    let admin = operate::add_admin(&gateway);
+    operate::add_admin(&gateway);
     let client = |key: &str| Client::from(&gateway.url(), fresh_address()).key(key);
     let service = SERVICE.replace(' ', "_");
 
@@ -70,8 +68,7 @@ async fn a_key_of_any_form_is_taken_and_narrowed_and_ends_with_a_reload() {
     assert_error(&reply, 403, "Access denied: IP address not allowed");
 
     // The account's state holds for its key at once.
-    let id = admin["id"].as_str().unwrap();
-    operate::call(&gateway, "POST", &format!("/v1/users/{id}/disable"), json!({})).expect(200);
+    operate::disable(&gateway, ADMIN);
     assert_error(&client(OWNED).get("/write").await, 401, "Invalid API key");
     client(&service).get("/echo").await.expect(200);
 
