@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::toy;
+use super::{provider, toy};
 use crate::run::RunError;
 
 /// What a started toy has to tell, or why it did not start.
@@ -29,13 +29,26 @@ pub(super) struct Companion {
 }
 
 /// Every one of them.
-pub(super) static COMPANIONS: &[Companion] = &[Companion {
-    name: "upstream",
-    what: "the toy behind the gateway",
-    port: 9900,
-    sets: |address| vec![format!("upstream.toy.backends=[\"http://{address}\"]")],
-    start: |listener, _| toy::start(listener).map(|()| Map::new()),
-}];
+pub(super) static COMPANIONS: &[Companion] = &[
+    Companion {
+        name: "upstream",
+        what: "the toy behind the gateway",
+        port: 9900,
+        sets: |address| vec![format!("upstream.toy.backends=[\"http://{address}\"]")],
+        start: |listener, _| toy::start(listener).map(|()| Map::new()),
+    },
+    Companion {
+        name: "provider",
+        what: "the toy that people log in through; POST /toy changes it",
+        port: provider::PORT,
+        sets: provider::sets,
+        start: |listener, _| {
+            provider::start(listener)?;
+            let person = ("person".to_owned(), Value::from(provider::PERSON));
+            Ok(Map::from_iter([person]))
+        },
+    },
+];
 
 /// One that has a port and is not started yet.
 pub(super) struct Waiting {

@@ -43,26 +43,40 @@ pub(super) const SMALL_LIMIT: u32 = 3;
 const ORDINARY: &str = "Tollhouse-42-Gate!";
 
 /// Every mount of the demo.
-pub(super) static PLAYED: &[Played] = &[Played {
-    mount: "tmws",
-    // `admin` with `password` is what the published Go and Rust programs log in with.
-    accounts: &[
-        named("admin", "admin@example.com", "password", &["SUPER_ADMIN"]),
-        named("olivia", "olivia@example.com", ORDINARY, &["ADMIN"]),
-        named("alice", "alice@example.com", ORDINARY, &["USER"]),
-        named("rita", "rita@example.com", ORDINARY, &["READONLY"]),
-        named("robot", "robot@example.com", ORDINARY, &["SERVICE"]),
-    ],
-    keys: &[
-        Key { name: "demo", scopes: &["READ", "WRITE"], rate_limit_per_hour: None },
-        Key {
-            name: "demo, few per hour",
-            scopes: &["READ"],
-            rate_limit_per_hour: Some(SMALL_LIMIT),
-        },
-    ],
-    static_key: None,
-}];
+pub(super) static PLAYED: &[Played] = &[
+    Played {
+        mount: "hh",
+        accounts: &[Account {
+            username: Some("admin"),
+            email: None,
+            password: ORDINARY,
+            roles: &[],
+            scheme: Some("basic"),
+        }],
+        keys: &[],
+        static_key: None,
+    },
+    Played {
+        mount: "tmws",
+        // `admin` with `password` is what the published Go and Rust programs log in with.
+        accounts: &[
+            named("admin", "admin@example.com", "password", &["SUPER_ADMIN"]),
+            named("olivia", "olivia@example.com", ORDINARY, &["ADMIN"]),
+            named("alice", "alice@example.com", ORDINARY, &["USER"]),
+            named("rita", "rita@example.com", ORDINARY, &["READONLY"]),
+            named("robot", "robot@example.com", ORDINARY, &["SERVICE"]),
+        ],
+        keys: &[
+            Key { name: "demo", scopes: &["READ", "WRITE"], rate_limit_per_hour: None },
+            Key {
+                name: "demo, few per hour",
+                scopes: &["READ"],
+                rate_limit_per_hour: Some(SMALL_LIMIT),
+            },
+        ],
+        static_key: None,
+    },
+];
 
 /// An account with a login name.
 const fn named(

@@ -60,8 +60,8 @@ pub struct Registered {
 
 /// Every contract this binary speaks.
 pub static ALL: &[Registered] = &[
-    Registered { dialect: &tmws::Tmws, router: tmws::routes::router },
     Registered { dialect: &hh::Hh, router: hh::routes::router },
+    Registered { dialect: &tmws::Tmws, router: tmws::routes::router },
 ];
 
 /// Finds a contract by its name in the configuration.

@@ -205,10 +205,10 @@ fn listen(pipe: File) -> mpsc::Receiver<Value> {
                 message.push(byte);
                 continue;
             }
-            if let Ok(value) = serde_json::from_slice(&message) {
-                if tell.send(value).is_err() {
-                    return;
-                }
+            if let Ok(value) = serde_json::from_slice(&message)
+                && tell.send(value).is_err()
+            {
+                return;
             }
             message.clear();
         }

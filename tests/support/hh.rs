@@ -16,7 +16,7 @@ use super::{
     client::Client,
     conf::quoted,
     gateway::{Gateway, Places},
-    tmws::fresh_address,
+    tmws::{assert_common_headers, fresh_address},
     upstream::{Answer, Recorded, Step, Upstream},
     wire::Reply,
 };
@@ -327,8 +327,7 @@ pub fn assert_refused(reply: &Reply, status: u16, detail: &str) {
 }
 
 fn text(places: &Places, provider: &str, backend: &str, wish: Wish) -> String {
-    static HASH: OnceLock<String> = OnceLock::new();
-    let hash = HASH.get_or_init(|| bcrypt::hash(ADMIN_PASSWORD, 10).expect("a hash"));
+    let hash = admin_hash();
     let file = |name: &str, text: &str| {
         let path = places.dir.join(name);
         std::fs::write(&path, text).expect("write a secret");
@@ -363,4 +362,56 @@ fn text(places: &Places, provider: &str, backend: &str, wish: Wish) -> String {
         login = wish.login,
         more = wish.more,
     )
+}
+
+/// What a mount of this contract needs in a configuration of several, with a provider that all of them share. The gateway
+/// serves it below a prefix of its name.
+pub fn mount_lines(places: &Places, mount: &str) -> String {
+    let secret = places.dir.join("client.secret");
+    std::fs::write(&secret, CLIENT_SECRET).expect("write a secret");
+    let provider = common_provider().upstream.address;
+    format!(
+        "session = {{ cookie = \"hh_session_id\" }}\n\
+         administrator = {{ username = \"{ADMIN}\", password_hash = \"{}\" }}\n\
+         provider = {{ authorize_url = \"http://{provider}/authorize\", \
+         token_url = \"http://{provider}/token\", profile_url = \"http://{provider}/me\", \
+         client_id = \"{mount}\", client_secret = \"file:{}\", \
+         redirect_uri = \"http://{}/{mount}/auth/callback\" }}",
+        admin_hash(),
+        secret.display(),
+        places.public,
+    )
+}
+
+/// A session at a mount of [`mount_lines`], of a person nobody else is.
+pub async fn session_at(base: &str) -> String {
+    let client = Client::from(base, fresh_address());
+    let admin = client.with("Authorization", &basic(ADMIN, ADMIN_PASSWORD));
+    let person = stranger();
+    admin.post("/admin/users/allow", json!({"hh_user_id": person})).await.expect(200);
+    let started = client.get("/auth/login").await.expect(302);
+    let target = format!("/auth/callback?code=code-{person}&state={}", state_of(&started));
+    let page = client.with("Cookie", &cookie_of(&started)).get(&target).await.expect(200);
+    let body = json!({"exchange_code": code_in(&page)});
+    client.post("/auth/exchange", body).await.expect(200).str("session_id")
+}
+
+/// The shape of every refusal, whatever it says.
+#[track_caller]
+pub fn assert_error_shape(reply: &Reply) {
+    let kind = reply.header("content-type").unwrap_or_default();
+    assert!(kind.starts_with("application/json"), "Content-Type {kind:?}: {}", reply.text());
+    let body = reply.json();
+    assert!(body["detail"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+    assert_common_headers(reply);
+}
+
+fn common_provider() -> &'static Provider {
+    static PROVIDER: OnceLock<Provider> = OnceLock::new();
+    PROVIDER.get_or_init(Provider::start)
+}
+
+fn admin_hash() -> &'static str {
+    static HASH: OnceLock<String> = OnceLock::new();
+    HASH.get_or_init(|| bcrypt::hash(ADMIN_PASSWORD, 10).expect("a hash"))
 }

@@ -136,10 +136,7 @@ fn one(
 
     let tokens = tokens::read(section, context, defaults.tokens);
     let provider = dialect.and_then(|entry| entry.dialect.oauth());
-    let oauth = match provider {
-        Some(start) => Some(oauth::read(section, context, start)),
-        None => None,
-    };
+    let oauth = provider.map(|start| oauth::read(section, context, start));
     let api_key_prefix: Option<Arc<str>> = match section.maybe::<String>("api_key_prefix") {
         Some(prefix) => Some(prefix.into()),
         None => defaults.api_key_prefix.map(Arc::from),

@@ -90,8 +90,8 @@ async fn the_callback_shows_the_code_on_a_page() {
     assert!(page.text().contains("5 minutes"), "the limit is told");
     let traded = house.provider.upstream.seen().into_iter();
     let traded = traded.filter(|request| request.target() == "/token");
-    let body = traded.map(|request| String::from_utf8_lossy(&request.body).into_owned());
-    let body = body.filter(|body| body.contains(&format!("code=code-{person}"))).last().unwrap();
+    let mut bodies = traded.map(|request| String::from_utf8_lossy(&request.body).into_owned());
+    let body = bodies.find(|body| body.contains(&format!("code=code-{person}"))).unwrap();
     for part in ["grant_type=authorization_code", "client_id=client-of-the-tests", "redirect_uri="]
     {
         assert!(body.contains(part), "{part} in {body}");

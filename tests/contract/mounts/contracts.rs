@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::support::{
     client::Client,
-    gateway::Gateway,
-    operate,
+    gateway::{Gateway, Places},
+    hh, operate,
     tmws::{self, GOOD_PASSWORD, fresh_address, fresh_name},
     wire::Reply,
 };
@@ -19,6 +19,8 @@ pub struct Contract {
     pub name: &'static str,
     /// Credentials that a protected route of its mounts can take, as the configuration writes them.
     pub authn: &'static str,
+    /// What a mount of it cannot do without, as lines of its table.
+    pub more: fn(&Places, &str) -> String,
     /// Asserts the shape of a refusal, whatever it says.
     pub assert_error: fn(&Reply),
     /// One credential of every kind, good at this mount of its.
@@ -51,12 +53,22 @@ impl Credential {
 }
 
 /// One entry for each contract in `dialects::ALL`.
-pub const CONTRACTS: &[Contract] = &[Contract {
-    name: "tmws",
-    authn: r#"["jwt", "api_key"]"#,
-    assert_error: tmws::assert_error_shape,
-    credentials: |gateway, mount| Box::pin(of_tmws(gateway, mount)),
-}];
+pub const CONTRACTS: &[Contract] = &[
+    Contract {
+        name: "hh",
+        authn: r#"["session"]"#,
+        more: hh::mount_lines,
+        assert_error: hh::assert_error_shape,
+        credentials: |gateway, mount| Box::pin(of_hh(gateway, mount)),
+    },
+    Contract {
+        name: "tmws",
+        authn: r#"["jwt", "api_key"]"#,
+        more: |_, _| String::new(),
+        assert_error: tmws::assert_error_shape,
+        credentials: |gateway, mount| Box::pin(of_tmws(gateway, mount)),
+    },
+];
 
 /// The product's side of a contract.
 pub fn registered(contract: &Contract) -> &'static Registered {
@@ -81,4 +93,10 @@ async fn of_tmws(gateway: &Gateway, mount: &str) -> Vec<Credential> {
     let tokens = tmws::login(&client, &name, GOOD_PASSWORD).await;
     let key = operate::add_key(gateway, &name, &["FULL"], json!({ "mount": mount }));
     vec![Credential::bearer("access token", &tokens.access), Credential::key("API key", &key)]
+}
+
+async fn of_hh(gateway: &Gateway, mount: &str) -> Vec<Credential> {
+    let session = hh::session_at(&format!("{}/{mount}", gateway.url())).await;
+    let value = format!("hh_session_id={session}");
+    vec![Credential { what: "session", header: "Cookie", value }]
 }

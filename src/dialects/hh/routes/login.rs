@@ -12,7 +12,7 @@ use crate::{
         exchange::{Answer, Asked, Hop},
         hh::wire::{CallbackQuery, Language, Page, Refusal, Start},
     },
-    identity::{IdentityError, OAuthSettings, oauth::Callback},
+    identity::{OAuthSettings, oauth::Callback},
     model::{SecretString, SystemRandom, opaque, secret::ExposeSecret},
     pipeline::Deny,
 };
@@ -26,10 +26,10 @@ pub(super) async fn begin(State(app): State<App>, headers: HeaderMap) -> Result<
         return Ok(Answer::ok(&Start::from(&start)));
     }
     let answer = Answer::redirect(StatusCode::FOUND, start.authorization_url.expose_secret());
-    let answer = answer.ok_or_else(|| Refusal::from(&Deny::Internal))?;
-    let bound = start.browser.as_ref().ok_or_else(|| Refusal::from(&Deny::Internal))?;
+    let answer = answer.ok_or(Deny::Internal)?;
+    let bound = start.browser.as_ref().ok_or(Deny::Internal)?;
     let cookie = cookie::set(bound, start.lifetime, oauth.secure());
-    let cookie = cookie.ok_or_else(|| Refusal::from(&Deny::Internal))?;
+    let cookie = cookie.ok_or(Deny::Internal)?;
     Ok(answer.adding(header::SET_COOKIE, cookie).with(header::REFERRER_POLICY, "no-referrer"))
 }
 
@@ -50,9 +50,15 @@ pub(super) async fn finish(
     let language = headers.get(header::ACCEPT_LANGUAGE).and_then(|field| field.to_str().ok());
     let language = Language::asked(language);
     match app.identity.finish_login(&app.mount, callback, &hop.actor()).await {
-        Ok(code) => handed_on(&oauth, &code, language),
-        Err(error) if wants_page(&headers) => refused(&error, language),
-        Err(error) => Err(Refusal::from(error)),
+        Ok(code) => Ok(handed_on(&oauth, &code, language)?),
+        Err(error) => {
+            let refusal = Refusal::from(error);
+            // What says when to come back stays the contract's object.
+            if refusal.retry_after.is_some() || !wants_page(&headers) {
+                return Err(refusal);
+            }
+            Ok(refused(&refusal, language)?)
+        }
     }
 }
 
@@ -60,14 +66,14 @@ fn handed_on(
     oauth: &OAuthSettings,
     code: &SecretString,
     language: Language,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, Deny> {
     let code = code.expose_secret();
     if let Some(page) = &oauth.redirect_page {
         let sign = if page.contains('?') { '&' } else { '?' };
         let code = utf8_percent_encode(code, NON_ALPHANUMERIC);
         let answer =
             Answer::redirect(StatusCode::FOUND, &format!("{page}{sign}exchange_code={code}"));
-        let answer = answer.ok_or_else(|| Refusal::from(&Deny::Internal))?;
+        let answer = answer.ok_or(Deny::Internal)?;
         return Ok(answer.with(header::REFERRER_POLICY, "no-referrer"));
     }
     let minutes = oauth.code_lifetime.as_secs().div_ceil(60);
@@ -76,21 +82,16 @@ fn handed_on(
 }
 
 /// A refusal for people. The reason is told to the edge as for any other.
-fn refused(error: &IdentityError, language: Language) -> Result<Answer, Refusal> {
-    let refusal = Refusal::from(error);
-    if refusal.retry_after.is_some() {
-        // These say when to come back; the contract's object does.
-        return Err(refusal);
-    }
+fn refused(refusal: &Refusal, language: Language) -> Result<Answer, Deny> {
     let nonce = nonce()?;
-    let page =
-        Page::refusal(language, refusal.status.as_u16(), &refusal.text, nonce.expose_secret());
+    let status = refusal.status.as_u16();
+    let page = Page::refusal(language, status, &refusal.text, nonce.expose_secret());
     Ok(shown(refusal.status, page)?.because(refusal.reason))
 }
 
-fn shown(status: StatusCode, page: Page) -> Result<Answer, Refusal> {
+fn shown(status: StatusCode, page: Page) -> Result<Answer, Deny> {
     let policy = HeaderValue::try_from(page.policy);
-    let policy = policy.map_err(|_| Refusal::from(&Deny::Internal))?;
+    let policy = policy.map_err(|_| Deny::Internal)?;
     Ok(Answer::html(status, page.html)
         .adding(header::CONTENT_SECURITY_POLICY, policy)
         .with(header::CACHE_CONTROL, "no-store")
@@ -99,9 +100,9 @@ fn shown(status: StatusCode, page: Page) -> Result<Answer, Refusal> {
 }
 
 /// Random, so that nothing that was slipped into the page can carry it.
-fn nonce() -> Result<SecretString, Refusal> {
+fn nonce() -> Result<SecretString, Deny> {
     let made = opaque::issue(&SystemRandom);
-    made.map(|(nonce, _)| nonce).map_err(|_| Refusal::from(&Deny::Internal))
+    made.map(|(nonce, _)| nonce).map_err(|_| Deny::Internal)
 }
 
 /// Whether the client asks for a page: browsers name the type, programs do not.
