@@ -7,6 +7,7 @@ use crate::support::{
     client::Client,
     gateway::Gateway,
     hh::{basic, code_in, cookie_of},
+    wait::until,
 };
 
 /// What the demo tells of the hh mount.
@@ -30,7 +31,7 @@ async fn a_script_logs_in_at_once_and_tokens_are_renewed() {
     let users = admin.get("/admin/users").await.expect(200).json();
     assert_eq!(users["users"][0]["hh_user_id"], "174714255");
 
-    let wish = json!({"expires_in": 0});
+    let wish = json!({"expires_in": 1});
     provider.post("/toy", wish).await.expect(200);
     let started = client.get("/auth/login").await.expect(302);
     let authorize = started.header("location").unwrap().to_owned();
@@ -45,8 +46,19 @@ async fn a_script_logs_in_at_once_and_tokens_are_renewed() {
 
     // The provider's token works there, and is renewed once it has expired.
     provider.post("/toy", json!({"expires_in": 3600})).await.expect(200);
-    let fresh = client.post("/auth/refresh", json!({"session_id": session})).await.expect(200);
-    let profile = provider.bearer(&fresh.str("access_token")).get("/me").await.expect(200);
+    let first = client.post("/auth/token", json!({"session_id": session})).await.expect(200);
+    let fresh = until("the token is renewed", || async {
+        let body = json!({"session_id": session});
+        let reply = client.post("/auth/refresh", body).await.expect(200);
+        (reply.str("access_token") != first.str("access_token")).then_some(reply)
+    })
+    .await;
+    let profile = provider
+        .with("User-Agent", "test/1")
+        .bearer(&fresh.str("access_token"))
+        .get("/me")
+        .await
+        .expect(200);
     assert_eq!(profile.str("id"), "174714255");
     // A session is a credential of the demo's route.
     let guest = client.with("Cookie", &format!("hh_session_id={session}"));
@@ -72,5 +84,5 @@ async fn a_person_clicks_through_the_consent() {
 
     browser.open(&format!("{base}/auth/login"));
     browser.click("refuse");
-    browser.wait_for("document.querySelector('h1').textContent", "The login did not work");
+    browser.wait_for("document.querySelector('h1')?.textContent ?? ''", "The login did not work");
 }

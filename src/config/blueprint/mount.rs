@@ -157,7 +157,9 @@ fn one(
     let rate_headers = rate_headers(section, defaults.rate_headers);
     let brought = defaults.general_limits.iter().map(|name| Arc::from(*name)).collect();
     let limits: Vec<Arc<str>> = section.or("limits", brought);
-    known_limits(section, &limits, context);
+    if dialect.is_some() {
+        known_limits(section, &limits, context);
+    }
 
     Some(MountConfig {
         name: MountName::from(name),

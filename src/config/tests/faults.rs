@@ -104,7 +104,7 @@ fn every_kind_of_fault_is_told_with_its_line_and_the_fix() {
         (
             format!("{no_authn}authn = [\"jtw\"]\n"),
             "/etc/p/p.toml:14:9: route.r.authn: unknown credential kind \"jtw\"\n    \
-             why: known: jwt, api_key, public\n    \
+             why: known: jwt, api_key, session, public\n    \
              fix: write \"jwt\", or remove it",
         ),
         (
@@ -140,7 +140,7 @@ fn every_kind_of_fault_is_told_with_its_line_and_the_fix() {
         (
             "[[mount]]\nname = \"two\"\ndialect = \"tmvs\"\nat = [{ hosts = [\"b\"] }]\n".into(),
             "/etc/p/p.toml:12:11: mount.two.dialect: unknown dialect \"tmvs\"\n    \
-             why: known: tmws\n    \
+             why: known: hh, tmws\n    \
              fix: write \"tmws\", or name a contract this program speaks",
         ),
         (

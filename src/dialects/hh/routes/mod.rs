@@ -5,8 +5,6 @@ mod basic;
 mod cookie;
 mod login;
 mod sessions;
-#[cfg(test)]
-mod tests;
 
 use axum::{
     Router,
