@@ -105,6 +105,7 @@ fn profile() -> TokenProfile {
         issuer: "tmws-auth-service".into(),
         audience: Some("tmws-api".into()),
         token_type: None,
+        tenant_claim: Some("agent_namespace".into()),
         keys: vec![VerificationKey {
             kid: "k".into(),
             algorithm: jsonwebtoken::Algorithm::HS256,

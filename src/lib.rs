@@ -9,6 +9,7 @@ pub mod dialects;
 pub mod edge;
 pub mod identity;
 pub mod limit;
+pub mod mail;
 pub mod model;
 pub mod pipeline;
 pub mod run;

@@ -76,7 +76,9 @@ impl From<IdentityError> for Problem {
             }
             IdentityError::NotFound => StatusCode::NOT_FOUND,
             IdentityError::AlreadyExists { .. } => StatusCode::CONFLICT,
-            IdentityError::Forbidden { .. } | IdentityError::Disabled => StatusCode::FORBIDDEN,
+            IdentityError::Forbidden { .. }
+            | IdentityError::Disabled
+            | IdentityError::NotVerified => StatusCode::FORBIDDEN,
             IdentityError::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             IdentityError::Foreign(fault) => fault.status(),
             IdentityError::Busy | IdentityError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -86,6 +88,8 @@ impl From<IdentityError> for Problem {
             | IdentityError::Locked { .. }
             | IdentityError::InvalidRefreshToken
             | IdentityError::CredentialEnded
+            | IdentityError::InvalidCode
+            | IdentityError::AlreadyVerified
             | IdentityError::WrongCurrentPassword => StatusCode::BAD_REQUEST,
         };
         Self::new(status, error.reason(), detail)

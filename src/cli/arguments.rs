@@ -349,6 +349,18 @@ pub(super) enum AuditCommand {
         #[command(flatten)]
         output: OutputArg,
     },
+    /// Write the audit log as JSON lines, oldest first, each with its hash.
+    Export {
+        /// From this moment on: 2026-01-31T12:00:00Z, or a day in UTC.
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// Up to, but not including, this moment.
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+        /// Behind this place in the chain: the last `seq` of an earlier export.
+        #[arg(long, value_name = "SEQ", default_value_t = 0)]
+        after: u64,
+    },
     /// Check the chain of the audit log: exit code 1 if an event was changed or is missing.
     Verify {
         #[command(flatten)]

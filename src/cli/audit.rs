@@ -6,13 +6,16 @@ use serde_json::Value;
 use super::{
     Failure,
     arguments::{AuditCommand, GatewayArgs, OutputArg},
-    door::{Content, Door},
+    door::{Content, Door, quoted},
     show,
 };
 
 pub(super) fn run(command: AuditCommand, at: &GatewayArgs) -> Result<(), Failure> {
     match command {
         AuditCommand::Tail { limit, output } => tail(&Door::open(at)?, limit, output),
+        AuditCommand::Export { since, until, after } => {
+            export(&Door::open(at)?, since.as_deref(), until.as_deref(), after)
+        }
         AuditCommand::Verify { output } => verify(&Door::open(at)?, output),
     }
 }
@@ -38,6 +41,33 @@ fn tail(door: &Door, limit: u32, output: OutputArg) -> Result<(), Failure> {
         ("DETAILS", "details"),
     ];
     show::table(&events, &columns)
+}
+
+/// Page by page, so that a log of any length fits; each line is whole.
+fn export(
+    door: &Door,
+    since: Option<&str>,
+    until: Option<&str>,
+    mut after: u64,
+) -> Result<(), Failure> {
+    loop {
+        let mut path = format!("/v1/audit/export?limit=1000&after={after}");
+        for (name, value) in [("since", since), ("until", until)] {
+            if let Some(value) = value {
+                path.push_str(&format!("&{name}={}", quoted(value)));
+            }
+        }
+        let answer = door.json(Method::GET, &path, Content::Nothing)?;
+        let events = answer.get("events").and_then(Value::as_array).cloned().unwrap_or_default();
+        for event in &events {
+            show::line(&event.to_string())?;
+        }
+        let last = events.last().and_then(|event| event.get("seq")).and_then(Value::as_u64);
+        match (last, answer.get("more")) {
+            (Some(last), Some(Value::Bool(true))) => after = last,
+            _ => return Ok(()),
+        }
+    }
 }
 
 fn verify(door: &Door, output: OutputArg) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     dialects::Exposure,
+    identity::settings::{CodeForm, RefreshForm},
     pipeline::{Authn, Authz},
 };
 
@@ -139,6 +140,15 @@ fn realm_findings(path: &str, realm: &RealmConfig, findings: &mut Findings) {
         let key = format!("{path}.lockout");
         findings.relax("R-LOCKOUT-OFF", key, "no lock after failed logins", "{ failures = 10 }");
     }
+    if rules.registration {
+        let key = format!("{path}.registration");
+        findings.relax("R-REGISTRATION-OPEN", key, "strangers may make accounts", "false");
+    }
+    if rules.change_spares_current {
+        let key = format!("{path}.change_spares_current");
+        let what = "a session outlives the change of its own password or address";
+        findings.relax("R-CHANGE-KEEPS-SESSION", key, what, "false");
+    }
     let throttle = &rules.throttle;
     if throttle.per_address.is_empty() && throttle.per_address_and_name.is_empty() {
         let key = format!("{path}.throttle");
@@ -147,7 +157,7 @@ fn realm_findings(path: &str, realm: &RealmConfig, findings: &mut Findings) {
 }
 
 fn mount_findings(path: &str, mount: &MountConfig, findings: &mut Findings) {
-    for endpoint in mount.dialect.dialect.endpoints() {
+    for endpoint in mount.endpoints() {
         if matches!(endpoint.exposure, Exposure::Public) {
             findings.public_routes.push(PublicRoute {
                 route: format!("{}:{} {}", mount.name, endpoint.method, endpoint.path),
@@ -156,11 +166,24 @@ fn mount_findings(path: &str, mount: &MountConfig, findings: &mut Findings) {
             });
         }
     }
-    if !mount.tokens.refresh_rotates {
+    if mount.tokens.refresh_form != RefreshForm::None && !mount.tokens.refresh_rotates {
         let key = format!("{path}.refresh_rotates");
         findings.relax("R-REFRESH-REUSABLE", key, "refresh tokens can be used again", "true");
     }
-    if mount.tokens.refresh_rotates && !mount.tokens.refresh_grace.is_zero() {
+    if mount.tokens.audience.is_none() {
+        let key = format!("{path}.audience");
+        let what = "tokens name no audience: only issuer and key tell whose they are";
+        findings.relax("R-NO-AUDIENCE", key, what, "a name of the API");
+    }
+    for (name, rule) in [("reset", &mount.codes.reset), ("verify", &mount.codes.verify)] {
+        if rule.form == CodeForm::Digits {
+            let key = format!("{path}.codes.{name}");
+            let what = format!("codes of six digits, {} tries each", rule.attempts);
+            findings.relax("R-SHORT-CODES", key, what, "a contract with long codes");
+        }
+    }
+    let rotates = mount.tokens.refresh_form == RefreshForm::Opaque && mount.tokens.refresh_rotates;
+    if rotates && !mount.tokens.refresh_grace.is_zero() {
         let key = format!("{path}.refresh_grace");
         let grace = mount.tokens.refresh_grace.as_secs();
         let what = format!("a spent refresh token is answered once more for {grace} s");

@@ -137,6 +137,7 @@ fn mount_settings(mount: &MountConfig) -> MountSettings {
         static_keys: mount.static_keys.iter().map(|found| found.key.clone()).collect(),
         scopes,
         role_scopes: mount.policy.role_scopes.clone(),
+        codes: mount.codes.clone(),
     }
 }
 
@@ -216,7 +217,7 @@ fn add_endpoints(
     limits: &[Limit],
     which: impl Fn(Overlap) -> bool,
 ) {
-    let endpoints = config.dialect.dialect.endpoints().iter();
+    let endpoints = config.endpoints();
     for endpoint in endpoints.filter(|endpoint| which(endpoint.overlap)) {
         let route = Arc::new(endpoint_route(config, mount, endpoint, limits));
         for place in &config.places {
@@ -229,8 +230,8 @@ fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
     let tokens = TokenProfile {
         issuer: config.tokens.issuer.clone(),
         audience: config.tokens.audience.clone(),
-        // What else identity issues is opaque, so no other kind of token can be mixed up with these.
-        token_type: None,
+        token_type: config.tokens.access_type().map(Arc::from),
+        tenant_claim: config.tokens.tenant_claim().map(Arc::from),
         keys: keys(&config.name),
         leeway: LEEWAY,
         mount: config.name.clone(),

@@ -62,7 +62,17 @@ pub enum Served {
     Health,
     /// The mount's two public metric families.
     Metrics,
+    /// The mount's public keys.
+    Keys,
 }
+
+/// Where mounts that sign with a private key publish the public one (RFC 7517). Such a mount has this endpoint whatever its
+/// contract; one with a shared secret has nothing to publish.
+pub static JWKS: Endpoint = Endpoint {
+    served: Served::Keys,
+    limits: Limits::Own(&[]),
+    ..Endpoint::public("GET", "/.well-known/jwks.json")
+};
 
 impl Endpoint {
     /// Anyone may reach it.
@@ -155,6 +165,8 @@ pub struct OAuthDefaults {
 pub struct Defaults {
     /// Token profile and life times.
     pub tokens: settings::TokenSettings,
+    /// One-time codes that are sent to people.
+    pub codes: settings::CodeSettings,
     /// Prefix of API keys.
     pub api_key_prefix: Option<&'static str>,
     /// Password, lockout, throttle and role rules of a realm that speaks this contract first.

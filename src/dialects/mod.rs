@@ -1,6 +1,8 @@
 //! Wire contracts: translators over `identity`. A dialect maps paths, field names and error shapes; it owns no state
 //! and no security rule.
 
+pub mod bearer;
+pub mod detail_body;
 mod endpoint;
 pub mod exchange;
 pub mod fields;
@@ -12,7 +14,7 @@ pub mod tmws;
 
 use std::sync::Arc;
 
-pub use self::endpoint::{Defaults, Endpoint, Exposure, Limits, OAuthDefaults, Served};
+pub use self::endpoint::{Defaults, Endpoint, Exposure, JWKS, Limits, OAuthDefaults, Served};
 pub use crate::pipeline::route::Overlap;
 use crate::{identity::Identity, model::MountName, pipeline::Face};
 
@@ -60,8 +62,9 @@ pub struct Registered {
 
 /// Every contract this binary speaks.
 pub static ALL: &[Registered] = &[
-    Registered { dialect: &hh::Hh, router: hh::routes::router },
     Registered { dialect: &tmws::Tmws, router: tmws::routes::router },
+    Registered { dialect: &bearer::Bearer, router: bearer::routes::router },
+    Registered { dialect: &hh::Hh, router: hh::routes::router },
 ];
 
 /// Finds a contract by its name in the configuration.

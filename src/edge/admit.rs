@@ -112,8 +112,9 @@ pub(super) async fn admit(
     if announced_length(asked.head) > route.body_limit {
         return Err(Deny::BodyTooLarge);
     }
-    if let Some(key) = permit.principal().and_then(|who| who.key.as_ref()) {
-        edge.parts.lookup.used(key);
+    if let Some(who) = permit.principal() {
+        who.key.iter().for_each(|key| edge.parts.lookup.used(key));
+        who.session.iter().for_each(|session| edge.parts.lookup.seen(session));
     }
 
     // 9 what goes upstream.

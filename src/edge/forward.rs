@@ -195,7 +195,10 @@ pub(super) fn response(
     }
     if route.target == Target::Identity {
         verdict::take(reply, &mut ctx.trail);
-        reply.insert_header(header::CACHE_CONTROL, "no-store")?;
+        // What may be kept says so itself (public keys); everything else is somebody's.
+        if !reply.headers.contains_key(header::CACHE_CONTROL) {
+            reply.insert_header(header::CACHE_CONTROL, "no-store")?;
+        }
         return Ok(());
     }
     if reply.status.is_redirection() {

@@ -153,7 +153,7 @@ impl Inner {
     }
 
     /// Nobody gives away a role that stands before the own ones in the realm's list; the operator may.
-    async fn may_grant(
+    pub(super) async fn may_grant(
         &self,
         rules: &RealmRules,
         by: &Actor,
@@ -169,6 +169,21 @@ impl Inner {
         }
         Err(IdentityError::Forbidden { action: "create" })
     }
+
+    /// Nobody changes an account with a role that stands before the own ones in the realm's list; the operator may.
+    pub(super) async fn may_change(
+        &self,
+        rules: &RealmRules,
+        by: &Actor,
+        account: &AccountRecord,
+    ) -> Result<(), IdentityError> {
+        match self.may_grant(rules, by, &account.roles).await {
+            Err(IdentityError::Forbidden { .. }) => {
+                Err(IdentityError::Forbidden { action: "update" })
+            }
+            other => other,
+        }
+    }
 }
 
 /// An account as others may see it.
@@ -180,6 +195,9 @@ pub(super) fn shown(account: AccountRecord) -> Account {
         username: account.username,
         email: account.email,
         full_name: account.full_name,
+        first_name: account.first_name,
+        last_name: account.last_name,
+        preferences: account.preferences,
         roles: account.roles,
         tenant: account.tenant,
         email_verified: account.email_verified,
@@ -205,7 +223,10 @@ pub(super) fn about(
 }
 
 /// The roles of a new account, or everything that is wrong with it.
-fn acceptable(rules: &RealmRules, new: &NewAccount) -> Result<Vec<String>, IdentityError> {
+pub(super) fn acceptable(
+    rules: &RealmRules,
+    new: &NewAccount,
+) -> Result<Vec<String>, IdentityError> {
     let mut faults = Vec::new();
     if new.username.is_none() && new.email.is_none() {
         let message = "Username or e-mail address is needed".to_owned();
@@ -226,7 +247,7 @@ fn acceptable(rules: &RealmRules, new: &NewAccount) -> Result<Vec<String>, Ident
 }
 
 /// Role names in the realm's spelling; `None` asks for the default role.
-fn known_roles(
+pub(super) fn known_roles(
     rules: &RealmRules,
     asked: Option<&[String]>,
     faults: &mut Vec<FieldError>,

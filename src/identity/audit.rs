@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Actor, AuditCheck, AuditEntry, AuditEvent, EventKind, Identity, IdentityError};
 use crate::{
     model::Timestamp,
-    store::{AuditFault, AuditRecord, ChainedRecord},
+    store::{AuditFault, AuditRange, AuditRecord, ChainedRecord},
 };
 
 /// Events per transaction: each costs a sync to the disk, and no login waits long for it.
@@ -51,6 +51,17 @@ impl Identity {
             AuditFault::Cut { seq } => format!("the newest events are missing, from {seq} on"),
         });
         Ok(AuditCheck { checked: verdict.checked, fault })
+    }
+
+    /// A part of the log, oldest first, at most `limit` events, each with its hash: whoever keeps the last one elsewhere can
+    /// prove later that nothing before it was changed.
+    pub async fn audit_range(
+        &self,
+        range: AuditRange,
+        limit: u32,
+    ) -> Result<Vec<(AuditEntry, String)>, IdentityError> {
+        let part = self.inner.store.audit_range(range, limit).await?;
+        Ok(part.into_iter().map(|(record, hash)| (entry(record), hash)).collect())
     }
 
     /// Newest audit events first.
@@ -118,8 +129,16 @@ impl EventKind {
             Self::TokenRefresh => "TOKEN_REFRESH",
             Self::RefreshReuse => "REFRESH_REUSE",
             Self::PasswordChange => "PASSWORD_CHANGE",
+            Self::PasswordResetRequested => "PASSWORD_RESET_REQUESTED",
+            Self::PasswordReset => "PASSWORD_RESET",
+            Self::VerificationRequested => "VERIFICATION_REQUESTED",
+            Self::EmailVerified => "EMAIL_VERIFIED",
+            Self::CodeRefused => "CODE_REFUSED",
+            Self::DeliveryGivenUp => "DELIVERY_GIVEN_UP",
             Self::AccountLocked => "ACCOUNT_LOCKED",
             Self::AccountCreated => "ACCOUNT_CREATED",
+            Self::AccountRegistered => "ACCOUNT_REGISTERED",
+            Self::AccountDeleted => "ACCOUNT_DELETED",
             Self::AccountChanged => "ACCOUNT_CHANGED",
             Self::AccountDisabled => "ACCOUNT_DISABLED",
             Self::AccountEnabled => "ACCOUNT_ENABLED",

@@ -42,6 +42,15 @@ pub enum IdentityError {
     /// The access token or key behind this request has ended meanwhile.
     #[error("credential has ended")]
     CredentialEnded,
+    /// A one-time code is wrong, used, expired, or was tried too often.
+    #[error("invalid code")]
+    InvalidCode,
+    /// The address is proven already.
+    #[error("already verified")]
+    AlreadyVerified,
+    /// Right password, but the realm asks for a proven address.
+    #[error("address is not verified")]
+    NotVerified,
     /// The current password given for a change is wrong.
     #[error("current password is incorrect")]
     WrongCurrentPassword,
@@ -90,6 +99,9 @@ impl IdentityError {
             IdentityError::Throttled(_) => "rate_limited",
             IdentityError::InvalidRefreshToken => "refresh_token_invalid",
             IdentityError::CredentialEnded => "credential_ended",
+            IdentityError::InvalidCode => "code_invalid",
+            IdentityError::AlreadyVerified => "already_verified",
+            IdentityError::NotVerified => "email_not_verified",
             IdentityError::WrongCurrentPassword => "current_password_wrong",
             IdentityError::Forbidden { .. } => "insufficient_scope",
             IdentityError::NotFound => "not_found",

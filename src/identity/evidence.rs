@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{Identity, IdentityError, Lookup, StaticKey};
 use crate::{
-    model::{AuthMethod, Digest, KeyId, MountName, Principal},
+    model::{AuthMethod, Digest, KeyId, MountName, Principal, SessionId},
     pipeline::{KeyEvidence, SessionEvidence},
     store::OwnedKey,
 };
@@ -45,6 +45,10 @@ impl Lookup for Identity {
         if !StaticKey::is_static(id) {
             self.inner.usage.note(id, self.now());
         }
+    }
+
+    fn seen(&self, id: &SessionId) {
+        self.inner.seen.note(id, self.now());
     }
 }
 

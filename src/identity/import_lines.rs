@@ -160,6 +160,7 @@ mod tests {
             throttle: LoginThrottle::default(),
             roles: vec!["ADMIN".into(), "USER".into()],
             default_role: "USER".into(),
+            ..RealmRules::strict()
         }
     }
 

@@ -3,16 +3,14 @@
 use serde_json::json;
 
 use super::{
-    Actor, EventKind, Granted, Identity, IdentityError, Login, MountSettings, RealmRules, audit,
+    Actor, EventKind, Granted, Identity, IdentityError, Login, MountSettings, RealmRules, accounts,
+    audit,
     lockout::{self, Counted},
-    refresh_tokens::RefreshText,
+    opening::Opening,
 };
 use crate::{
     model::{MountName, SecretString, Timestamp, secret::ExposeSecret},
-    store::{
-        AccountRecord, AccountStatus, AuditRecord, FamilyRecord, NewSession, RefreshRecord,
-        SessionRecord, StoreError,
-    },
+    store::{AccountRecord, AccountStatus, AuditRecord, StoreError},
 };
 
 /// Longest name that is looked up; an address has at most 254 bytes.
@@ -68,15 +66,16 @@ impl Identity {
         };
         // Guesses that ran beside this one may have locked the name meanwhile: then even this one was too many.
         inner.refuse_locked(rules, &counted, now).await?;
-        if !account.enabled() {
+        if let Some((reason, answer)) = barred(rules, account) {
             let mut refused = failure(attempt, Some(account));
-            refused.details = json!({ "reason": "account_disabled" });
+            refused.details = json!({ "reason": reason });
             inner.store.audit_append(&[refused]).await?;
-            return Err(IdentityError::Disabled);
+            return Err(answer);
         }
 
-        let first = self.first_session(attempt, account)?;
-        let (mut new, text) = first;
+        let Login { device, remember, .. } = request;
+        let opening = Opening { mount, account, device: device.clone(), remember: *remember, by };
+        let (mut new, text) = inner.opened(&opening, now)?;
         // The typed name is one of them.
         new.clear_failures = lockout::names_of(account);
         let told = AuditRecord {
@@ -88,8 +87,10 @@ impl Identity {
             other => other?,
         }
         self.improve_hash(&request.password, account).await;
-        let account = AccountRecord { last_login_at: Some(now), ..account.clone() };
-        self.granted(mount, account, &new.session.id, text.0, now).map(Some)
+        let account =
+            accounts::shown(AccountRecord { last_login_at: Some(now), ..account.clone() });
+        let session = (&new.session.id, new.session.expires_at);
+        self.granted(mount, account, session, text.map(|text| text.text), now).map(Some)
     }
 
     async fn account_of_name(
@@ -102,57 +103,6 @@ impl Identity {
         }
         let found = self.inner.store.account_by_login(&attempt.mount.realm, name).await?;
         Ok(found.filter(|account| account.status != AccountStatus::Deleted))
-    }
-
-    /// Session, family and first refresh token of a login.
-    fn first_session(
-        &self,
-        attempt: &Attempt<'_>,
-        account: &AccountRecord,
-    ) -> Result<(NewSession, RefreshText), IdentityError> {
-        let Attempt { mount, request, by, now, .. } = *attempt;
-        let expires_at = now + mount.tokens.refresh_lifetime;
-        let session = SessionRecord {
-            id: self.inner.uuid()?.into(),
-            secret: None,
-            realm: mount.realm.clone(),
-            mount: mount.name.clone(),
-            account: account.id.clone(),
-            name: None,
-            created_at: now,
-            last_seen_at: now,
-            expires_at,
-            ended_at: None,
-            ip: by.address(),
-            user_agent: by.client.as_ref().and_then(|facts| facts.user_agent.clone()),
-            device: request.device.clone(),
-        };
-        let family = FamilyRecord {
-            id: self.inner.uuid()?,
-            session: session.id.clone(),
-            reusable: !mount.tokens.refresh_rotates,
-            generation: 0,
-            created_at: now,
-            expires_at,
-            ended_at: None,
-        };
-        let text = self.inner.refresh_key.derive(&family.id, 0);
-        let token = RefreshRecord {
-            id: text.id().to_owned(),
-            family: family.id.clone(),
-            generation: 0,
-            digest: text.digest(),
-            issued_at: now,
-            expires_at,
-            spent_at: None,
-        };
-        let new = NewSession {
-            session,
-            family: Some((family, token)),
-            account_version: account.version,
-            clear_failures: Vec::new(),
-        };
-        Ok((new, text))
     }
 
     /// Replaces an imported or old hash now that the password is known. A failure costs nothing: the next login tries.
@@ -173,6 +123,15 @@ impl Identity {
             tracing::info!(event = "rehash_postponed", reason = %error);
         }
     }
+}
+
+/// What keeps an account from logging in although its password was right: the reason for the log, and the answer.
+fn barred(rules: &RealmRules, account: &AccountRecord) -> Option<(&'static str, IdentityError)> {
+    if !account.enabled() {
+        return Some(("account_disabled", IdentityError::Disabled));
+    }
+    let unproven = rules.verified_email && !account.email_verified;
+    unproven.then_some(("email_not_verified", IdentityError::NotVerified))
 }
 
 fn failure(attempt: &Attempt<'_>, account: Option<&AccountRecord>) -> AuditRecord {

@@ -9,20 +9,25 @@
 //! keys  evidence                 API keys, and what the edge sees of them
 //! oauth  administrator           logins through a provider, and who looks after them
 //! mount_keys                     signing keys of the mounts
+//! codes  outbox                  codes sent to people, and what leaves the house
 //! audit                          what happened
 //! ```
 //!
 //! A change goes to the store first, then to the in-memory `feed`, then it is acknowledged.
 
+mod account_edit;
 mod accounts;
 mod administrator;
 mod argon;
 mod audit;
+mod code_text;
+mod codes;
 pub mod error;
 mod evidence;
 mod feed;
 mod import;
 mod import_lines;
+mod jwks;
 mod key_rules;
 mod keyring;
 mod keys;
@@ -30,10 +35,13 @@ mod lockout;
 mod login;
 mod mount_keys;
 pub mod oauth;
+mod opening;
+pub mod outbox;
 mod password;
 mod passwords;
 mod refresh;
 mod refresh_tokens;
+mod registration;
 mod rules;
 mod sessions;
 pub mod settings;
@@ -62,19 +70,23 @@ use async_trait::async_trait;
 pub use administrator::{Administrator, refused_hash};
 pub use error::{FieldError, IdentityError};
 pub use oauth::{ForeignFault, OAuthSettings};
+pub use sessions::Spared;
 pub use settings::{
-    HashSettings, Lockout, LoginThrottle, MountSettings, PasswordRule, RealmRules, RealmSettings,
-    Settings, TokenSettings,
+    Claim, CodeForm, CodeRule, CodeSettings, Fact, HashSettings, Lockout, LoginThrottle,
+    MountSettings, PasswordRule, RealmRules, RealmSettings, RefreshForm, Settings, TokenSettings,
 };
 pub use static_keys::{Holder, StaticKey};
 pub use types::*;
 
+pub use crate::store::AuditRange;
+
 use crate::{
     limit::RateLimiter,
-    model::{Clock, Digest, KeyId, MountName, Random, SecretString, Timestamp},
+    model::{Clock, Digest, KeyId, MountName, Random, SecretString, SessionId, Timestamp},
     pipeline::{KeyEvidence, RevocationView, SessionEvidence},
     store::{Ciphertext, ForeignIdentity, KeyUse, Store},
 };
+use code_text::CodeKey;
 use feed::Feed;
 use keyring::Keyring;
 use mount_keys::MountKeys;
@@ -85,8 +97,12 @@ use usage::Usage;
 
 /// Name of the secret from which refresh tokens are derived.
 const REFRESH_SECRET: &str = "refresh";
+/// Name of the secret under which one-time codes are digested and signed.
+const CODE_SECRET: &str = "codes";
 /// How long spent tokens and ended sessions are kept, so that a replay is still known as one.
 const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How exact the last use of a session is kept: a busy one is not written all the time.
+const SEEN: Duration = Duration::from_secs(30);
 /// How far back a sweep looks for ended sessions that the revocation view has missed.
 const CATCH_UP: Duration = Duration::from_secs(3600);
 
@@ -116,6 +132,9 @@ pub trait Lookup: Send + Sync + 'static {
 
     /// Notes one use of a key (batched; never a write per request).
     fn used(&self, id: &KeyId);
+
+    /// Notes one use of a session, batched likewise.
+    fn seen(&self, _: &SessionId) {}
 }
 
 /// What identity needs from its surroundings.
@@ -145,8 +164,12 @@ struct Inner {
     random: Arc<dyn Random>,
     keyring: Keyring,
     refresh_key: RefreshKey,
+    code_key: CodeKey,
+    /// Tells the carriers of the outbox that something was put in.
+    bell: tokio::sync::watch::Sender<u64>,
     feed: Arc<Feed>,
-    usage: Usage,
+    usage: Usage<KeyId>,
+    seen: Usage<SessionId>,
     outgoing: oauth::Outgoing,
     flights: oauth::Flights<Arc<ForeignIdentity>>,
     proofs: administrator::Proofs,
@@ -166,7 +189,11 @@ impl Identity {
         let Parts { store, limiter, clock, random, master_keys } = parts;
         let keyring = Keyring::new(&master_keys)?;
         let now = clock.now();
-        let refresh_key = refresh_key(&store, &keyring, &*random, now).await?;
+        let kept = async |name| kept_secret(name, &store, &keyring, &*random, now).await;
+        let refresh_key = RefreshKey::new(&kept(REFRESH_SECRET).await?);
+        let code_key = CodeKey::new(&kept(CODE_SECRET).await?)?;
+        // What this node was carrying when it was stopped is carried anew at once.
+        store.free_leases().await?;
         let pool = HashPool::open(settings.hashing, random.clone()).await?;
         let state = State::new(settings, Arc::new(pool));
         let mut proof_key = [0; 32];
@@ -178,8 +205,11 @@ impl Identity {
             random,
             keyring,
             refresh_key,
+            code_key,
+            bell: tokio::sync::watch::Sender::new(0),
             feed: Arc::default(),
             usage: Usage::default(),
+            seen: Usage::default(),
             outgoing: oauth::Outgoing::default(),
             flights: oauth::Flights::default(),
             proofs: administrator::Proofs::default(),
@@ -237,7 +267,7 @@ impl Identity {
         Ok(self.inner.store.backup(to).await?)
     }
 
-    /// Writes batched key usage; called by a timer and at stop.
+    /// Writes batched usage of keys and sessions; called by a timer and at stop.
     pub async fn flush_usage(&self) -> Result<(), IdentityError> {
         let _one_at_a_time = self.inner.flushing.lock().await;
         let batch: Vec<KeyUse> = self
@@ -247,11 +277,16 @@ impl Identity {
             .into_iter()
             .map(|(id, uses)| KeyUse { id, count: uses.count, last_used_at: uses.last })
             .collect();
-        if batch.is_empty() {
-            return Ok(());
+        if !batch.is_empty() {
+            self.inner.store.add_usage(&batch).await?;
+            self.inner.usage.written();
         }
-        self.inner.store.add_usage(&batch).await?;
-        self.inner.usage.written();
+        let seen = self.inner.seen.take();
+        if !seen.is_empty() {
+            let seen: Vec<_> = seen.into_iter().map(|(id, uses)| (id, uses.last)).collect();
+            self.inner.store.sessions_seen(&seen, SEEN).await?;
+            self.inner.seen.written();
+        }
         Ok(())
     }
 
@@ -332,16 +367,17 @@ impl Inner {
     }
 }
 
-/// The key from which refresh tokens are derived: made on first start, kept sealed in the store.
-async fn refresh_key(
+/// A secret that is made on first start and kept sealed in the store.
+async fn kept_secret(
+    name: &str,
     store: &Store,
     keyring: &Keyring,
     random: &dyn Random,
     now: Timestamp,
-) -> Result<RefreshKey, IdentityError> {
+) -> Result<Vec<u8>, IdentityError> {
     let mut fresh = [0; 32];
     random.fill(&mut fresh).map_err(|_| IdentityError::Internal)?;
-    let sealed = Ciphertext(keyring.seal(REFRESH_SECRET, &fresh, random)?);
-    let kept = store.ensure_secret(REFRESH_SECRET, &sealed, now).await?;
-    Ok(RefreshKey::new(&keyring.open(REFRESH_SECRET, &kept.0)?))
+    let sealed = Ciphertext(keyring.seal(name, &fresh, random)?);
+    let kept = store.ensure_secret(name, &sealed, now).await?;
+    keyring.open(name, &kept.0)
 }

@@ -28,13 +28,19 @@ pub(super) struct MountKeys {
     verifying: Vec<(VerificationKey, Option<Timestamp>)>,
 }
 
+impl MountKeys {
+    /// What verifies now, newest first.
+    pub(super) fn verifying_at(&self, now: Timestamp) -> Vec<VerificationKey> {
+        let live = self.verifying.iter().filter(|(_, until)| until.is_none_or(|end| end > now));
+        live.map(|(key, _)| key.clone()).collect()
+    }
+}
+
 impl Identity {
     /// Verification keys of a mount, newest first, for the edge's snapshot.
     pub fn verification_keys(&self, mount: &MountName) -> Vec<VerificationKey> {
-        let now = self.now();
         let Some(keys) = self.inner.mount_keys(mount) else { return Vec::new() };
-        let live = keys.verifying.iter().filter(|(_, until)| until.is_none_or(|end| end > now));
-        live.map(|(key, _)| key.clone()).collect()
+        keys.verifying_at(self.now())
     }
 
     /// Makes a new signing key for a mount; the old ones go on verifying until their tokens have expired. Answers with
@@ -63,7 +69,7 @@ impl Identity {
             details: serde_json::json!({ "kid": record.kid }),
             ..audit::event(EventKind::SigningKeyRotated, by, now)
         };
-        let until = now + settings.tokens.access_lifetime + LEEWAY;
+        let until = now + settings.tokens.longest_signed() + LEEWAY;
         inner.store.rotate_signing_key(&record, until, &[told]).await?;
         let mut keys = inner.read_keys(&settings, now).await?;
         if let Some(old) = inner.mount_keys(mount) {
@@ -120,7 +126,7 @@ impl Inner {
             if stored.is_empty() {
                 self.store.ensure_signing_key(&record, &[]).await?;
             } else {
-                let until = now + settings.tokens.access_lifetime + LEEWAY;
+                let until = now + settings.tokens.longest_signed() + LEEWAY;
                 self.store.rotate_signing_key(&record, until, &[]).await?;
             }
         }

@@ -6,18 +6,20 @@ use super::{
     rules,
 };
 use crate::{
-    model::{AccountId, RealmName, SecretString, secret::ExposeSecret},
+    model::{AccountId, RealmName, SecretString, SessionId, secret::ExposeSecret},
     store::{AuditRecord, PasswordChange, Spare, StoreError},
 };
 
 impl Identity {
-    /// Changes a password knowing the current one; ends all sessions of the account.
+    /// Changes a password knowing the current one; ends all sessions of the account, but for the one at hand where the
+    /// realm spares it.
     pub async fn change_password(
         &self,
         account: &AccountId,
         realm: &RealmName,
         current: &SecretString,
         new: &SecretString,
+        session: Option<&SessionId>,
         by: &Actor,
     ) -> Result<(), IdentityError> {
         let state = self.inner.state();
@@ -46,7 +48,7 @@ impl Identity {
             account: account.clone(),
             hash: hash.into(),
             expected_version: Some(record.version),
-            end: Some(Spare::Nothing),
+            end: Some(spare(&rules, session)),
             clear_failures: Vec::new(),
             now,
         };
@@ -103,6 +105,14 @@ impl Identity {
             Ok(())
         })
         .await
+    }
+}
+
+/// Which session stays when the owner changes what proves the account.
+pub(super) fn spare(rules: &RealmRules, session: Option<&SessionId>) -> Spare {
+    match session {
+        Some(session) if rules.change_spares_current => Spare::One(session.clone()),
+        _ => Spare::Nothing,
     }
 }
 

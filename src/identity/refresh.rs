@@ -3,11 +3,14 @@
 use serde_json::json;
 
 use super::{
-    Actor, EventKind, Granted, Identity, IdentityError, MountSettings, audit,
-    refresh_tokens::RefreshText,
+    Actor, EventKind, Granted, Identity, IdentityError, Inner, MountSettings, accounts, audit,
+    lockout,
+    refresh_tokens::{RefreshPlace, RefreshText},
 };
 use crate::{
-    model::{MountName, SecretString, Timestamp},
+    limit::LimitError,
+    model::{Digest, MountName, SecretString, Timestamp, api_key::hex, secret::ExposeSecret},
+    pipeline::quota::{Charge, KeyPart, LimitKey, counted_address},
     store::{AccountStatus, AuditRecord, RefreshRecord, RefreshState, Rotate, Rotation},
 };
 
@@ -32,7 +35,8 @@ enum Worth {
 }
 
 impl Identity {
-    /// Trades a refresh token for new tokens (rotation and grace as the mount's settings say).
+    /// Trades a refresh token for new tokens (rotation and grace as the mount's settings say). Rejected tries are counted
+    /// where the mount says so: a client that does not take no for an answer meets a limit.
     pub async fn refresh(
         &self,
         mount: &MountName,
@@ -40,28 +44,46 @@ impl Identity {
         by: &Actor,
     ) -> Result<Granted, IdentityError> {
         let mount = self.inner.state().mount(mount)?;
-        let text = RefreshText::parse(token).ok_or(IdentityError::InvalidRefreshToken)?;
-        let found = self.inner.store.refresh_lookup(text.id()).await?;
+        let rejected = |error: &IdentityError| {
+            matches!(error, IdentityError::InvalidRefreshToken | IdentityError::Disabled)
+        };
+        match self.try_refresh(&mount, token, by).await {
+            Err(error) if rejected(&error) => {
+                Err(self.inner.refresh_rejected(&mount, token, by, error).await?)
+            }
+            other => other,
+        }
+    }
+
+    async fn try_refresh(
+        &self,
+        mount: &MountSettings,
+        token: &SecretString,
+        by: &Actor,
+    ) -> Result<Granted, IdentityError> {
+        let text = self.inner.presented(mount, token, self.now());
+        let text = text.ok_or(IdentityError::InvalidRefreshToken)?;
+        let found = self.inner.store.refresh_lookup(&text.id).await?;
         let mut state = found.ok_or(IdentityError::InvalidRefreshToken)?;
         let own = state.session.mount == mount.name && state.session.realm == mount.realm;
-        if state.token.digest != text.digest() || !own {
+        if state.token.digest != text.digest || !own {
             return Err(IdentityError::InvalidRefreshToken);
         }
         for _ in 0..TRIES {
             let now = self.now();
             let told = told(EventKind::TokenRefresh, &state, by, now);
-            match worth(&mount, &state, now) {
+            match worth(mount, &state, now) {
                 Worth::Disabled => return Err(IdentityError::Disabled),
                 Worth::Nothing => return Err(IdentityError::InvalidRefreshToken),
                 Worth::Theft => return Err(self.end_stolen(state, by, now).await?),
-                Worth::Reuse => return self.again(&mount, state, text, told, now).await,
+                Worth::Reuse => return self.again(mount, state, text.text, told, now).await,
                 Worth::Repeat => {
-                    let next = self.next_text(&state);
-                    return self.again(&mount, state, next, told, now).await;
+                    let next = self.next_text(mount, &state, now)?.text;
+                    return self.again(mount, state, next, told, now).await;
                 }
                 Worth::Trade => {}
             }
-            match self.trade(&mount, state, told, now).await? {
+            match self.trade(mount, state, told, now).await? {
                 Traded::Won(granted) => return Ok(*granted),
                 Traded::Lost(now_so) => state = *now_so,
             }
@@ -76,17 +98,17 @@ impl Identity {
         told: AuditRecord,
         now: Timestamp,
     ) -> Result<Traded, IdentityError> {
-        let text = self.next_text(&state);
+        let text = self.next_text(mount, &state, now)?;
         let generation = state.token.generation;
         let rotate = Rotate {
             token: state.token.id.clone(),
             family: state.family.id.clone(),
             generation,
             successor: RefreshRecord {
-                id: text.id().to_owned(),
+                id: text.id,
                 family: state.family.id.clone(),
                 generation: generation.saturating_add(1),
-                digest: text.digest(),
+                digest: text.digest,
                 issued_at: now,
                 expires_at: state.family.expires_at,
                 spent_at: None,
@@ -97,8 +119,9 @@ impl Identity {
         };
         match self.inner.store.rotate(&rotate, &[told]).await? {
             Rotation::Won => {
-                let session = state.session.id;
-                let granted = self.granted(mount, state.account, &session, text.0, now)?;
+                let session = (&state.session.id, state.family.expires_at);
+                let account = accounts::shown(state.account);
+                let granted = self.granted(mount, account, session, Some(text.text), now)?;
                 Ok(Traded::Won(Box::new(granted)))
             }
             Rotation::Lost(now_so) => {
@@ -112,7 +135,7 @@ impl Identity {
         &self,
         mount: &MountSettings,
         state: RefreshState,
-        text: RefreshText,
+        text: SecretString,
         told: AuditRecord,
         now: Timestamp,
     ) -> Result<Granted, IdentityError> {
@@ -120,8 +143,8 @@ impl Identity {
         if !self.inner.store.touch_session(&state.session.id, now, &[told]).await? {
             return Err(IdentityError::InvalidRefreshToken);
         }
-        let session = state.session.id;
-        self.granted(mount, state.account, &session, text.0, now)
+        let session = (&state.session.id, state.session.expires_at);
+        self.granted(mount, accounts::shown(state.account), session, Some(text), now)
     }
 
     async fn end_stolen(
@@ -137,9 +160,52 @@ impl Identity {
         Ok(IdentityError::InvalidRefreshToken)
     }
 
-    fn next_text(&self, state: &RefreshState) -> RefreshText {
-        let next = state.token.generation.saturating_add(1);
-        self.inner.refresh_key.derive(&state.family.id, next)
+    fn next_text(
+        &self,
+        mount: &MountSettings,
+        state: &RefreshState,
+        now: Timestamp,
+    ) -> Result<RefreshText, IdentityError> {
+        let account = accounts::shown(state.account.clone());
+        let place = RefreshPlace {
+            family: &state.family.id,
+            generation: state.token.generation.saturating_add(1),
+            account: &account,
+            session: &state.session.id,
+            expires_at: state.family.expires_at,
+        };
+        self.inner.refresh_text(mount, &place, now)?.ok_or(IdentityError::InvalidRefreshToken)
+    }
+}
+
+impl Inner {
+    /// Counts a rejected try against its token and its address, and gives the answer to it.
+    async fn refresh_rejected(
+        &self,
+        mount: &MountSettings,
+        token: &SecretString,
+        by: &Actor,
+        rejected: IdentityError,
+    ) -> Result<IdentityError, IdentityError> {
+        let windows = &mount.tokens.refresh_rejections;
+        let name = KeyPart::Text(mount.name.as_str());
+        let digest = hex(Digest::of(token.expose_secret().as_bytes()).as_bytes());
+        let of_token =
+            LimitKey { limit: "refresh-rejected-token", parts: vec![name, KeyPart::Text(&digest)] };
+        let of_address = by.address().map(|address| LimitKey {
+            limit: "refresh-rejected-address",
+            parts: vec![name, KeyPart::Client(counted_address(address))],
+        });
+        let mut answer = rejected;
+        // One by one: a window already full must not keep the other from counting.
+        for key in std::iter::once(of_token).chain(of_address).filter(|_| !windows.is_empty()) {
+            match self.limiter.check(&[Charge { key, windows }]).await {
+                Ok(_) => {}
+                Err(LimitError::Limited(toll)) => answer = IdentityError::Throttled(toll),
+                Err(error) => return Err(lockout::refusal(error)),
+            }
+        }
+        Ok(answer)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The text of refresh tokens: `<id>.<secret>`, derived from a key in the store, the family and the generation.
+//! The text of refresh tokens, `<id>.<secret>` or a signed token whose `jti` is the id, derived from a key in the store,
+//! the family and the generation.
 //!
 //! Derived, so that a repeated refresh within the grace window gives the very same successor although only digests
 //! are stored. Without the key the next token of a family cannot be foretold, not even by who reads the store.
@@ -6,7 +7,12 @@
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::model::{Digest, SecretString, secret::ExposeSecret};
+use super::{
+    Account, IdentityError, Inner, MountSettings,
+    settings::{REFRESH, RefreshForm},
+    tokens::{self, Bearer},
+};
+use crate::model::{Digest, SecretString, SessionId, Timestamp, secret::ExposeSecret};
 
 /// Bytes of the id: 32 characters.
 const ID_BYTES: usize = 24;
@@ -17,7 +23,73 @@ const LONGEST: usize = 256;
 pub(super) struct RefreshKey(hmac::Key);
 
 /// A refresh token as the client has it.
-pub(super) struct RefreshText(pub(super) SecretString);
+pub(super) struct RefreshText {
+    /// The whole.
+    pub(super) text: SecretString,
+    /// Its public half.
+    pub(super) id: String,
+    /// What the store keeps.
+    pub(super) digest: Digest,
+}
+
+/// Where a refresh token stands, and for whom it is made.
+pub(super) struct RefreshPlace<'a> {
+    /// Family.
+    pub(super) family: &'a str,
+    /// Place in it.
+    pub(super) generation: i64,
+    /// Whose.
+    pub(super) account: &'a Account,
+    /// In which session.
+    pub(super) session: &'a SessionId,
+    /// End of the session.
+    pub(super) expires_at: Timestamp,
+}
+
+impl Inner {
+    /// The refresh token of a place, in the form of the mount; `None` where there are none. Where it is signed only the
+    /// id is the same each time, and nothing else of it is kept.
+    pub(super) fn refresh_text(
+        &self,
+        mount: &MountSettings,
+        place: &RefreshPlace<'_>,
+        now: Timestamp,
+    ) -> Result<Option<RefreshText>, IdentityError> {
+        let derived = self.refresh_key.derive(place.family, place.generation);
+        match mount.tokens.refresh_form {
+            RefreshForm::None => Ok(None),
+            RefreshForm::Opaque => Ok(Some(derived)),
+            RefreshForm::Jwt => {
+                let keys = self.mount_keys(&mount.name).ok_or(IdentityError::Internal)?;
+                let bearer = Bearer { account: place.account, session: place.session, scopes: &[] };
+                let (id, end) = (derived.id, place.expires_at);
+                let text =
+                    tokens::mint_refresh(&mount.tokens, &keys.current, &bearer, &id, now, end)?;
+                Ok(Some(RefreshText { text, digest: Digest::of(id.as_bytes()), id }))
+            }
+        }
+    }
+
+    /// Takes a presented text; `None`: it cannot be one of this mount.
+    pub(super) fn presented(
+        &self,
+        mount: &MountSettings,
+        text: &SecretString,
+        now: Timestamp,
+    ) -> Option<RefreshText> {
+        match mount.tokens.refresh_form {
+            RefreshForm::None => None,
+            RefreshForm::Opaque => RefreshText::parse(text),
+            RefreshForm::Jwt => {
+                let keys = self.mount_keys(&mount.name)?.verifying_at(now);
+                let audience = mount.tokens.audience.clone();
+                let profile = tokens::profile(mount, audience, Some(REFRESH), keys);
+                let id = profile.verify(text.expose_secret(), now).ok()?.token?.to_string();
+                Some(RefreshText { text: text.clone(), digest: Digest::of(id.as_bytes()), id })
+            }
+        }
+    }
+}
 
 impl RefreshKey {
     /// From 32 random bytes.
@@ -37,9 +109,9 @@ impl RefreshKey {
         };
         let (id, secret) = (part(b"refresh id"), part(b"refresh secret"));
         let id = id.as_ref().get(..ID_BYTES).unwrap_or_default();
-        let text =
-            format!("{}.{}", URL_SAFE_NO_PAD.encode(id), URL_SAFE_NO_PAD.encode(secret.as_ref()));
-        RefreshText(text.into())
+        let id = URL_SAFE_NO_PAD.encode(id);
+        let text = format!("{id}.{}", URL_SAFE_NO_PAD.encode(secret.as_ref()));
+        RefreshText { digest: Digest::of(text.as_bytes()), id, text: text.into() }
     }
 }
 
@@ -48,18 +120,12 @@ impl RefreshText {
     pub(super) fn parse(text: &SecretString) -> Option<Self> {
         let plain = text.expose_secret();
         let (id, secret) = plain.split_once('.')?;
-        (plain.len() <= LONGEST && !id.is_empty() && !secret.is_empty()).then(|| Self(text.clone()))
-    }
-
-    /// The public half.
-    pub(super) fn id(&self) -> &str {
-        let plain = self.0.expose_secret();
-        plain.split_once('.').map_or(plain, |(id, _)| id)
-    }
-
-    /// What the store keeps.
-    pub(super) fn digest(&self) -> Digest {
-        Digest::of(self.0.expose_secret().as_bytes())
+        let fits = plain.len() <= LONGEST && !id.is_empty() && !secret.is_empty();
+        fits.then(|| Self {
+            text: text.clone(),
+            id: id.to_owned(),
+            digest: Digest::of(plain.as_bytes()),
+        })
     }
 }
 
@@ -71,7 +137,7 @@ mod tests {
     fn a_place_in_a_family_has_one_text_and_no_other_place_has_it() {
         let key = RefreshKey::new(&[7; 32]);
         let text = |key: &RefreshKey, family, generation| {
-            key.derive(family, generation).0.expose_secret().to_owned()
+            key.derive(family, generation).text.expose_secret().to_owned()
         };
         let one = text(&key, "f", 1);
         assert_eq!(one, text(&key, "f", 1));
@@ -89,6 +155,6 @@ mod tests {
         for text in ["", ".", "a.", ".b", "ab", &format!("a.{}", "b".repeat(300))] {
             assert!(RefreshText::parse(&text.into()).is_none(), "{text:.20}");
         }
-        assert_eq!(RefreshText::parse(&"a.b.c".into()).unwrap().id(), "a");
+        assert_eq!(RefreshText::parse(&"a.b.c".into()).unwrap().id, "a");
     }
 }

@@ -2,16 +2,31 @@
 //!
 //! Always in this order: the store, then the revocation view, then the acknowledgement.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{
-    Actor, EventKind, Granted, Identity, IdentityError, Inner, MountSettings, Session, audit,
-    refresh_tokens::RefreshText, state::State, tokens,
+    Account, Actor, EventKind, Granted, Identity, IdentityError, Inner, MountSettings, Session,
+    audit,
+    state::State,
+    tokens::{self, Bearer},
 };
 use crate::{
-    model::{AccountId, Principal, RealmName, SecretString, SessionId, Timestamp},
-    store::{AccountRecord, AuditRecord, RevokedToken, SessionRecord, SessionsToEnd},
+    model::{AccountId, MountName, Principal, RealmName, SecretString, SessionId, Timestamp},
+    store::{AuditRecord, RevokedToken, SessionRecord, SessionsToEnd, Spare},
 };
+
+/// The session that stays when all others of its account end.
+#[derive(Clone, Copy, Debug)]
+pub struct Spared<'a> {
+    /// It.
+    pub session: &'a SessionId,
+    /// Its mount, for the log.
+    pub mount: &'a MountName,
+    /// Its realm, for the log.
+    pub realm: &'a RealmName,
+}
 
 impl Identity {
     /// Ends the caller's access token, and the session of `refresh` if it is the caller's, else the caller's session.
@@ -73,23 +88,67 @@ impl Identity {
         self.to_the_end(async move { inner.end(Some(id), None, now, told).await }).await
     }
 
-    /// What a client is given in a session: a new access token beside this refresh token.
+    /// Ends one of the caller's own sessions. Somebody else's, and one that has ended, is [`IdentityError::NotFound`].
+    pub async fn end_own_session(
+        &self,
+        account: &AccountId,
+        id: &SessionId,
+        by: &Actor,
+    ) -> Result<(), IdentityError> {
+        let found = self.inner.store.session(id).await?.ok_or(IdentityError::NotFound)?;
+        let now = self.now();
+        if found.account != *account || found.ended_at.is_some() || found.expires_at <= now {
+            return Err(IdentityError::NotFound);
+        }
+        self.end_session(id, by).await
+    }
+
+    /// Ends every session of an account but this one.
+    pub async fn end_other_sessions(
+        &self,
+        account: &AccountId,
+        spare: Spared<'_>,
+        by: &Actor,
+    ) -> Result<usize, IdentityError> {
+        let now = self.now();
+        let told = AuditRecord {
+            realm: Some(spare.realm.clone()),
+            mount: Some(spare.mount.clone()),
+            account: Some(account.clone()),
+            details: audit::done_by(by, [("spared", spare.session.as_str().into())]),
+            ..audit::event(EventKind::SessionEnded, by, now)
+        };
+        let which = SessionsToEnd::Account(account.clone(), Spare::One(spare.session.clone()));
+        let inner = self.inner.clone();
+        self.to_the_end(async move {
+            let ended = inner.store.end_sessions(&which, None, now, &[told]).await?;
+            let count = ended.len();
+            inner.forget_sessions(ended, now);
+            Ok(count)
+        })
+        .await
+    }
+
+    /// What a client is given in a session: a new access token, beside this refresh token where the mount has some.
     pub(super) fn granted(
         &self,
         mount: &MountSettings,
-        account: AccountRecord,
-        session: &SessionId,
-        refresh_token: SecretString,
+        account: Account,
+        session: (&SessionId, Timestamp),
+        refresh_token: Option<SecretString>,
         now: Timestamp,
     ) -> Result<Granted, IdentityError> {
         let keys = self.inner.mount_keys(&mount.name).ok_or(IdentityError::Internal)?;
-        let account = super::accounts::shown(account);
         let token = self.inner.uuid()?.into();
-        let minted = tokens::mint(&mount.tokens, &keys.current, &account, session, &token, now)?;
+        let scopes = scopes_of(mount, &account);
+        let (session, end) = session;
+        let bearer = Bearer { account: &account, session, scopes: &scopes };
+        let minted = tokens::mint(&mount.tokens, &keys.current, &bearer, &token, now)?;
         Ok(Granted {
             access_token: minted.text,
             expires_in: minted.expires_in,
             refresh_token,
+            session_expires_in: end.since(now).as_secs(),
             session: session.clone(),
             account,
         })
@@ -101,11 +160,12 @@ impl Identity {
         caller: &Principal,
         text: &SecretString,
     ) -> Result<Option<SessionId>, IdentityError> {
-        let Some(text) = RefreshText::parse(text) else { return Ok(None) };
-        let Some(state) = self.inner.store.refresh_lookup(text.id()).await? else {
+        let mount = self.inner.state().mount(&caller.mount)?;
+        let Some(text) = self.inner.presented(&mount, text, self.now()) else { return Ok(None) };
+        let Some(state) = self.inner.store.refresh_lookup(&text.id).await? else {
             return Ok(None);
         };
-        let own = state.token.digest == text.digest()
+        let own = state.token.digest == text.digest
             && state.session.account == caller.subject
             && state.session.mount == caller.mount;
         Ok(own.then_some(state.session.id))
@@ -168,6 +228,19 @@ impl Inner {
         let margin = std::time::Duration::from_secs(120);
         expires_at.map_or(now + self.state().remember(), |end| end + margin)
     }
+}
+
+/// What the account's roles may hand out at this mount, each once.
+fn scopes_of(mount: &MountSettings, account: &Account) -> Vec<Arc<str>> {
+    let mut scopes: Vec<Arc<str>> = Vec::new();
+    for (role, granted) in &mount.role_scopes {
+        if account.roles.iter().any(|own| **own == **role) {
+            scopes.extend(
+                granted.iter().filter(|scope| !scopes.contains(scope)).cloned().collect::<Vec<_>>(),
+            );
+        }
+    }
+    scopes
 }
 
 fn shown(session: SessionRecord) -> Session {

@@ -43,6 +43,40 @@ pub struct RealmRules {
     pub roles: Vec<Arc<str>>,
     /// Role of a new account.
     pub default_role: Arc<str>,
+    /// Whether strangers may make accounts where the contract lets them ask.
+    pub registration: bool,
+    /// Whether a login needs a proven address.
+    pub verified_email: bool,
+    /// Whether whoever changes the own password or address stays logged in with the session at hand; all others end.
+    pub change_spares_current: bool,
+}
+
+impl RealmRules {
+    /// The strict values (security requirements 27 and 29), to be filled with `..`. No role is known.
+    pub fn strict() -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            password: PasswordRule {
+                min_length: 15,
+                max_length: 256,
+                upper: false,
+                lower: false,
+                digit: false,
+                symbols: "".into(),
+                forbidden: Vec::new(),
+            },
+            lockout: Some(Lockout { failures: 10, duration: Duration::from_secs(15 * 60) }),
+            throttle: LoginThrottle {
+                per_address_and_name: vec![Window { limit: 10, per: minute }],
+                per_address: vec![Window { limit: 100, per: minute }],
+            },
+            roles: Vec::new(),
+            default_role: "".into(),
+            registration: false,
+            verified_email: false,
+            change_spares_current: false,
+        }
+    }
 }
 
 /// What a new password must be like.
@@ -105,6 +139,130 @@ pub struct MountSettings {
     pub scopes: Vec<Arc<str>>,
     /// Scopes a role may hand to a key: `(role, scopes)`. The creator cannot grant what it has not.
     pub role_scopes: Vec<(Arc<str>, Vec<Arc<str>>)>,
+    /// One-time codes that are sent to people.
+    pub codes: CodeSettings,
+}
+
+impl MountSettings {
+    /// A mount without keys and scopes, to be filled with `..`.
+    pub fn new(
+        name: impl Into<MountName>,
+        dialect: &'static str,
+        realm: impl Into<RealmName>,
+        tokens: TokenSettings,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            dialect,
+            realm: realm.into(),
+            tokens,
+            oauth: None,
+            administrator: None,
+            api_key_prefix: None,
+            scopes: Vec::new(),
+            role_scopes: Vec::new(),
+            codes: CodeSettings::default(),
+            static_keys: Vec::new(),
+        }
+    }
+}
+
+/// One-time codes of a mount.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct CodeSettings {
+    /// To set a new password.
+    pub reset: CodeRule,
+    /// To prove an address.
+    pub verify: CodeRule,
+}
+
+/// How codes of one purpose are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeRule {
+    /// How they look.
+    pub form: CodeForm,
+    /// How long one is good.
+    pub lifetime: Duration,
+    /// Wrong tries that a short code has.
+    pub attempts: u32,
+    /// How often one may be asked for, per address it is sent to. Known or not, each asking counts.
+    pub per_address: Vec<Window>,
+}
+
+impl Default for CodeRule {
+    fn default() -> Self {
+        let hour = Duration::from_secs(3600);
+        Self {
+            form: CodeForm::Token,
+            lifetime: hour,
+            attempts: 5,
+            per_address: vec![Window { limit: 3, per: hour }],
+        }
+    }
+}
+
+/// How a one-time code looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodeForm {
+    /// 43 characters that fit a link.
+    Token,
+    /// Six digits, to be typed beside the address.
+    Digits,
+    /// A signed token of this audience, for contracts whose programs look inside.
+    Jwt {
+        /// `aud`.
+        audience: Arc<str>,
+    },
+}
+
+/// How refresh tokens look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshForm {
+    /// There are none: a session lasts as long as its access token.
+    None,
+    /// `<id>.<secret>`.
+    Opaque,
+    /// A token of the mount's own keys with `type` `refresh`.
+    Jwt,
+}
+
+/// What a claim of a token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// Login name.
+    Username,
+    /// E-mail address.
+    Email,
+    /// Whole name.
+    FullName,
+    /// Role names.
+    Roles,
+    /// Organisation or namespace.
+    Tenant,
+    /// Id of the session.
+    Session,
+    /// What the account's roles may hand out, without repetition (`role_scopes` of the mount).
+    Scopes,
+    /// `access` or `refresh`.
+    Kind,
+}
+
+/// One claim beside the registered ones (`iss`, `aud`, `sub`, `iat`, `exp`, `jti`), which every token has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// What it says.
+    pub says: Fact,
+    /// Whether it stands there as null where the account has none; else it is left out.
+    pub null: bool,
+}
+
+impl Claim {
+    /// A claim that is left out where the account has nothing to say.
+    pub const fn new(name: &'static str, says: Fact) -> Self {
+        Self { name, says, null: false }
+    }
 }
 
 /// Token profile and life times of a mount.
@@ -112,23 +270,101 @@ pub struct MountSettings {
 pub struct TokenSettings {
     /// `iss`.
     pub issuer: Arc<str>,
-    /// `aud`.
+    /// `aud`; `None` only where a contract forbids the claim.
     pub audience: Option<Arc<str>>,
+    /// Whether `aud` is a list of one.
+    pub audience_list: bool,
     /// Signing algorithm.
     pub algorithm: Algorithm,
     /// Whether the header carries a `kid`.
     pub key_id_in_header: bool,
     /// Operator-given HS256 secret; `None`: a key is made on first start and kept encrypted in the store.
     pub secret: Option<SecretString>,
+    /// Further claims of access tokens.
+    pub access_claims: &'static [Claim],
+    /// Further claims of refresh tokens, where they are signed; `type` stands there in any case.
+    pub refresh_claims: &'static [Claim],
     /// Access token life time.
     pub access_lifetime: Duration,
+    /// How refresh tokens look.
+    pub refresh_form: RefreshForm,
     /// Refresh token life time.
     pub refresh_lifetime: Duration,
+    /// The same for a login that asks to be remembered, where the contract knows that.
+    pub remembered_lifetime: Option<Duration>,
     /// Single use (`true`) or reusable.
     pub refresh_rotates: bool,
     /// Grace window for a repeated refresh; zero is strict.
     pub refresh_grace: Duration,
+    /// Rejected refresh tries, per token and per client address; empty: not counted.
+    pub refresh_rejections: Vec<Window>,
 }
+
+impl TokenSettings {
+    /// The strict values, to be filled with `..`: rotating opaque refresh tokens without grace.
+    pub fn strict(issuer: impl Into<Arc<str>>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            audience: None,
+            audience_list: false,
+            algorithm: Algorithm::EdDSA,
+            key_id_in_header: true,
+            secret: None,
+            access_claims: STRICT_CLAIMS,
+            refresh_claims: &[],
+            access_lifetime: Duration::from_secs(3600),
+            refresh_form: RefreshForm::Opaque,
+            refresh_lifetime: Duration::from_secs(7 * 24 * 3600),
+            remembered_lifetime: None,
+            refresh_rotates: true,
+            refresh_grace: Duration::ZERO,
+            refresh_rejections: Vec::new(),
+        }
+    }
+
+    /// `type` of access tokens, where the profile writes one; the edge then takes no other.
+    pub fn access_type(&self) -> Option<&'static str> {
+        let writes = self.access_claims.iter().any(|claim| claim.says == Fact::Kind);
+        writes.then_some(ACCESS)
+    }
+
+    /// The claim that carries the account's organisation or namespace.
+    pub fn tenant_claim(&self) -> Option<&'static str> {
+        let found = self.access_claims.iter().find(|claim| claim.says == Fact::Tenant);
+        found.map(|claim| claim.name)
+    }
+
+    /// How long the longest-lived signed token of the mount may be out.
+    pub fn longest_signed(&self) -> Duration {
+        match self.refresh_form {
+            RefreshForm::Jwt => {
+                let longest = self.remembered_lifetime.unwrap_or_default();
+                longest.max(self.refresh_lifetime).max(self.access_lifetime)
+            }
+            RefreshForm::None | RefreshForm::Opaque => self.access_lifetime,
+        }
+    }
+
+    /// How long a session lasts.
+    pub fn session_lifetime(&self, remembered: bool) -> Duration {
+        match (self.refresh_form, self.remembered_lifetime) {
+            (RefreshForm::None, _) => self.access_lifetime,
+            (_, Some(longer)) if remembered => longer,
+            _ => self.refresh_lifetime,
+        }
+    }
+}
+
+const STRICT_CLAIMS: &[Claim] = &[
+    Claim::new("type", Fact::Kind),
+    Claim::new("roles", Fact::Roles),
+    Claim::new("sid", Fact::Session),
+];
+
+/// `type` of an access token.
+pub const ACCESS: &str = "access";
+/// `type` of a refresh token.
+pub const REFRESH: &str = "refresh";
 
 /// Password hashing (security requirement 26).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -51,28 +51,33 @@ pub(super) fn rules() -> RealmRules {
         },
         roles: ["SUPER_ADMIN", "ADMIN", "USER", "READONLY"].map(Into::into).into(),
         default_role: "USER".into(),
+        ..RealmRules::strict()
+    }
+}
+
+const CLAIMS: &[Claim] = &[
+    Claim::new("username", Fact::Username),
+    Claim::new("email", Fact::Email),
+    Claim::new("roles", Fact::Roles),
+    Claim { name: "agent_namespace", says: Fact::Tenant, null: true },
+    Claim::new("sid", Fact::Session),
+];
+
+fn tokens() -> TokenSettings {
+    TokenSettings {
+        audience: Some("tmws-api".into()),
+        algorithm: Algorithm::HS256,
+        key_id_in_header: false,
+        access_claims: CLAIMS,
+        refresh_lifetime: Duration::from_secs(30 * 24 * 3600),
+        refresh_grace: Duration::from_secs(10),
+        ..TokenSettings::strict("tmws-auth-service")
     }
 }
 
 pub(super) fn mount(name: &str, realm: &str) -> MountSettings {
     let all = ["FULL", "READ", "WRITE", "ADMIN"].map(Arc::<str>::from).to_vec();
     MountSettings {
-        name: name.into(),
-        dialect: "tmws",
-        realm: realm.into(),
-        tokens: TokenSettings {
-            issuer: "tmws-auth-service".into(),
-            audience: Some("tmws-api".into()),
-            algorithm: Algorithm::HS256,
-            key_id_in_header: false,
-            secret: None,
-            access_lifetime: Duration::from_secs(3600),
-            refresh_lifetime: Duration::from_secs(30 * 24 * 3600),
-            refresh_rotates: true,
-            refresh_grace: Duration::from_secs(10),
-        },
-        oauth: None,
-        administrator: None,
         api_key_prefix: Some("tmws_key_".into()),
 
         static_keys: Vec::new(),
@@ -82,6 +87,7 @@ pub(super) fn mount(name: &str, realm: &str) -> MountSettings {
             ("USER".into(), vec!["READ".into(), "WRITE".into()]),
             ("READONLY".into(), vec!["READ".into()]),
         ],
+        ..MountSettings::new(name, "tmws", realm, tokens())
     }
 }
 
@@ -132,6 +138,15 @@ impl Kit {
         Self { identity, clock, limiter, folder }
     }
 
+    /// Every byte of the store, its journal included.
+    pub(super) fn file(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for entry in std::fs::read_dir(self.folder.path()).unwrap() {
+            bytes.extend(std::fs::read(entry.unwrap().path()).unwrap());
+        }
+        bytes
+    }
+
     /// A sweep with a clock that nobody doubts.
     pub(super) async fn sweep(&self) -> Result<(), IdentityError> {
         self.identity.sweep(self.clock.now()).await
@@ -164,7 +179,8 @@ impl Kit {
         name: &str,
         password: &str,
     ) -> Result<Granted, IdentityError> {
-        let request = Login { name: name.into(), password: password.into(), device: None };
+        let request =
+            Login { name: name.into(), password: password.into(), device: None, remember: false };
         self.identity.login(&api(), request, &from(address)).await
     }
 
@@ -212,6 +228,18 @@ impl Kit {
         })
     }
 
+    /// The mails that wait, opened: `(template, to, code)`. Each is handed back as delivered.
+    pub(super) async fn mails(&self) -> Vec<(String, String, String)> {
+        let mut mails = Vec::new();
+        for parcel in self.identity.parcels(outbox::MAIL, 100).await.unwrap() {
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            let it = &parcel.content;
+            mails.push((text(&it["template"]), text(&it["to"]), text(&it["with"]["code"])));
+            self.identity.delivered(outbox::MAIL, &parcel, Delivery::Arrived).await.unwrap();
+        }
+        mails
+    }
+
     /// Event names, oldest first.
     pub(super) async fn events(&self) -> Vec<String> {
         let mut tail = self.identity.audit(1000).await.unwrap();
@@ -242,7 +270,7 @@ pub(super) fn acting(account: &AccountId) -> Actor {
 }
 
 pub(super) fn refresh_of(granted: &Granted) -> &str {
-    granted.refresh_token.expose_secret()
+    granted.refresh_token.as_ref().unwrap().expose_secret()
 }
 
 async fn open_at(

@@ -1,10 +1,20 @@
-//! Minting access tokens: compact JWS with the claims of the contract (RFC 7519), nothing secret in them.
+//! Minting tokens: compact JWS with the claims of the mount's profile (RFC 7519), nothing secret in them.
+
+use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::{Account, IdentityError, TokenSettings, signing::SigningKey};
-use crate::model::{SecretString, SessionId, Timestamp, TokenId};
+use super::{
+    Account, IdentityError, MountSettings, TokenSettings,
+    settings::{ACCESS, Claim, Fact, REFRESH},
+    signing::SigningKey,
+};
+use crate::{
+    model::{SecretString, SessionId, Timestamp, TokenId},
+    pipeline::jwt::{TokenProfile, VerificationKey},
+};
 
 /// An access token just made.
 pub(super) struct Minted {
@@ -12,6 +22,17 @@ pub(super) struct Minted {
     pub(super) text: SecretString,
     /// Seconds it lives.
     pub(super) expires_in: u64,
+}
+
+/// Whom a token is about.
+#[derive(Clone, Copy)]
+pub(super) struct Bearer<'a> {
+    /// The account.
+    pub(super) account: &'a Account,
+    /// Its session.
+    pub(super) session: &'a SessionId,
+    /// What its roles may hand out.
+    pub(super) scopes: &'a [Arc<str>],
 }
 
 #[derive(Serialize)]
@@ -23,60 +44,115 @@ struct Header<'a> {
     kid: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct Claims<'a> {
-    iss: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    aud: Option<&'a str>,
-    sub: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    username: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<&'a str>,
-    roles: &'a [String],
-    // Always there, null where an account has none: the contract names it among the claims without a question mark.
-    agent_namespace: Option<&'a str>,
-    iat: i64,
-    exp: i64,
-    jti: &'a str,
-    sid: &'a str,
-}
-
-/// Makes an access token for a session of `account`.
+/// Makes an access token.
 pub(super) fn mint(
     settings: &TokenSettings,
     key: &SigningKey,
-    account: &Account,
-    session: &SessionId,
+    bearer: &Bearer<'_>,
     token: &TokenId,
     now: Timestamp,
 ) -> Result<Minted, IdentityError> {
     let expires_in = settings.access_lifetime.as_secs();
-    let iat = now.secs();
-    let exp = iat.saturating_add(i64::try_from(expires_in).unwrap_or(i64::MAX));
-    let header = Header {
-        alg: algorithm_name(key),
-        typ: "JWT",
-        kid: settings.key_id_in_header.then_some(&**key.kid()),
-    };
-    let claims = Claims {
-        iss: &settings.issuer,
-        aud: settings.audience.as_deref(),
-        sub: account.id.as_str(),
-        username: account.username.as_deref(),
-        email: account.email.as_deref(),
-        roles: &account.roles,
-        agent_namespace: account.tenant.as_deref(),
-        iat,
-        exp,
-        jti: token.as_str(),
-        sid: session.as_str(),
-    };
-    let mut text = format!("{}.{}", part(&header)?, part(&claims)?);
+    let exp = now.secs().saturating_add(i64::try_from(expires_in).unwrap_or(i64::MAX));
+    let mut claims = registered(settings, bearer.account.id.as_str(), token.as_str(), now, exp);
+    add(&mut claims, settings.access_claims, bearer, ACCESS);
+    Ok(Minted { text: compact(key, settings.key_id_in_header, &claims)?, expires_in })
+}
+
+/// Makes a signed refresh token that ends with its session.
+pub(super) fn mint_refresh(
+    settings: &TokenSettings,
+    key: &SigningKey,
+    bearer: &Bearer<'_>,
+    id: &str,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<SecretString, IdentityError> {
+    let account = bearer.account.id.as_str();
+    let mut claims = registered(settings, account, id, now, expires_at.secs());
+    add(&mut claims, settings.refresh_claims, bearer, REFRESH);
+    claims.insert("type".to_owned(), REFRESH.into());
+    compact(key, settings.key_id_in_header, &claims)
+}
+
+/// The claims that every token has (RFC 7519 section 4.1).
+pub(super) fn registered(
+    settings: &TokenSettings,
+    subject: &str,
+    id: &str,
+    now: Timestamp,
+    exp: i64,
+) -> Map<String, Value> {
+    let mut claims = Map::new();
+    let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+    set("iss", (*settings.issuer).into());
+    set("sub", subject.into());
+    if let Some(audience) = &settings.audience {
+        let audience = Value::from(&**audience);
+        set("aud", if settings.audience_list { Value::Array(vec![audience]) } else { audience });
+    }
+    set("iat", now.secs().into());
+    set("exp", exp.into());
+    set("jti", id.into());
+    claims
+}
+
+/// A compact JWS over these claims.
+pub(super) fn compact(
+    key: &SigningKey,
+    with_kid: bool,
+    claims: &Map<String, Value>,
+) -> Result<SecretString, IdentityError> {
+    let kid = with_kid.then_some(&**key.kid());
+    let header = Header { alg: algorithm_name(key), typ: "JWT", kid };
+    let mut text = format!("{}.{}", part(&header)?, part(claims)?);
     let signature = key.sign(text.as_bytes())?;
     text.push('.');
     text.push_str(&signature);
-    Ok(Minted { text: text.into(), expires_in })
+    Ok(text.into())
+}
+
+/// How tokens of this mount that are not access tokens are verified when they come back.
+pub(super) fn profile(
+    mount: &MountSettings,
+    audience: Option<Arc<str>>,
+    kind: Option<&'static str>,
+    keys: Vec<VerificationKey>,
+) -> TokenProfile {
+    TokenProfile {
+        issuer: mount.tokens.issuer.clone(),
+        audience,
+        token_type: kind.map(Arc::from),
+        tenant_claim: mount.tokens.tenant_claim().map(Arc::from),
+        keys,
+        leeway: std::time::Duration::ZERO,
+        mount: mount.name.clone(),
+        realm: mount.realm.clone(),
+    }
+}
+
+fn add(into: &mut Map<String, Value>, table: &[Claim], bearer: &Bearer<'_>, kind: &'static str) {
+    for claim in table {
+        let value = said(claim.says, bearer, kind);
+        if claim.null || !value.is_null() {
+            into.insert(claim.name.to_owned(), value);
+        }
+    }
+}
+
+fn said(fact: Fact, bearer: &Bearer<'_>, kind: &'static str) -> Value {
+    let Bearer { account, session, scopes } = bearer;
+    let text = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
+    match fact {
+        Fact::Username => text(&account.username),
+        Fact::Email => text(&account.email),
+        Fact::FullName => text(&account.full_name),
+        Fact::Roles => account.roles.clone().into(),
+        Fact::Tenant => text(&account.tenant),
+        Fact::Session => session.as_str().into(),
+        Fact::Scopes => scopes.iter().map(|scope| Value::from(&**scope)).collect(),
+        Fact::Kind => kind.into(),
+    }
 }
 
 fn algorithm_name(key: &SigningKey) -> &'static str {
@@ -105,17 +181,22 @@ mod tests {
     use super::*;
     use crate::model::{SystemRandom, secret::ExposeSecret};
 
+    const TMWS: &[Claim] = &[
+        Claim::new("username", Fact::Username),
+        Claim::new("email", Fact::Email),
+        Claim::new("roles", Fact::Roles),
+        Claim { name: "agent_namespace", says: Fact::Tenant, null: true },
+        Claim::new("sid", Fact::Session),
+    ];
+
     fn settings(algorithm: Algorithm, key_id_in_header: bool) -> TokenSettings {
         TokenSettings {
-            issuer: "tmws-auth-service".into(),
             audience: Some("tmws-api".into()),
             algorithm,
             key_id_in_header,
-            secret: None,
+            access_claims: TMWS,
             access_lifetime: Duration::from_secs(3600),
-            refresh_lifetime: Duration::from_secs(86_400),
-            refresh_rotates: true,
-            refresh_grace: Duration::from_secs(10),
+            ..TokenSettings::strict("tmws-auth-service")
         }
     }
 
@@ -126,6 +207,9 @@ mod tests {
             username: Some("ada".into()),
             email: Some("ada@example.org".into()),
             full_name: None,
+            first_name: None,
+            last_name: None,
+            preferences: json!({}),
             roles: vec!["USER".into()],
             tenant: Some("default".into()),
             enabled: true,
@@ -140,7 +224,9 @@ mod tests {
         let key = SigningKey::generate(algorithm, &SystemRandom).unwrap().key;
         let settings = settings(algorithm, with_kid);
         let now = Timestamp(1_700_000_000_999);
-        let out = mint(&settings, &key, &account(), &"s1".into(), &"t1".into(), now).unwrap();
+        let (account, session) = (account(), "s1".into());
+        let bearer = Bearer { account: &account, session: &session, scopes: &[] };
+        let out = mint(&settings, &key, &bearer, &"t1".into(), now).unwrap();
         (key, out)
     }
 
@@ -176,5 +262,48 @@ mod tests {
             assert_eq!(seen.claims, wanted);
             assert_eq!(token.expires_in, 3600);
         }
+    }
+
+    const ACCESS_TABLE: &[Claim] = &[
+        Claim::new("type", Fact::Kind),
+        Claim::new("session_id", Fact::Session),
+        Claim::new("permissions", Fact::Scopes),
+        Claim::new("name", Fact::FullName),
+    ];
+    const REFRESH_TABLE: &[Claim] = &[Claim::new("organization_id", Fact::Tenant)];
+
+    #[test]
+    fn a_profile_says_which_claims_stand_where_and_refresh_tokens_always_say_what_they_are() {
+        let key = SigningKey::generate(Algorithm::HS256, &SystemRandom).unwrap().key;
+        let settings = TokenSettings {
+            audience: Some("fastapi-users:auth".into()),
+            audience_list: true,
+            access_claims: ACCESS_TABLE,
+            refresh_claims: REFRESH_TABLE,
+            ..settings(Algorithm::HS256, false)
+        };
+        let (account, session) = (account(), "s1".into());
+        let scopes = ["READ".into()];
+        let bearer = Bearer { account: &account, session: &session, scopes: &scopes };
+        let now = Timestamp(1_700_000_000_000);
+        let access = mint(&settings, &key, &bearer, &"t1".into(), now).unwrap().text;
+        let end = Timestamp(1_700_000_100_000);
+        let refresh = mint_refresh(&settings, &key, &bearer, "r1", now, end).unwrap();
+        let claims = |text: &SecretString| -> Value {
+            let payload = text.expose_secret().split('.').nth(1).unwrap().to_owned();
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+        };
+        let wanted = json!({
+            "iss": "tmws-auth-service", "aud": ["fastapi-users:auth"], "sub": account.id,
+            "iat": 1_700_000_000, "exp": 1_700_003_600, "jti": "t1",
+            "type": "access", "session_id": "s1", "permissions": ["READ"],
+        });
+        assert_eq!(claims(&access), wanted, "no name, so no claim");
+        let wanted = json!({
+            "iss": "tmws-auth-service", "aud": ["fastapi-users:auth"], "sub": account.id,
+            "iat": 1_700_000_000, "exp": 1_700_000_100, "jti": "r1",
+            "type": "refresh", "organization_id": "default",
+        });
+        assert_eq!(claims(&refresh), wanted);
     }
 }

@@ -45,6 +45,8 @@ pub struct Login {
     pub password: SecretString,
     /// Free-form device facts of the client, kept with the session.
     pub device: Option<serde_json::Value>,
+    /// Whether the client asks to be remembered for longer, where the mount knows that.
+    pub remember: bool,
 }
 
 /// Tokens issued at login or refresh.
@@ -54,8 +56,10 @@ pub struct Granted {
     pub access_token: SecretString,
     /// Seconds it lives from now.
     pub expires_in: u64,
-    /// Refresh token as the client must send it back.
-    pub refresh_token: SecretString,
+    /// Refresh token as the client must send it back; `None` where the mount has none.
+    pub refresh_token: Option<SecretString>,
+    /// Seconds until the session ends by itself, and the refresh token with it.
+    pub session_expires_in: u64,
     /// The session.
     pub session: SessionId,
     /// Whose it is.
@@ -75,6 +79,12 @@ pub struct Account {
     pub email: Option<String>,
     /// Whole name.
     pub full_name: Option<String>,
+    /// First name, where a contract has it apart.
+    pub first_name: Option<String>,
+    /// Last name, where a contract has it apart.
+    pub last_name: Option<String>,
+    /// Free-form map of the user.
+    pub preferences: serde_json::Value,
     /// Role names.
     pub roles: Vec<String>,
     /// Organisation or namespace (`agent_namespace`).
@@ -98,6 +108,107 @@ pub enum PasswordPolicy {
     Enforce,
     /// Operator's choice, with a warning in the log (bootstrap accounts).
     Bypass,
+}
+
+/// What proves that somebody reads mail at an address: the code, and the address where the code is short.
+#[derive(Debug)]
+pub struct Proof {
+    /// The code as typed or as it stood in the link.
+    pub code: SecretString,
+    /// The address it was sent to; needed for codes of digits.
+    pub email: Option<String>,
+}
+
+/// A stranger's request for an account.
+#[derive(Debug)]
+pub struct Registration {
+    /// Login name, where the contract has one.
+    pub username: Option<String>,
+    /// E-mail address.
+    pub email: String,
+    /// Password.
+    pub password: SecretString,
+    /// Whole name.
+    pub full_name: Option<String>,
+    /// First name.
+    pub first_name: Option<String>,
+    /// Last name.
+    pub last_name: Option<String>,
+    /// Free-form map.
+    pub preferences: Option<serde_json::Value>,
+    /// Whether a code to prove the address is sent at once.
+    pub send_verification: bool,
+}
+
+/// A change of an account: what is `None` stays as it is.
+#[derive(Debug, Default)]
+pub struct AccountChanges {
+    /// New address; it counts as unproven.
+    pub email: Option<String>,
+    /// New password.
+    pub password: Option<SecretString>,
+    /// Whole name.
+    pub full_name: Option<String>,
+    /// First name.
+    pub first_name: Option<String>,
+    /// Last name.
+    pub last_name: Option<String>,
+    /// Free-form map, replaced as a whole.
+    pub preferences: Option<serde_json::Value>,
+    /// Roles. An administrator's alone.
+    pub roles: Option<Vec<String>>,
+    /// Whether it may log in. An administrator's alone.
+    pub enabled: Option<bool>,
+    /// Whether the address counts as proven. An administrator's alone.
+    pub email_verified: Option<bool>,
+}
+
+/// Which accounts an administrator wants to see.
+#[derive(Clone, Debug, Default)]
+pub struct AccountFilter {
+    /// Part of a name or address, in any case.
+    pub search: Option<String>,
+    /// Only with this role.
+    pub role: Option<String>,
+    /// Only such that may or may not log in.
+    pub enabled: Option<bool>,
+}
+
+/// One page of accounts.
+#[derive(Clone, Debug)]
+pub struct AccountPage {
+    /// The page.
+    pub accounts: Vec<Account>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
+/// Something that leaves the house, opened for a try.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    /// Id; the same at every try.
+    pub id: String,
+    /// Realm.
+    pub realm: RealmName,
+    /// Mount on whose behalf it leaves.
+    pub mount: MountName,
+    /// What is inside. It may hold a code: never logged.
+    pub content: serde_json::Value,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// Of no use after that.
+    pub expires_at: Timestamp,
+}
+
+/// What became of a try to deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It arrived.
+    Arrived,
+    /// Not this time; again after this long.
+    Later(Duration),
+    /// It never will; why, without addresses or codes.
+    Never(String),
 }
 
 /// A new account.
@@ -247,8 +358,16 @@ pub enum EventKind {
     TokenRefresh,
     RefreshReuse,
     PasswordChange,
+    PasswordResetRequested,
+    PasswordReset,
+    VerificationRequested,
+    EmailVerified,
+    CodeRefused,
+    DeliveryGivenUp,
     AccountLocked,
     AccountCreated,
+    AccountRegistered,
+    AccountDeleted,
     AccountChanged,
     AccountDisabled,
     AccountEnabled,

@@ -1,16 +1,18 @@
-//! How often and when keys are used: counted in memory, written in batches, never one write per request.
+//! How often and when keys and sessions are used: counted in memory, written in batches, never one write per request.
 
 use std::{
+    borrow::Borrow,
     collections::HashMap,
+    hash::Hash,
     sync::{Mutex, PoisonError},
 };
 
-use crate::model::{KeyId, Timestamp};
+use crate::model::Timestamp;
 
 /// Parts of the table, so that busy workers rarely wait for each other.
 const SHARDS: usize = 16;
 
-/// Uses of one key since the last batch.
+/// Uses of one key or session since the last batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Uses {
     /// How many.
@@ -27,20 +29,25 @@ impl Uses {
 }
 
 /// Uses not yet written.
-#[derive(Default)]
-pub(super) struct Usage {
-    shards: [Mutex<HashMap<KeyId, Uses>>; SHARDS],
+pub(super) struct Usage<K> {
+    shards: [Mutex<HashMap<K, Uses>>; SHARDS],
     /// Taken out for writing, still counted until the write is done.
-    writing: Mutex<HashMap<KeyId, Uses>>,
+    writing: Mutex<HashMap<K, Uses>>,
+}
+
+impl<K> Default for Usage<K> {
+    fn default() -> Self {
+        Self { shards: Default::default(), writing: Mutex::default() }
+    }
 }
 
 // A poisoned lock is entered all the same: losing a count is worse than reading one.
-impl Usage {
+impl<K: Clone + Eq + Hash + Borrow<str>> Usage<K> {
     /// Counts one use.
-    pub(super) fn note(&self, id: &KeyId, now: Timestamp) {
+    pub(super) fn note(&self, id: &K, now: Timestamp) {
         let mut map = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
         let one = Uses { count: 1, last: now };
-        match map.get_mut(id) {
+        match map.get_mut(id.borrow()) {
             Some(uses) => uses.add(one),
             None => {
                 map.insert(id.clone(), one);
@@ -49,17 +56,17 @@ impl Usage {
     }
 
     /// What is not yet written of one key.
-    pub(super) fn pending(&self, id: &KeyId) -> Uses {
+    pub(super) fn pending(&self, id: &K) -> Uses {
         // Same order of locks as in `take`, so that nothing is seen twice or missed on its way between the two.
         let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let counting = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
-        let mut uses = writing.get(id).copied().unwrap_or_default();
-        uses.add(counting.get(id).copied().unwrap_or_default());
+        let mut uses = writing.get(id.borrow()).copied().unwrap_or_default();
+        uses.add(counting.get(id.borrow()).copied().unwrap_or_default());
         uses
     }
 
     /// Takes everything out for writing. What is never [`Usage::written`] comes again next time.
-    pub(super) fn take(&self) -> Vec<(KeyId, Uses)> {
+    pub(super) fn take(&self) -> Vec<(K, Uses)> {
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         for shard in &self.shards {
             let mut map = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,11 +82,12 @@ impl Usage {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn shard(&self, id: &KeyId) -> &Mutex<HashMap<KeyId, Uses>> {
+    fn shard(&self, id: &K) -> &Mutex<HashMap<K, Uses>> {
         // FNV-1a over the id: spreads well enough and needs no state.
-        let hash = id.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash =
+            Borrow::<str>::borrow(id).bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
         let [first, ..] = &self.shards;
         self.shards.get((hash % SHARDS as u64) as usize).unwrap_or(first)
     }
@@ -88,10 +96,11 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::KeyId;
 
     #[test]
     fn uses_are_counted_while_pending_and_while_being_written() {
-        let usage = Usage::default();
+        let usage = Usage::<KeyId>::default();
         let id = KeyId::from("k");
         usage.note(&id, Timestamp(1));
         usage.note(&id, Timestamp(3));
@@ -105,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_failed_write_is_tried_again_with_what_came_after() {
-        let usage = Usage::default();
+        let usage = Usage::<KeyId>::default();
         usage.note(&"k".into(), Timestamp(1));
         usage.take();
         usage.note(&"k".into(), Timestamp(2));

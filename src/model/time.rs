@@ -32,6 +32,12 @@ impl Timestamp {
         self.0
     }
 
+    /// Reads RFC 3339 (`2026-01-31T12:00:00Z`), or a day, which is its first moment in UTC.
+    pub fn parse(text: &str) -> Option<Self> {
+        let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+        whole.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_millisecond()))
+    }
+
     /// Time from `earlier` to `self`; zero when `earlier` lies later.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -119,5 +125,15 @@ mod tests {
     #[test]
     fn a_later_start_gives_no_negative_span() {
         assert_eq!(Timestamp(5).since(Timestamp(9)), Duration::ZERO);
+    }
+
+    #[test]
+    fn moments_and_days_are_read_back() {
+        let at = Timestamp(1_700_000_000_123);
+        assert_eq!(Timestamp::parse(&at.iso()), Some(at));
+        assert_eq!(Timestamp::parse("1970-01-02"), Some(Timestamp(86_400_000)));
+        for odd in ["", "yesterday", "2026-13-01", "2026-01-01T00:00:00"] {
+            assert_eq!(Timestamp::parse(odd), None, "{odd}");
+        }
     }
 }

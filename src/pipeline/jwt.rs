@@ -43,6 +43,8 @@ pub struct TokenProfile {
     pub audience: Option<Arc<str>>,
     /// Required `type` claim, where the contract has one.
     pub token_type: Option<Arc<str>>,
+    /// The claim that carries organisation or namespace, where the contract has one.
+    pub tenant_claim: Option<Arc<str>>,
     /// Newest first; several at once, so that rotation logs nobody out.
     pub keys: Vec<VerificationKey>,
     /// Clock difference allowed on `exp` and `nbf`, at most 60 s.

@@ -12,13 +12,18 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use async_trait::async_trait;
 use tokio::sync::{Mutex, watch};
 
-use super::{Opened, RunError, open::set_mounts};
+use super::{
+    Opened, RunError,
+    deliveries::{self, Mails},
+    open::set_mounts,
+};
 use crate::{
     admin::{self, ConfigState, Control, Readiness, ReloadOutcome, Shared},
     config::{self, Config, Machine, Report, reload::first_line},
     edge::{self, Live},
     identity::{AuditEvent, EventKind},
     limit::local::LocalLimiter,
+    mail::Mailer,
     model::{MountName, SystemClock, SystemRandom},
     telemetry::{Metrics, logging},
 };
@@ -29,6 +34,7 @@ pub struct Gateway {
     edge: Arc<edge::Shared>,
     sets: Vec<String>,
     active: ArcSwap<Config>,
+    mailer: ArcSwapOption<Mailer>,
     stale: ArcSwapOption<String>,
     readiness: watch::Sender<Readiness>,
     /// One change at a time.
@@ -48,6 +54,7 @@ impl Gateway {
     ) -> Result<Arc<Self>, RunError> {
         let identity = &opened.identity;
         let compiled = config.compile(&|mount: &MountName| identity.verification_keys(mount))?;
+        let mailer = mailer(&config).map_err(RunError::Mail)?;
         let access_log = Arc::new(AtomicBool::new(compiled.log.access_log));
         let metrics = &opened.metrics;
         let live = Live::build(Arc::new(compiled.snapshot), &compiled.upstreams, None, metrics);
@@ -72,6 +79,7 @@ impl Gateway {
             opened,
             sets,
             active: ArcSwap::from_pointee(config),
+            mailer: ArcSwapOption::new(mailer),
             stale: ArcSwapOption::empty(),
             readiness: watch::Sender::new(Readiness::Starting),
             changing: Mutex::new(()),
@@ -108,6 +116,18 @@ impl Gateway {
     /// Hash of the configuration in force.
     pub fn hash(&self) -> String {
         self.active.load().hash.clone()
+    }
+
+    /// What sends mail now.
+    pub(super) fn mailer(&self) -> Option<Arc<Mailer>> {
+        self.mailer.load_full()
+    }
+
+    /// Starts carrying what lies in the outbox.
+    pub(super) fn start_deliveries(self: &Arc<Self>) {
+        let Opened { identity, metrics, .. } = &self.opened;
+        let mails = Arc::new(Mails(self.clone()));
+        deliveries::start(identity.clone(), metrics.clone(), mails);
     }
 
     /// Changes what probes see. Draining is final.
@@ -158,6 +178,7 @@ impl Gateway {
     /// Takes a checked configuration over, or says why not; then nothing has changed.
     async fn apply(&self, next: Config) -> Result<(), String> {
         let identity = &self.opened.identity;
+        let mailer = mailer(&next)?;
         // All that can fail without identity is tried first: identity and edge must not be of two configurations.
         next.compile(&|_: &MountName| Vec::new())
             .map_err(|report| report.to_string())?
@@ -176,6 +197,7 @@ impl Gateway {
         // The internal plane first: the edge never sends to a mount that is not there yet.
         set_mounts(&self.opened.mounts, &next, identity, self.metrics());
         self.swap(compiled);
+        self.mailer.store(mailer);
         self.active.store(Arc::new(next));
         Ok(())
     }
@@ -195,6 +217,12 @@ impl Gateway {
         self.stale.store(Some(Arc::new(short)));
         ReloadOutcome::Refused { report }
     }
+}
+
+/// The mailer of a configuration; `None`: it sends no mail.
+fn mailer(config: &Config) -> Result<Option<Arc<Mailer>>, String> {
+    let settings = config.blueprint.mail.as_ref();
+    settings.map(Mailer::new).transpose().map(|mailer| mailer.map(Arc::new))
 }
 
 /// A counted refusal as an event.

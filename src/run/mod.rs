@@ -3,6 +3,7 @@
 //! Two groups of threads: the control runtime owns store, identity, internal plane and timers; the data plane owns its
 //! own threads and blocks the caller until it has drained.
 
+mod deliveries;
 pub mod gateway;
 mod generated;
 pub mod open;
@@ -98,6 +99,9 @@ pub enum RunError {
     /// Threads or signals.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
+    /// Mail.
+    #[error("mail: {0}")]
+    Mail(String),
     /// The metrics registry.
     #[error("cannot set up the metrics: {0}")]
     Metrics(String),
@@ -187,6 +191,7 @@ impl Threads {
             });
             signals::watch(signals, &gateway, stop_edge.clone());
             timers::start(&gateway, watch_file);
+            gateway.start_deliveries();
             Ok::<_, RunError>((gateway, internal))
         })?;
         Ok(Running {

@@ -128,7 +128,7 @@ impl Store {
 }
 
 /// What the callers of an UPDATE do next: read the account back and end its sessions.
-async fn changed_account(
+pub(super) async fn changed_account(
     tx: &mut Connection,
     id: &AccountId,
     changed: u64,

@@ -1,7 +1,8 @@
 //! Accounts: made and found. Names are unique in their realm without case, and a login name is nobody else's address.
 
 use super::{
-    AccountRecord, AuditRecord, Connection, Inserted, LONG_CALL, Store, StoreError,
+    AccountRecord, AuditRecord, CodeRecord, Connection, Inserted, LONG_CALL, OutboxRecord, Store,
+    StoreError, codes, outbox,
     rows::{self, account_columns},
 };
 use crate::model::{AccountId, RealmName, Timestamp, secret::ExposeSecret};
@@ -20,10 +21,34 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.bounded("insert_account", async {
             let mut tx = self.begin().await?;
-            if let Some(field) = taken(&mut tx, account).await? {
+            if let Some(field) = taken(&mut tx, account, None).await? {
                 return Err(StoreError::Conflict { field });
             }
             insert(&mut tx, account).await?;
+            self.record(&mut tx, audit).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    /// Makes an account together with a code that is sent to it. [`StoreError::Conflict`] as for
+    /// [`Store::insert_account`].
+    pub async fn register_account(
+        &self,
+        account: &AccountRecord,
+        sent: Option<(&CodeRecord, &OutboxRecord)>,
+        audit: &[AuditRecord],
+    ) -> Result<(), StoreError> {
+        self.bounded("register_account", async {
+            let mut tx = self.begin().await?;
+            if let Some(field) = taken(&mut tx, account, None).await? {
+                return Err(StoreError::Conflict { field });
+            }
+            insert(&mut tx, account).await?;
+            if let Some((code, parcel)) = sent {
+                codes::insert(&mut tx, code).await?;
+                outbox::insert(&mut tx, std::slice::from_ref(parcel)).await?;
+            }
             self.record(&mut tx, audit).await?;
             Ok(tx.commit().await?)
         })
@@ -40,7 +65,7 @@ impl Store {
             let mut tx = self.begin().await?;
             let mut refused = Vec::new();
             for (index, account) in accounts.iter().enumerate() {
-                match taken(&mut tx, account).await? {
+                match taken(&mut tx, account, None).await? {
                     Some(field) => refused.push((index, field)),
                     None => insert(&mut tx, account).await?,
                 }
@@ -131,10 +156,12 @@ pub(super) async fn by_id(
         .transpose()
 }
 
-/// Which of this account's names somebody has already, as a name or as an address.
+/// Which of this account's names somebody else has already, as a name or as an address. `itself`: the account is there
+/// already, and what it has is not taken.
 pub(super) async fn taken(
     tx: &mut Connection,
     account: &AccountRecord,
+    itself: Option<&AccountId>,
 ) -> Result<Option<&'static str>, StoreError> {
     let username = account.username.as_deref().map(fold_name);
     let email = account.email.as_deref().map(fold_name);
@@ -150,6 +177,11 @@ pub(super) async fn taken(
     .await?;
     let mut field = None;
     for row in &found {
+        if itself.is_some_and(|id| {
+            rows::get::<String>(row, "id").is_ok_and(|found| found == id.as_str())
+        }) {
+            continue;
+        }
         let names =
             [rows::get(row, "username_key")?, rows::get::<Option<String>>(row, "email_key")?];
         if username.is_some() && names.contains(&username) {

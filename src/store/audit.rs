@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    AuditRecord, AuditVerdict, ChainedRecord, LONG_CALL, Row, Store, StoreError,
+    AuditRange, AuditRecord, AuditVerdict, ChainedRecord, LONG_CALL, Row, Store, StoreError,
     chain::{self, CHECKPOINT, Entry, Walk},
     rows,
 };
@@ -35,6 +35,32 @@ impl Store {
                 .iter()
                 .map(chained)
                 .collect()
+        })
+        .await
+    }
+
+    /// A part of this node's log, oldest first, at most `limit` events, each with its hash in hexadecimal.
+    pub async fn audit_range(
+        &self,
+        range: AuditRange,
+        limit: u32,
+    ) -> Result<Vec<(ChainedRecord, String)>, StoreError> {
+        self.bounded("audit_range", async {
+            sqlx::query(
+                "SELECT * FROM audit WHERE node = $1 AND seq > $2 \
+                 AND (CAST($3 AS BIGINT) IS NULL OR at >= $3) \
+                 AND (CAST($4 AS BIGINT) IS NULL OR at < $4) ORDER BY seq LIMIT $5",
+            )
+            .bind(self.node())
+            .bind(i64::try_from(range.after).unwrap_or(i64::MAX))
+            .bind(range.since.map(Timestamp::millis))
+            .bind(range.until.map(Timestamp::millis))
+            .bind(i64::from(limit))
+            .fetch_all(self.readers())
+            .await?
+            .iter()
+            .map(|row| Ok((chained(row)?, hex(&rows::get::<Vec<u8>>(row, "hash")?))))
+            .collect()
         })
         .await
     }

@@ -1,6 +1,9 @@
 //! One-time codes: kept as digests, taken once.
 
-use super::{AuditRecord, CodeRecord, Connection, Row, Store, StoreError, rows};
+use super::{
+    AccountChange, AccountUpdate, AuditRecord, CodeProof, CodeRecord, Connection, Judged,
+    OutboxRecord, Row, Store, StoreError, account_update, outbox, rows,
+};
 use crate::model::{AccountId, Digest, RealmName, Timestamp};
 
 impl Store {
@@ -15,6 +18,82 @@ impl Store {
             insert(&mut tx, code).await?;
             self.record(&mut tx, audit).await?;
             Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    /// Keeps the only code of its account and purpose: earlier ones are void. What is to be delivered goes with it.
+    pub async fn issue_code(
+        &self,
+        code: &CodeRecord,
+        parcels: &[OutboxRecord],
+        audit: &[AuditRecord],
+    ) -> Result<(), StoreError> {
+        self.bounded("issue_code", async {
+            let mut tx = self.begin().await?;
+            if let Some(account) = &code.account {
+                void(&mut tx, account, &code.purpose).await?;
+            }
+            insert(&mut tx, code).await?;
+            outbox::insert(&mut tx, parcels).await?;
+            self.record(&mut tx, audit).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    /// Looks at a presented code without burning it. A wrong one is counted where codes are short, and `on_wrong` is
+    /// recorded.
+    pub async fn judge_code(
+        &self,
+        proof: &CodeProof,
+        on_wrong: &[AuditRecord],
+    ) -> Result<Judged, StoreError> {
+        self.bounded("judge_code", async {
+            let mut tx = self.begin().await?;
+            let row = sqlx::query(
+                "SELECT realm, purpose, digest, account_id, payload, created_at, expires_at \
+                 FROM one_time_code WHERE realm = $1 AND purpose = $2 AND digest = $3 \
+                 AND expires_at > $4 AND (CAST($5 AS TEXT) IS NULL OR account_id = $5)",
+            )
+            .bind(proof.realm.as_str())
+            .bind(&proof.purpose)
+            .bind(proof.digest.as_bytes().as_slice())
+            .bind(proof.now.millis())
+            .bind(proof.account.as_ref().map(AccountId::as_str))
+            .fetch_optional(&mut *tx)
+            .await?;
+            if let Some(row) = row {
+                return Ok(Judged::Right(code_of(&row)?));
+            }
+            if let Some(account) = &proof.account {
+                count_wrong(&mut tx, proof, account).await?;
+            }
+            self.record(&mut tx, on_wrong).await?;
+            tx.commit().await?;
+            Ok(Judged::Wrong)
+        })
+        .await
+    }
+
+    /// Burns a code and makes the change it is good for, both or neither. `None`: the code is gone meanwhile.
+    /// [`StoreError::Changed`] if the account is not the expected one any more; then the code stays.
+    pub async fn redeem_code(
+        &self,
+        proof: &CodeProof,
+        update: &AccountUpdate,
+        audit: &[AuditRecord],
+    ) -> Result<Option<AccountChange>, StoreError> {
+        self.bounded("redeem_code", async {
+            let mut tx = self.begin().await?;
+            let (realm, purpose) = (&proof.realm, &proof.purpose);
+            if burn(&mut tx, realm, purpose, &proof.digest, proof.now).await?.is_none() {
+                return Ok(None);
+            }
+            let change = account_update::apply(&mut tx, update).await?;
+            self.record(&mut tx, audit).await?;
+            tx.commit().await?;
+            Ok(Some(change))
         })
         .await
     }
@@ -44,22 +123,32 @@ impl Store {
     pub async fn void_codes(&self, account: &AccountId, purpose: &str) -> Result<(), StoreError> {
         self.bounded("void_codes", async {
             let mut tx = self.begin().await?;
-            sqlx::query("DELETE FROM one_time_code WHERE account_id = $1 AND purpose = $2")
-                .bind(account.as_str())
-                .bind(purpose)
-                .execute(&mut *tx)
-                .await?;
+            void(&mut tx, account, purpose).await?;
             Ok(tx.commit().await?)
         })
         .await
     }
 }
 
+/// Voids the codes of an account for a purpose, inside a transaction.
+pub(super) async fn void(
+    tx: &mut Connection,
+    account: &AccountId,
+    purpose: &str,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM one_time_code WHERE account_id = $1 AND purpose = $2")
+        .bind(account.as_str())
+        .bind(purpose)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
 /// Keeps a code, inside a transaction.
 pub(super) async fn insert(tx: &mut Connection, code: &CodeRecord) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO one_time_code (realm, purpose, digest, account_id, payload, \
-         created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+         created_at, expires_at, attempts) VALUES ($1, $2, $3, $4, $5, $6, $7, 0)",
     )
     .bind(code.realm.as_str())
     .bind(&code.purpose)
@@ -93,6 +182,30 @@ pub(super) async fn burn(
     .fetch_optional(tx)
     .await?;
     row.as_ref().map(code_of).transpose()
+}
+
+/// Counts a wrong try against the codes of an account, and voids those that had too many.
+async fn count_wrong(
+    tx: &mut Connection,
+    proof: &CodeProof,
+    account: &AccountId,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE one_time_code SET attempts = attempts + 1 WHERE account_id = $1 AND purpose = $2",
+    )
+    .bind(account.as_str())
+    .bind(&proof.purpose)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query(
+        "DELETE FROM one_time_code WHERE account_id = $1 AND purpose = $2 AND attempts >= $3",
+    )
+    .bind(account.as_str())
+    .bind(&proof.purpose)
+    .bind(i64::from(proof.attempts))
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 pub(super) fn code_of(row: &Row) -> Result<CodeRecord, StoreError> {

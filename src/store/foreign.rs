@@ -218,7 +218,7 @@ async fn make_account(
 ) -> Result<(), StoreError> {
     let mut account = login.account.clone();
     account.last_login_at = Some(now);
-    if accounts::taken(tx, &account).await?.is_some() {
+    if accounts::taken(tx, &account, None).await?.is_some() {
         // Somebody has the name in a shared realm. It is for people to read; the person is the provider's id.
         account.username = None;
     }

@@ -8,6 +8,8 @@
 //! (`BEGIN IMMEDIATE`, synced to disk before they are acknowledged); reads use a small pool beside it.
 
 mod account_changes;
+mod account_list;
+mod account_update;
 mod accounts;
 mod allow;
 mod audit;
@@ -24,6 +26,7 @@ mod keys;
 mod lock;
 mod meta;
 mod open;
+mod outbox;
 mod records;
 mod refresh;
 mod revocations;

@@ -1,5 +1,7 @@
 //! Sessions: opened at login, listed, ended with everything that hangs on them.
 
+use std::time::Duration;
+
 use super::{
     AuditRecord, Connection, EndedSession, NewSession, RevokedToken, SessionRecord, SessionsToEnd,
     Spare, Store, StoreError, failures, refresh, revocations,
@@ -141,6 +143,29 @@ impl Store {
             self.record(&mut tx, audit).await?;
             tx.commit().await?;
             Ok(true)
+        })
+        .await
+    }
+
+    /// Moves the last use of sessions on, where that is by `step` or more. Those that are gone are skipped.
+    pub async fn sessions_seen(
+        &self,
+        seen: &[(SessionId, Timestamp)],
+        step: Duration,
+    ) -> Result<(), StoreError> {
+        self.bounded_by(super::LONG_CALL, "sessions_seen", async {
+            let mut tx = self.begin().await?;
+            for (id, at) in seen {
+                sqlx::query(
+                    "UPDATE session SET last_seen_at = $2 WHERE id = $1 AND last_seen_at <= $3",
+                )
+                .bind(id.as_str())
+                .bind(at.millis())
+                .bind((*at - step).millis())
+                .execute(&mut *tx)
+                .await?;
+            }
+            Ok(tx.commit().await?)
         })
         .await
     }

@@ -23,6 +23,8 @@ pub struct Swept {
     pub failures: u64,
     /// Signing keys that verify nothing any more.
     pub signing_keys: u64,
+    /// Parcels delivered or given up that long ago.
+    pub parcels: u64,
 }
 
 impl Store {
@@ -72,6 +74,13 @@ impl Store {
                     "DELETE FROM signing_key WHERE (mount, kid) IN \
                      (SELECT mount, kid FROM signing_key WHERE expires_at <= $1 LIMIT $2)",
                     now,
+                )
+                .await?,
+            parcels: self
+                .remove(
+                    "DELETE FROM outbox WHERE id IN \
+                     (SELECT id FROM outbox WHERE done_at <= $1 LIMIT $2)",
+                    old,
                 )
                 .await?,
         })

@@ -71,6 +71,8 @@ struct Inner {
     backend_healthy: IntGaugeVec,
     upstream_ejections: IntCounterVec,
     upstream_retries: IntCounterVec,
+    deliveries: IntCounterVec,
+    outbox_waiting: IntGaugeVec,
     audit_dropped: IntCounter,
     log_dropped: IntCounter,
 }
@@ -180,6 +182,16 @@ impl Metrics {
                 "portcullis_upstream_retries_total",
                 "Requests sent to a further backend after a connection could not be made.",
                 &["upstream"],
+            )?,
+            deliveries: make.counters(
+                "portcullis_outbox_deliveries_total",
+                "Tries to deliver something from the outbox.",
+                &["kind", "result"],
+            )?,
+            outbox_waiting: make.gauges(
+                "portcullis_outbox_waiting",
+                "What waits in the outbox.",
+                &["kind"],
             )?,
             audit_dropped: make.counter(
                 "portcullis_audit_events_dropped_total",
@@ -298,6 +310,17 @@ impl Metrics {
     /// Entries of the live revocation view.
     pub fn revocations(&self, tracked: usize) {
         self.inner.revocations.set(gauge(tracked));
+    }
+
+    /// One try to deliver something from the outbox.
+    pub fn delivery(&self, kind: &str, result: &'static str) {
+        self.inner.deliveries.with_label_values(&[kind, result]).inc();
+    }
+
+    /// What waits in the outbox of a kind.
+    pub fn outbox_waiting(&self, kind: &str, waiting: u64) {
+        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+        self.inner.outbox_waiting.with_label_values(&[kind]).set(waiting);
     }
 
     /// One call to the store. `op` is the verb's name in the code.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(unreachable_pub)]
 
+mod bearer;
 mod hh;
 mod mounts;
 #[path = "../support/mod.rs"]

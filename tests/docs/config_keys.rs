@@ -46,6 +46,8 @@ fn known_keys() -> BTreeSet<String> {
     // Tables that are off, or another form of a value, would not be read.
     let sets = [
         "upstream.app.health.path=/health",
+        "mail.from=a@example.org",
+        "mail.smtp={ host = \"smtp.example.org\", username = \"a\", password = \"env:MAIL\" }",
         "route.api.authz={ scopes = { GET = \"READ\" }, roles = [\"ADMIN\"], match = \"all\" }",
     ];
     let config = parse(&read(FULL), &sets).unwrap();

@@ -109,10 +109,11 @@ fn describe(command: &mut Command, path: &str, out: &mut String) {
 
 #[test]
 fn layout() {
-    const ROOMS: [&str; 13] = [
+    const ROOMS: [&str; 14] = [
         "model",
         "pipeline",
         "limit",
+        "mail",
         "store",
         "telemetry",
         "identity",

@@ -307,3 +307,29 @@ fn an_unknown_account_is_named() {
         assert!(said(&output).contains("no account \"nobody-here\""), "{}", said(&output));
     }
 }
+
+#[tokio::test]
+async fn the_audit_log_is_exported_in_parts_that_fit_together() {
+    let gateway = Gateway::demo(&[]);
+    for _ in 0..3 {
+        let client = crate::support::tmws::caller(&gateway);
+        crate::support::tmws::try_login(&client, "nobody", "wrong").await;
+    }
+    let lines = |text: &str| -> Vec<serde_json::Value> {
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let all = lines(&gateway.cli_ok(&["audit", "export"]));
+    assert!(all.len() > 3);
+    for (place, event) in all.iter().enumerate() {
+        assert_eq!(event["seq"].as_u64(), Some(place as u64 + 1), "oldest first, without gaps");
+        assert!(event["hash"].as_str().is_some_and(|hash| hash.len() == 64), "{event}");
+    }
+    assert!(all.iter().filter(|event| event["event_type"] == "LOGIN_FAILED").count() >= 3);
+    let rest = lines(&gateway.cli_ok(&["audit", "export", "--after", "2"]));
+    assert_eq!(rest[..], all[2..all.len()]);
+    assert_eq!(gateway.cli_ok(&["audit", "export", "--until", "2020-01-01"]), "");
+    assert_eq!(lines(&gateway.cli_ok(&["audit", "export", "--since", "2020-01-01"])), all);
+    let odd = gateway.cli(&["audit", "export", "--since", "yesterday"]);
+    assert!(!odd.status.success());
+    assert!(gateway.cli_ok(&["audit", "verify"]).contains("whole"));
+}

@@ -12,5 +12,6 @@ mod commands;
 mod demo;
 mod demo_login;
 mod import;
+mod mail;
 mod setting;
 mod store;

@@ -58,6 +58,7 @@ async fn a_sweep_takes_what_has_run_out_and_leaves_the_rest() {
         codes: 1,
         failures: 1,
         signing_keys: 1,
+        parcels: 0,
     };
     assert_eq!(swept, expected);
     assert!(store.session(&"ended".into()).await.unwrap().is_none());

@@ -9,6 +9,7 @@ pub mod load;
 pub mod operate;
 pub mod plain;
 pub mod ports;
+pub mod smtp;
 pub mod tmws;
 pub mod upstream;
 pub mod wait;

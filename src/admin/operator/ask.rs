@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{super::problem::Problem, App};
 use crate::{
     identity::{Account, IdentityError},
-    model::{KeyId, MountName, RealmName},
+    model::{KeyId, MountName, RealmName, Timestamp},
 };
 
 /// Most entries of one list.
@@ -116,6 +116,33 @@ pub(super) struct SessionsAsked {
 pub(super) struct EventsAsked {
     /// Most entries, 1 to 1000; 100 when left out.
     pub(super) limit: Option<u32>,
+}
+
+/// A part of the audit log.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RangeAsked {
+    /// Behind this place in the chain; from its beginning when left out.
+    pub(super) after: Option<u64>,
+    /// At this moment or later (RFC 3339, or a day in UTC).
+    pub(super) since: Option<String>,
+    /// Before this moment.
+    pub(super) until: Option<String>,
+    /// Most entries, 1 to 1000; 100 when left out.
+    pub(super) limit: Option<u32>,
+}
+
+/// A moment that was asked for.
+pub(super) fn moment(
+    field: &'static str,
+    text: Option<&str>,
+) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    Timestamp::parse(text).map(Some).ok_or_else(|| {
+        let message = format!("{field} must be a moment such as 2026-01-31T12:00:00Z, or a day");
+        Problem::field(field, "invalid", message)
+    })
 }
 
 /// The number of entries that was asked for.

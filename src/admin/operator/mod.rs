@@ -86,6 +86,7 @@ pub fn operator_router(parts: Parts) -> Router {
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::end))
         .routes(routes!(sessions::audit))
+        .routes(routes!(sessions::export_audit))
         .routes(routes!(sessions::verify_audit))
         .routes(routes!(process::rotate_signing_key))
         .routes(routes!(process::backup))

@@ -9,12 +9,12 @@ use utoipa::ToSchema;
 
 use super::{
     App,
-    ask::{Asked, Done, EventsAsked, SessionsAsked, limit},
-    views::{EventView, SessionView},
+    ask::{Asked, Done, EventsAsked, RangeAsked, SessionsAsked, limit, moment},
+    views::{EventView, Exported, ExportedEvent, SessionView},
 };
 use crate::{
     admin::problem::Problem,
-    identity::{Actor, AuditCheck},
+    identity::{Actor, AuditCheck, AuditRange},
     model::SessionId,
 };
 
@@ -87,6 +87,27 @@ pub(super) async fn audit(
 ) -> Result<Json<Events>, Problem> {
     let events = app.parts.identity.audit(limit(page.limit)?).await?;
     Ok(Json(Events { events: events.into_iter().map(EventView::from).collect() }))
+}
+
+/// A part of the audit log, oldest first. Ask again behind the last `seq` while there are more.
+#[utoipa::path(get, path = "/v1/audit/export", tag = "audit", params(RangeAsked),
+    responses((status = 200, body = Exported), (status = 422, body = Problem)))]
+pub(super) async fn export_audit(
+    State(app): State<App>,
+    Asked(asked): Asked<RangeAsked>,
+) -> Result<Json<Exported>, Problem> {
+    let limit = limit(asked.limit)?;
+    let range = AuditRange {
+        after: asked.after.unwrap_or_default(),
+        since: moment("since", asked.since.as_deref())?,
+        until: moment("until", asked.until.as_deref())?,
+    };
+    // One beyond the limit tells whether there are more.
+    let found = app.parts.identity.audit_range(range, limit + 1).await?;
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = found.len() > most;
+    let events = found.into_iter().take(most).map(ExportedEvent::from).collect();
+    Ok(Json(Exported { events, more }))
 }
 
 /// Checks the chain of the audit log from its base to its head.

@@ -190,3 +190,27 @@ impl From<AuditEntry> for EventView {
         }
     }
 }
+
+/// A recorded event as it is exported.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ExportedEvent {
+    #[serde(flatten)]
+    event: EventView,
+    /// Hash of the event and of all before it.
+    hash: String,
+}
+
+impl From<(AuditEntry, String)> for ExportedEvent {
+    fn from((entry, hash): (AuditEntry, String)) -> Self {
+        Self { event: entry.into(), hash }
+    }
+}
+
+/// A part of the audit log.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Exported {
+    /// Oldest first.
+    pub(super) events: Vec<ExportedEvent>,
+    /// Whether there are more.
+    pub(super) more: bool,
+}

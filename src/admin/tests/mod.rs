@@ -169,17 +169,12 @@ pub(super) async fn send(router: &Router, request: Request<Body>) -> Answer {
 fn settings(mounts: &[&str]) -> identity::Settings {
     let defaults = Tmws.defaults();
     let mount = |name: &&str| MountSettings {
-        name: (*name).into(),
-        dialect: "tmws",
-        realm: "main".into(),
-        tokens: defaults.tokens.clone(),
-        oauth: None,
-        administrator: None,
         api_key_prefix: defaults.api_key_prefix.map(Into::into),
 
         static_keys: Vec::new(),
         scopes: defaults.policy.scopes.iter().map(|rule| rule.scope.clone()).collect(),
         role_scopes: defaults.policy.role_scopes.clone(),
+        ..MountSettings::new(*name, "tmws", "main", defaults.tokens.clone())
     };
     identity::Settings {
         realms: vec![RealmSettings { name: "main".into(), rules: defaults.realm.clone() }],

@@ -3,6 +3,7 @@
 //! Reading goes on after a fault, so that one run finds them all; a configuration with faults is never handed out.
 
 mod listener;
+mod mail;
 mod mount;
 mod names;
 mod policy;
@@ -51,6 +52,8 @@ pub struct Declared<T> {
 pub struct Blueprint {
     /// What is not about requests: data folder, internal listener, log, threads.
     pub process: Process,
+    /// How mail leaves; `None`: it does not.
+    pub mail: Option<crate::mail::Settings>,
     /// Public listeners.
     pub listeners: Vec<ListenerSettings>,
     /// Realms.
@@ -86,6 +89,7 @@ pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Probl
     version(&mut top);
 
     let process = process::read(&mut top, &context);
+    let mail = mail::read(&mut top, &context);
     let listeners = listener::read(&mut top, &context);
     let realms = realm::read(&mut top, &context);
     let limits = listener::read_limits(&mut top, &context);
@@ -93,7 +97,7 @@ pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Probl
     let upstreams = upstream::read(&mut top, &context);
     let routes = route::read(&mut top, &context, &process, &realms, &mounts, &limits);
     let effective = top.finish();
-    Blueprint { process, listeners, realms, mounts, upstreams, limits, routes, effective }
+    Blueprint { process, mail, listeners, realms, mounts, upstreams, limits, routes, effective }
 }
 
 /// The one version there is.

@@ -11,12 +11,13 @@ use crate::{
         section::Section,
         shape::{Fault, Shape},
     },
-    dialects::{self, Registered},
-    identity::settings::TokenSettings,
+    dialects::{self, Endpoint, Registered},
+    identity::settings::{CodeSettings, TokenSettings},
     model::{Digest, MountName, RealmName},
     pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
 };
 
+mod codes;
 pub(in crate::config) mod oauth;
 pub(super) mod places;
 mod static_keys;
@@ -42,6 +43,8 @@ pub struct MountConfig {
     pub default: bool,
     /// Tokens.
     pub tokens: TokenSettings,
+    /// One-time codes.
+    pub codes: CodeSettings,
     /// Logins through a provider, where the contract has them.
     pub oauth: Option<oauth::OAuthConfig>,
     /// Prefix of its API keys.
@@ -56,6 +59,15 @@ pub struct MountConfig {
     pub rate_headers: RateHeaders,
     /// Limits of routes that name none.
     pub limits: Vec<Arc<str>>,
+}
+
+impl MountConfig {
+    /// The contract's own endpoints, and the one for public keys where there are some.
+    pub fn endpoints(&self) -> impl Iterator<Item = &'static Endpoint> {
+        let shared_secret = self.tokens.algorithm == jsonwebtoken::Algorithm::HS256;
+        let keys = (!shared_secret).then_some(&dialects::JWKS);
+        self.dialect.dialect.endpoints().iter().chain(keys)
+    }
 }
 
 pub(super) fn read(
@@ -135,6 +147,7 @@ fn one(
     let defaults = dialect.or_else(|| dialects::ALL.first())?.dialect.defaults();
 
     let tokens = tokens::read(section, context, defaults.tokens);
+    let codes = codes::read(section, defaults.codes);
     let provider = dialect.and_then(|entry| entry.dialect.oauth());
     let oauth = provider.map(|start| oauth::read(section, context, start));
     let api_key_prefix: Option<Arc<str>> = match section.maybe::<String>("api_key_prefix") {
@@ -168,6 +181,7 @@ fn one(
         places,
         default,
         tokens,
+        codes,
         // Its faults are told; a mount without what its contract needs is none.
         oauth: match oauth {
             Some(read) => Some(read?),

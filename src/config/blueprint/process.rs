@@ -175,7 +175,7 @@ fn audit_retention(data: &mut Section<'_>) -> Option<Duration> {
 }
 
 /// Absolute without touching the disk; the working folder is where a relative path starts.
-fn absolute(path: &std::path::Path) -> PathBuf {
+pub(super) fn absolute(path: &std::path::Path) -> PathBuf {
     let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     // `conf/../data` and `./data` in the plain form, so that sockets are bound and dialled under one spelling.
     let mut plain = PathBuf::new();

@@ -1,7 +1,7 @@
 //! `[[realm]]`: accounts and the rules of their passwords, lockout and roles. The contract of the realm's first mount
 //! gives the defaults; a realm without a mount starts strict.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use toml::{Table as Record, Value as Toml};
 
@@ -45,7 +45,7 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Declared
 
 fn rules(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> RealmRules {
     let dialect = context.names.dialect_of_realm(name);
-    let start = dialect.map_or_else(strict, |found| found.dialect.defaults().realm);
+    let start = dialect.map_or_else(RealmRules::strict, |found| found.dialect.defaults().realm);
     let password = password(section, start.password);
     let lockout = lockout(section, start.lockout);
     let throttle = throttle(section, start.throttle);
@@ -62,7 +62,16 @@ fn rules(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> RealmR
             "add it to roles",
         );
     }
-    RealmRules { password, lockout, throttle, roles, default_role }
+    RealmRules {
+        password,
+        lockout,
+        throttle,
+        roles,
+        default_role,
+        registration: section.or("registration", start.registration),
+        verified_email: section.or("verified_email", start.verified_email),
+        change_spares_current: section.or("change_spares_current", start.change_spares_current),
+    }
 }
 
 fn password(section: &mut Section<'_>, start: PasswordRule) -> PasswordRule {
@@ -92,7 +101,7 @@ fn password(section: &mut Section<'_>, start: PasswordRule) -> PasswordRule {
 
 fn lockout(section: &mut Section<'_>, start: Option<Lockout>) -> Option<Lockout> {
     let mut inner = section.inner_or_off("lockout", start.is_some())?;
-    let start = start.unwrap_or(STRICT_LOCKOUT);
+    let start = start.or(RealmRules::strict().lockout)?;
     let failures = inner.or("failures", start.failures);
     let duration = inner.or("duration", start.duration);
     if failures == 0 || duration.is_zero() {
@@ -113,31 +122,6 @@ fn throttle(section: &mut Section<'_>, start: LoginThrottle) -> LoginThrottle {
     let per_address = inner.or("per_address", start.per_address);
     section.note("throttle", Toml::Table(inner.finish()));
     LoginThrottle { per_address_and_name, per_address }
-}
-
-const STRICT_LOCKOUT: Lockout = Lockout { failures: 10, duration: Duration::from_secs(15 * 60) };
-
-/// Security requirements 27 and 29.
-fn strict() -> RealmRules {
-    let minute = Duration::from_secs(60);
-    RealmRules {
-        password: PasswordRule {
-            min_length: 15,
-            max_length: 256,
-            upper: false,
-            lower: false,
-            digit: false,
-            symbols: "".into(),
-            forbidden: Vec::new(),
-        },
-        lockout: Some(STRICT_LOCKOUT),
-        throttle: LoginThrottle {
-            per_address_and_name: vec![Window { limit: 10, per: minute }],
-            per_address: vec![Window { limit: 100, per: minute }],
-        },
-        roles: Vec::new(),
-        default_role: "".into(),
-    }
 }
 
 /// How lists of names look in the effective file.

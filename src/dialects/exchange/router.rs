@@ -12,7 +12,10 @@ use axum::{
 
 use super::{Answer, BodyLimit, Hop, no_route, write, wrong_method};
 use crate::{
-    dialects::{self, Dialect, Parts, Served, health, refusal::ErrorShape},
+    dialects::{
+        self, Dialect, JWKS, Parts, Served, health,
+        refusal::{ErrorShape, to_json},
+    },
     model::{Clock, SystemClock},
 };
 
@@ -32,7 +35,8 @@ pub fn complete<S: ErrorShape>(
     for endpoint in dialect.endpoints() {
         let parts = parts.clone();
         router = match endpoint.served {
-            Served::Handler => router,
+            // Those of every contract, below.
+            Served::Handler | Served::Keys => router,
             Served::Health => {
                 router.route(endpoint.path, get(move |hop: Hop| answer_health(dialect, parts, hop)))
             }
@@ -41,7 +45,9 @@ pub fn complete<S: ErrorShape>(
             }
         };
     }
+    let keys = parts.clone();
     router
+        .route(JWKS.path, get(async move || answer_keys(&keys)))
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(Extension(BodyLimit(limit)))
@@ -59,6 +65,14 @@ async fn answer_health(dialect: &'static dyn Dialect, parts: Parts, hop: Hop) ->
     let body = health::union(dialect, others, &facts);
     let status = if facts.store_answers { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Answer::new(status, &body)
+}
+
+/// Whoever verifies our tokens may keep it for a while: a new key is published before it signs, and old ones stay until
+/// their last token has expired.
+fn answer_keys(parts: &Parts) -> Answer {
+    let keys = to_json(&parts.identity.jwks(&parts.mount));
+    Answer::of(StatusCode::OK, "application/jwk-set+json", keys)
+        .with(header::CACHE_CONTROL, "public, max-age=300")
 }
 
 fn answer_metrics(parts: &Parts) -> Answer {

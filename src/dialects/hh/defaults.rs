@@ -2,11 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jsonwebtoken::Algorithm;
-
 use crate::{
     dialects::{Defaults, OAuthDefaults},
-    identity::settings::{Lockout, LoginThrottle, PasswordRule, RealmRules, TokenSettings},
+    identity::settings::{CodeSettings, RealmRules, TokenSettings},
     pipeline::{
         Limit, Per, Policy, RateHeaders, Window,
         policy::{ActionRule, PathPattern, ResourceRule},
@@ -40,7 +38,9 @@ pub(super) fn oauth() -> OAuthDefaults {
 /// The defaults of an hh mount.
 pub(super) fn defaults() -> Defaults {
     Defaults {
-        tokens: tokens(),
+        // None are issued: sessions are opaque, and the access tokens are the provider's.
+        tokens: TokenSettings::strict("hh-auth-service"),
+        codes: CodeSettings::default(),
         api_key_prefix: None,
         realm: realm(),
         policy: policy(),
@@ -57,41 +57,9 @@ pub(super) fn defaults() -> Defaults {
     }
 }
 
-/// The contract issues no tokens of its own; sessions are opaque and the access tokens are the provider's.
-fn tokens() -> TokenSettings {
-    TokenSettings {
-        issuer: "hh-auth-service".into(),
-        audience: None,
-        algorithm: Algorithm::HS256,
-        key_id_in_header: false,
-        secret: None,
-        access_lifetime: HOUR,
-        refresh_lifetime: DAY * 30,
-        refresh_rotates: true,
-        refresh_grace: Duration::ZERO,
-    }
-}
-
 /// Nobody has a password here, so these rules are the strict ones; the throttle also counts the administrator's failures.
 fn realm() -> RealmRules {
-    RealmRules {
-        password: PasswordRule {
-            min_length: 15,
-            max_length: 256,
-            upper: false,
-            lower: false,
-            digit: false,
-            symbols: "".into(),
-            forbidden: Vec::new(),
-        },
-        lockout: Some(Lockout { failures: 10, duration: MINUTE * 30 }),
-        throttle: LoginThrottle {
-            per_address_and_name: vec![Window { limit: 10, per: MINUTE }],
-            per_address: vec![Window { limit: 100, per: MINUTE }],
-        },
-        roles: vec![USER.into()],
-        default_role: USER.into(),
-    }
+    RealmRules { roles: vec![USER.into()], default_role: USER.into(), ..RealmRules::strict() }
 }
 
 /// Who is on the allow list may use what the operator opens to sessions; a route may ask for more.

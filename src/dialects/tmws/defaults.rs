@@ -7,7 +7,9 @@ use jsonwebtoken::Algorithm;
 use super::policy;
 use crate::{
     dialects::Defaults,
-    identity::settings::{Lockout, LoginThrottle, PasswordRule, RealmRules, TokenSettings},
+    identity::settings::{
+        Claim, CodeSettings, Fact, Lockout, LoginThrottle, PasswordRule, RealmRules, TokenSettings,
+    },
     pipeline::{Limit, Per, RateHeaders, Window},
 };
 
@@ -21,6 +23,7 @@ pub(super) const ROLES: [&str; 5] = ["SUPER_ADMIN", "ADMIN", "USER", "READONLY",
 pub(super) fn defaults() -> Defaults {
     Defaults {
         tokens: tokens(),
+        codes: CodeSettings::default(),
         api_key_prefix: Some("tmws_key_"),
         realm: realm(),
         policy: policy::policy(),
@@ -40,17 +43,26 @@ pub(super) fn defaults() -> Defaults {
 /// Contract section "Tokens and keys".
 fn tokens() -> TokenSettings {
     TokenSettings {
-        issuer: "tmws-auth-service".into(),
         audience: Some("tmws-api".into()),
         algorithm: Algorithm::HS256,
         key_id_in_header: false,
-        secret: None,
+        access_claims: CLAIMS,
         access_lifetime: Duration::from_secs(3600),
         refresh_lifetime: DAY * 30,
         refresh_rotates: true,
         refresh_grace: Duration::from_secs(10),
+        ..TokenSettings::strict("tmws-auth-service")
     }
 }
+
+/// The claims of the contract beside the registered ones. The namespace stands there also as null.
+const CLAIMS: &[Claim] = &[
+    Claim::new("username", Fact::Username),
+    Claim::new("email", Fact::Email),
+    Claim::new("roles", Fact::Roles),
+    Claim { name: "agent_namespace", says: Fact::Tenant, null: true },
+    Claim::new("sid", Fact::Session),
+];
 
 /// Contract section "Passwords and lockout".
 fn realm() -> RealmRules {
@@ -71,6 +83,7 @@ fn realm() -> RealmRules {
         },
         roles: texts(&ROLES),
         default_role: "USER".into(),
+        ..RealmRules::strict()
     }
 }
 

@@ -24,6 +24,9 @@ impl IdentityError {
             }),
             IdentityError::InvalidRefreshToken,
             IdentityError::CredentialEnded,
+            IdentityError::InvalidCode,
+            IdentityError::AlreadyVerified,
+            IdentityError::NotVerified,
             IdentityError::WrongCurrentPassword,
             IdentityError::Forbidden { action: "read" },
             IdentityError::NotFound,
@@ -64,6 +67,17 @@ impl IdentityError {
             IdentityError::CredentialEnded => (
                 "The token or key behind the request ended while it ran.",
                 "The client logs in again, or uses another key.",
+            ),
+            IdentityError::InvalidCode => (
+                "Reset or verification: the code is wrong, used, expired, or was tried too often.",
+                "The user asks for a new one.",
+            ),
+            IdentityError::AlreadyVerified => {
+                ("Verification: the address is proven already.", "Nothing needs to be done.")
+            }
+            IdentityError::NotVerified => (
+                "Login: right, but the realm asks for a proven address first.",
+                "The user asks for a new verification mail; `[[realm]] verified_email` is the rule.",
             ),
             IdentityError::WrongCurrentPassword => {
                 ("Password change: the current password is wrong.", "The user tries again.")

@@ -107,7 +107,7 @@ async fn a_changed_password_ends_all_sessions() {
     let change = async |current: &str, new: &str| {
         let (current, new) = (current.into(), new.into());
         let by = acting(&ada.id);
-        kit.identity.change_password(&ada.id, &realm(), &current, &new, &by).await
+        kit.identity.change_password(&ada.id, &realm(), &current, &new, None, &by).await
     };
     let wrong = change("wrong", "N3w-Enough-also").await;
     assert_eq!(wrong, Err(IdentityError::WrongCurrentPassword));
@@ -128,7 +128,9 @@ async fn guessing_the_current_password_is_throttled_but_locks_nobody_out() {
     let ada = kit.user("ada", &["USER"]).await;
     let guess = async || {
         let (current, new) = ("wrong".into(), "N3w-Enough-also".into());
-        kit.identity.change_password(&ada.id, &realm(), &current, &new, &acting(&ada.id)).await
+        kit.identity
+            .change_password(&ada.id, &realm(), &current, &new, None, &acting(&ada.id))
+            .await
     };
     for _ in 0..10 {
         assert_eq!(guess().await, Err(IdentityError::WrongCurrentPassword));

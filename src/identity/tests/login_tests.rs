@@ -174,7 +174,12 @@ async fn parallel_guesses_never_get_more_answers_than_the_lock_allows() {
         let identity = kit.identity.clone();
         guesses.spawn(async move {
             let password = format!("guess {number}").into();
-            let request = crate::identity::Login { name: "ada".into(), password, device: None };
+            let request = crate::identity::Login {
+                name: "ada".into(),
+                password,
+                device: None,
+                remember: false,
+            };
             identity.login(&api(), request, &from("192.0.2.1")).await.unwrap_err()
         });
     }

@@ -91,7 +91,8 @@ async fn of_many_at_once_one_wins_and_all_get_the_same_successor() {
     let first = logged_in(&kit).await;
     let mut races = tokio::task::JoinSet::new();
     for _ in 0..16 {
-        let (identity, token) = (kit.identity.clone(), first.refresh_token.clone());
+        let (identity, token) =
+            (kit.identity.clone(), first.refresh_token.clone().unwrap().clone());
         races.spawn(async move { identity.refresh(&api(), &token, &from("192.0.2.1")).await });
     }
     let answers = races.join_all().await;
@@ -107,7 +108,8 @@ async fn without_grace_of_many_at_once_exactly_one_wins() {
     let first = logged_in(&kit).await;
     let mut races = tokio::task::JoinSet::new();
     for _ in 0..16 {
-        let (identity, token) = (kit.identity.clone(), first.refresh_token.clone());
+        let (identity, token) =
+            (kit.identity.clone(), first.refresh_token.clone().unwrap().clone());
         races.spawn(async move { identity.refresh(&api(), &token, &from("192.0.2.1")).await });
     }
     let won = races.join_all().await.into_iter().filter(Result::is_ok).count();
@@ -138,7 +140,10 @@ async fn unknown_changed_and_foreign_tokens_are_refused() {
         assert_eq!(kit.refresh(token).await.unwrap_err(), REFUSED, "{token}");
     }
     let other = "other".into();
-    let foreign = kit.identity.refresh(&other, &first.refresh_token, &from("192.0.2.1")).await;
+    let foreign = kit
+        .identity
+        .refresh(&other, &first.refresh_token.clone().unwrap(), &from("192.0.2.1"))
+        .await;
     assert_eq!(foreign.unwrap_err(), REFUSED, "of another mount");
     let access = first.access_token.expose_secret();
     assert_eq!(kit.refresh(access).await.unwrap_err(), REFUSED);

@@ -18,7 +18,7 @@ async fn logout_kills_the_access_token_and_its_refresh_token() {
         let granted = kit.login("ada", GOOD).await.unwrap();
         let other = kit.login("ada", GOOD).await.unwrap();
         let caller = kit.principal(&granted);
-        let named = with_token.then_some(&granted.refresh_token);
+        let named = with_token.then_some(granted.refresh_token.as_ref().unwrap());
         kit.identity.logout(&caller, named, &from("192.0.2.1")).await.unwrap();
         assert!(kit.is_revoked(&granted) && !kit.is_revoked(&other));
         assert_eq!(kit.refresh(refresh_of(&granted)).await.unwrap_err(), REFUSED);
@@ -53,7 +53,10 @@ async fn a_refresh_token_of_another_own_session_ends_that_session() {
     let (here, there) =
         (kit.login("ada", GOOD).await.unwrap(), kit.login("ada", GOOD).await.unwrap());
     let caller = kit.principal(&here);
-    kit.identity.logout(&caller, Some(&there.refresh_token), &from("192.0.2.1")).await.unwrap();
+    kit.identity
+        .logout(&caller, Some(there.refresh_token.as_ref().unwrap()), &from("192.0.2.1"))
+        .await
+        .unwrap();
     assert!(kit.is_revoked(&here) && kit.is_revoked(&there));
     assert_eq!(kit.refresh(refresh_of(&there)).await.unwrap_err(), REFUSED);
 }

@@ -56,7 +56,10 @@ fn read(claims: &Claims, profile: &TokenProfile) -> Option<(Principal, Option<Ti
         email: text(claims, "email")?,
         realm: profile.realm.clone(),
         mount: profile.mount.clone(),
-        tenant: text(claims, "agent_namespace")?,
+        tenant: match &profile.tenant_claim {
+            Some(name) => text(claims, name)?,
+            None => None,
+        },
         method: AuthMethod::Jwt,
         roles: roles(claims)?,
         scopes: None,

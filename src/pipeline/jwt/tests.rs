@@ -21,6 +21,7 @@ fn profile() -> TokenProfile {
         issuer: "tmws-auth-service".into(),
         audience: Some("tmws-api".into()),
         token_type: None,
+        tenant_claim: Some("agent_namespace".into()),
         keys: vec![key("new", SECRET)],
         leeway: Duration::ZERO,
         mount: "api".into(),

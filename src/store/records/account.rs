@@ -149,3 +149,86 @@ pub struct PasswordChange {
     /// Now.
     pub now: Timestamp,
 }
+
+/// A change of an account: what is `None` stays as it is.
+#[derive(Clone, Debug)]
+pub struct AccountUpdate {
+    /// Whose.
+    pub account: AccountId,
+    /// Only if the account's version is still this one.
+    pub expected_version: Option<i64>,
+    /// Address.
+    pub email: Option<String>,
+    /// Whether the address is proven.
+    pub email_verified: Option<bool>,
+    /// New hash.
+    pub password_hash: Option<SecretString>,
+    /// Status.
+    pub status: Option<AccountStatus>,
+    /// Role names.
+    pub roles: Option<Vec<String>>,
+    /// Whole name.
+    pub full_name: Option<String>,
+    /// First name.
+    pub first_name: Option<String>,
+    /// Last name.
+    pub last_name: Option<String>,
+    /// Free-form map.
+    pub preferences: Option<Value>,
+    /// Sessions to end with it; `None` ends none.
+    pub end: Option<super::Spare>,
+    /// Purposes whose codes of this account are void with it.
+    pub void_codes: Vec<&'static str>,
+    /// Failure counts to clear.
+    pub clear_failures: Vec<Digest>,
+    /// What is to be delivered because of it.
+    pub parcels: Vec<super::OutboxRecord>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl AccountUpdate {
+    /// No change yet, to be filled with `..`.
+    pub fn new(account: AccountId, now: Timestamp) -> Self {
+        Self {
+            account,
+            expected_version: None,
+            email: None,
+            email_verified: None,
+            password_hash: None,
+            status: None,
+            roles: None,
+            full_name: None,
+            first_name: None,
+            last_name: None,
+            preferences: None,
+            end: None,
+            void_codes: Vec::new(),
+            clear_failures: Vec::new(),
+            parcels: Vec::new(),
+            now,
+        }
+    }
+
+    /// Whether it touches what a login is judged by.
+    pub fn counts_version(&self) -> bool {
+        self.password_hash.is_some() || self.status.is_some() || self.roles.is_some()
+    }
+}
+
+/// A page of a realm's accounts, removed ones left out.
+#[derive(Clone, Debug)]
+pub struct AccountQuery {
+    /// Realm.
+    pub realm: RealmName,
+    /// Part of a name or address, in any case.
+    pub search: Option<String>,
+    /// Only with this role.
+    pub role: Option<String>,
+    /// Only such that may or may not log in.
+    pub enabled: Option<bool>,
+    /// How many to pass over.
+    pub offset: u32,
+    /// How many at most.
+    pub limit: u32,
+}

@@ -85,3 +85,14 @@ pub struct AuditVerdict {
     /// The first fault; `None`: the chain is whole.
     pub fault: Option<AuditFault>,
 }
+
+/// Which part of this node's log is wanted, oldest first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditRange {
+    /// Behind this place.
+    pub after: u64,
+    /// At this moment or later.
+    pub since: Option<Timestamp>,
+    /// Before this moment.
+    pub until: Option<Timestamp>,
+}

@@ -5,19 +5,26 @@
 
 mod account;
 mod audit;
+mod code;
 mod foreign;
 mod key;
 mod keyring;
+mod outbox;
 mod session;
 
-pub use account::{AccountChange, AccountRecord, AccountStatus, Inserted, PasswordChange};
-pub use audit::{AuditFault, AuditRecord, AuditVerdict, ChainedRecord};
+pub use account::{
+    AccountChange, AccountQuery, AccountRecord, AccountStatus, AccountUpdate, Inserted,
+    PasswordChange,
+};
+pub use audit::{AuditFault, AuditRange, AuditRecord, AuditVerdict, ChainedRecord};
+pub use code::{CodeProof, CodeRecord, Judged};
 pub use foreign::{
     AllowEntry, AuditQuery, ForeignCounts, ForeignIdentity, ForeignKey, ForeignLogin,
     ForeignSession, ForeignTokens, LoggedIn, NumberedEvent, Redeem, Redeemed,
 };
 pub use key::{KeyRecord, KeyUse, OwnedKey};
-pub use keyring::{Ciphertext, CodeRecord, SigningKeyRecord};
+pub use keyring::{Ciphertext, SigningKeyRecord};
+pub use outbox::{Backlog, Handed, OutboxRecord};
 pub use session::{
     EndedSession, FailureState, FamilyRecord, LoginFailure, NewSession, RefreshRecord,
     RefreshState, RevokedToken, Rotate, Rotation, SessionRecord, SessionsToEnd, Spare,

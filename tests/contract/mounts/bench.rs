@@ -47,11 +47,19 @@ pub fn path_of(mount: &str, endpoint: &Endpoint) -> String {
     format!("/{mount}{}", parts.collect::<Vec<_>>().join("/"))
 }
 
+/// Writes the files that a contract's settings refer to.
+pub fn write_files(places: &Places, contract: &Contract) {
+    for (name, text) in contract.files {
+        std::fs::write(places.dir.join(name), text).expect("write a file of the configuration");
+    }
+}
+
 /// A configuration with all of them. `windows`: of every limit that a contract brings.
 pub fn configuration(places: &Places, upstream: &Upstream, windows: &str) -> String {
     let mut text = head(places, upstream);
     for contract in CONTRACTS {
         let name = contract.name;
+        write_files(places, contract);
         let _ = writeln!(text, "[[realm]]\nname = \"{name}\"");
         for limit in registered(contract).dialect.defaults().limits {
             let _ =
@@ -61,11 +69,12 @@ pub fn configuration(places: &Places, upstream: &Upstream, windows: &str) -> Str
             let _ = writeln!(
                 text,
                 "[[mount]]\nname = \"{mount}\"\ndialect = \"{name}\"\nrealm = \"{name}\"\n\
-                 at = [{{ prefixes = [\"/{mount}\"] }}]\n{}\n\
+                 at = [{{ prefixes = [\"/{mount}\"] }}]\n{}\n{}\n\
                  [[route]]\nname = \"{mount}-echo\"\nmount = \"{mount}\"\nmatch = {{ path = \"/echo\" }}\n\
                  upstream = \"app\"\nauthn = {}\nauthz = \"authenticated\"\n\
                  [[route]]\nname = \"{mount}-open\"\nmount = \"{mount}\"\nmatch = {{ path = \"/open/**\" }}\n\
                  upstream = \"app\"\nauthn = [\"public\"]\ntimeouts = {{ first_byte = \"1s\" }}",
+                contract.settings,
                 (contract.more)(places, &mount),
                 contract.authn
             );

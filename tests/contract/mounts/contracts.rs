@@ -5,12 +5,15 @@ use std::pin::Pin;
 use portcullis::dialects::{self, Registered};
 use serde_json::json;
 
-use crate::support::{
-    client::Client,
-    gateway::{Gateway, Places},
-    hh, operate,
-    tmws::{self, GOOD_PASSWORD, fresh_address, fresh_name},
-    wire::Reply,
+use crate::{
+    bearer::bench as bearer,
+    support::{
+        client::Client,
+        gateway::{Gateway, Places},
+        hh, operate,
+        tmws::{self, GOOD_PASSWORD, fresh_address, fresh_name},
+        wire::Reply,
+    },
 };
 
 /// One contract of the product.
@@ -19,7 +22,11 @@ pub struct Contract {
     pub name: &'static str,
     /// Credentials that a protected route of its mounts can take, as the configuration writes them.
     pub authn: &'static str,
-    /// What a mount of it cannot do without, as lines of its table.
+    /// More lines of its `[[mount]]`, where it has settings without a default.
+    pub settings: &'static str,
+    /// Files beside the configuration that those lines refer to, with what stands in them.
+    pub files: &'static [(&'static str, &'static str)],
+    /// The same where they depend on the places of the test and on the mount's name.
     pub more: fn(&Places, &str) -> String,
     /// Asserts the shape of a refusal, whatever it says.
     pub assert_error: fn(&Reply),
@@ -55,18 +62,31 @@ impl Credential {
 /// One entry for each contract in `dialects::ALL`.
 pub const CONTRACTS: &[Contract] = &[
     Contract {
-        name: "hh",
-        authn: r#"["session"]"#,
-        more: hh::mount_lines,
-        assert_error: hh::assert_error_shape,
-        credentials: |gateway, mount| Box::pin(of_hh(gateway, mount)),
-    },
-    Contract {
         name: "tmws",
         authn: r#"["jwt", "api_key"]"#,
+        settings: "",
+        files: &[],
         more: |_, _| String::new(),
         assert_error: tmws::assert_error_shape,
         credentials: |gateway, mount| Box::pin(of_tmws(gateway, mount)),
+    },
+    Contract {
+        name: "bearer",
+        authn: r#"["jwt"]"#,
+        settings: "",
+        files: &[],
+        more: |_, _| String::new(),
+        assert_error: bearer::assert_error_shape,
+        credentials: |gateway, mount| Box::pin(of_bearer(gateway, mount)),
+    },
+    Contract {
+        name: "hh",
+        authn: r#"["session"]"#,
+        settings: "",
+        files: &[],
+        more: hh::mount_lines,
+        assert_error: hh::assert_error_shape,
+        credentials: |gateway, mount| Box::pin(of_hh(gateway, mount)),
     },
 ];
 
@@ -99,4 +119,15 @@ async fn of_hh(gateway: &Gateway, mount: &str) -> Vec<Credential> {
     let session = hh::session_at(&format!("{}/{mount}", gateway.url())).await;
     let value = format!("hh_session_id={session}");
     vec![Credential { what: "session", header: "Cookie", value }]
+}
+
+async fn of_bearer(gateway: &Gateway, mount: &str) -> Vec<Credential> {
+    let email = format!("{}@example.org", fresh_name());
+    let account = json!({
+        "realm": "bearer", "email": email, "password": GOOD_PASSWORD, "roles": ["superuser"],
+    });
+    operate::call(gateway, "POST", "/v1/users", account).expect(201);
+    let client = Client::from(&format!("{}/{mount}", gateway.url()), fresh_address());
+    let token = bearer::token(&client, &email, GOOD_PASSWORD).await;
+    vec![Credential::bearer("access token", &token)]
 }

@@ -5,5 +5,8 @@ mod bench;
 mod contracts;
 mod cross;
 mod everywhere;
+mod one_place;
 mod places;
 mod static_keys;
+
+pub use bench::head;

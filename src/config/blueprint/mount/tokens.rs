@@ -10,7 +10,7 @@ use crate::{
         section::Section,
         shape::{Fault, Shape},
     },
-    identity::settings::TokenSettings,
+    identity::settings::{RefreshForm, TokenSettings},
     model::secret::ExposeSecret,
 };
 
@@ -24,10 +24,10 @@ pub(super) fn read(
     context: &Context<'_>,
     start: TokenSettings,
 ) -> TokenSettings {
-    let issuer = section.or("issuer", start.issuer);
+    let issuer = section.or("issuer", start.issuer.clone());
     let audience = match section.maybe::<String>("audience") {
         Some(text) => Some(text.into()),
-        None => start.audience,
+        None => start.audience.clone(),
     };
     if let Some(audience) = &audience {
         section.note("audience", audience.write());
@@ -63,27 +63,35 @@ pub(super) fn read(
         }
         above_zero(span)
     });
-    let refresh_lifetime =
-        section.checked("refresh_token_lifetime", start.refresh_lifetime, above_zero);
-    let refresh_rotates = section.or("refresh_rotates", start.refresh_rotates);
-    let refresh_grace = section.checked("refresh_grace", start.refresh_grace, |grace| {
+    let mut tokens =
+        TokenSettings { issuer, audience, algorithm, secret, access_lifetime, ..start };
+    // A contract without refresh tokens has nothing to set.
+    if tokens.refresh_form != RefreshForm::None {
+        refresh(section, &mut tokens, above_zero);
+    }
+    tokens
+}
+
+fn refresh(
+    section: &mut Section<'_>,
+    tokens: &mut TokenSettings,
+    above_zero: impl Fn(&Duration) -> Result<(), Fault>,
+) {
+    tokens.refresh_lifetime =
+        section.checked("refresh_token_lifetime", tokens.refresh_lifetime, &above_zero);
+    if let Some(start) = tokens.remembered_lifetime {
+        tokens.remembered_lifetime =
+            Some(section.checked("remembered_token_lifetime", start, &above_zero));
+    }
+    tokens.refresh_rotates = section.or("refresh_rotates", tokens.refresh_rotates);
+    tokens.refresh_grace = section.checked("refresh_grace", tokens.refresh_grace, |grace| {
         if *grace <= Duration::from_secs(300) {
             return Ok(());
         }
         let why = "a spent refresh token would be good for longer than a lost reply explains";
         Err(Fault::new("longer than 5m", why, "write \"10s\", or \"0s\" for strict"))
     });
-    TokenSettings {
-        issuer,
-        audience,
-        algorithm,
-        key_id_in_header: start.key_id_in_header,
-        secret,
-        access_lifetime,
-        refresh_lifetime,
-        refresh_rotates,
-        refresh_grace,
-    }
+    tokens.refresh_rejections = section.or("refresh_rejections", tokens.refresh_rejections.clone());
 }
 
 const ALGORITHMS: [(&str, Algorithm); 4] = [

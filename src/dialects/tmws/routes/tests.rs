@@ -72,17 +72,12 @@ impl Kit {
         let settings = Settings {
             realms: vec![RealmSettings { name: realm(), rules: defaults.realm }],
             mounts: vec![MountSettings {
-                name: mount(),
-                dialect: "tmws",
-                realm: realm(),
-                tokens: defaults.tokens,
-                oauth: None,
-                administrator: None,
                 api_key_prefix: defaults.api_key_prefix.map(Into::into),
 
                 static_keys: Vec::new(),
                 scopes,
                 role_scopes: defaults.policy.role_scopes,
+                ..MountSettings::new(mount(), "tmws", realm(), defaults.tokens)
             }],
             // Cheap on purpose: these tests are about shapes.
             hashing: HashSettings { memory_kib: 64, iterations: 1, permits: 2, queue: 64 },

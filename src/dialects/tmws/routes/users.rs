@@ -58,7 +58,14 @@ async fn change(app: &App, hop: &Hop, sent: &ChangePassword) -> Result<Answer, R
     let caller = hop.caller()?;
     let by = hop.actor();
     app.identity
-        .change_password(&caller.subject, &caller.realm, &sent.current, &sent.new, &by)
+        .change_password(
+            &caller.subject,
+            &caller.realm,
+            &sent.current,
+            &sent.new,
+            caller.session.as_ref(),
+            &by,
+        )
         .await
         .map_err(|error| match error {
             IdentityError::NotFound => Refusal::nobody(),

@@ -104,6 +104,10 @@ impl ErrorShape for Shape {
                 Refusal::new(StatusCode::UNAUTHORIZED, "Invalid or expired refresh token", reason)
             }
             IdentityError::CredentialEnded => Refusal { reason, ..Refusal::nobody() },
+            IdentityError::InvalidCode | IdentityError::AlreadyVerified => {
+                Refusal::plain(StatusCode::BAD_REQUEST, reason)
+            }
+            IdentityError::NotVerified => Refusal::plain(StatusCode::FORBIDDEN, reason),
             IdentityError::WrongCurrentPassword => {
                 Refusal::new(StatusCode::BAD_REQUEST, "Current password is incorrect", reason)
             }

@@ -34,7 +34,11 @@ pub fn tokens(granted: &Granted, with_user: bool) -> Tokens {
     let account = &granted.account;
     Tokens {
         access_token: granted.access_token.expose_secret().to_owned(),
-        refresh_token: granted.refresh_token.expose_secret().to_owned(),
+        // A mount of this contract always has refresh tokens.
+        refresh_token: granted
+            .refresh_token
+            .as_ref()
+            .map_or_else(String::new, |token| token.expose_secret().to_owned()),
         token_type: "bearer",
         expires_in: granted.expires_in,
         user: with_user.then(|| Brief {
