@@ -2,6 +2,7 @@
 //! and no security rule.
 
 pub mod bearer;
+pub mod cookies;
 pub mod detail_body;
 mod endpoint;
 pub mod exchange;

@@ -6,9 +6,10 @@ use axum::{
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{App, cookie};
+use super::App;
 use crate::{
     dialects::{
+        cookies::{self, Cookie, SameSite},
         exchange::{Answer, Asked, Hop},
         hh::wire::{CallbackQuery, Language, Page, Refusal, Start},
     },
@@ -17,10 +18,21 @@ use crate::{
     pipeline::Deny,
 };
 
+/// The cookie that binds a login's state to the browser that began it. The prefix makes browsers refuse one that another
+/// host of the domain has set; on loopback without TLS there is none.
+fn cookie_name(oauth: &OAuthSettings) -> &'static str {
+    if oauth.secure() { "__Host-portcullis-login" } else { "portcullis-login" }
+}
+
+/// What the browser brought of it. The other cookies are the client applications' own.
+fn browser(headers: &HeaderMap, oauth: &OAuthSettings) -> Option<SecretString> {
+    cookies::read(headers, cookie_name(oauth)).map(SecretString::from)
+}
+
 /// Sends the browser to the provider.
 pub(super) async fn begin(State(app): State<App>, headers: HeaderMap) -> Result<Answer, Refusal> {
     let oauth = app.identity.oauth(&app.mount)?;
-    let brought = cookie::read(&headers, oauth.secure());
+    let brought = browser(&headers, &oauth);
     let start = app.identity.begin_login(&app.mount, brought.as_ref()).await?;
     if oauth.json_login {
         return Ok(Answer::ok(&Start::from(&start)));
@@ -28,8 +40,15 @@ pub(super) async fn begin(State(app): State<App>, headers: HeaderMap) -> Result<
     let answer = Answer::redirect(StatusCode::FOUND, start.authorization_url.expose_secret());
     let answer = answer.ok_or(Deny::Internal)?;
     let bound = start.browser.as_ref().ok_or(Deny::Internal)?;
-    let cookie = cookie::set(bound, start.lifetime, oauth.secure());
-    let cookie = cookie.ok_or(Deny::Internal)?;
+    let cookie = Cookie {
+        name: cookie_name(&oauth),
+        value: bound.expose_secret(),
+        max_age: start.lifetime,
+        secure: oauth.secure(),
+        // The provider's redirect is a navigation from another site, and must bring it.
+        same_site: SameSite::Lax,
+    };
+    let cookie = cookie.set().ok_or(Deny::Internal)?;
     Ok(answer.adding(header::SET_COOKIE, cookie).with(header::REFERRER_POLICY, "no-referrer"))
 }
 
@@ -45,7 +64,7 @@ pub(super) async fn finish(
         // A report of an error is never a consent, whatever else stands in the query.
         code: query.code.filter(|_| !query.refused),
         state: query.state,
-        browser: cookie::read(&headers, oauth.secure()),
+        browser: browser(&headers, &oauth),
     };
     let language = headers.get(header::ACCEPT_LANGUAGE).and_then(|field| field.to_str().ok());
     let language = Language::asked(language);

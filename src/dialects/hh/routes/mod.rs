@@ -2,7 +2,6 @@
 
 mod admin;
 mod basic;
-mod cookie;
 mod login;
 mod sessions;
 
