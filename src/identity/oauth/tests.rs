@@ -96,8 +96,12 @@ async fn only_who_is_on_the_list_gets_an_account_and_numbers_are_counted() {
 #[tokio::test]
 async fn a_name_that_somebody_has_is_left_out_and_joins_nobody() {
     let kit = Kit::open(|_| ()).await;
-    let taken = kit.user("p:7", &["USER"]).await;
     let store = &kit.identity.inner.store;
+    let taken = AccountRecord {
+        username: Some("P:7".into()),
+        ..AccountRecord::new("somebody".into(), realm(), START)
+    };
+    store.insert_account(&taken, &[]).await.unwrap();
     store.allow(&key("7"), None, START, &[]).await.unwrap();
     store.foreign_login(&login("7", "c"), START, &event()).await.unwrap();
     let found = store.foreign_identity(&key("7")).await.unwrap().unwrap();

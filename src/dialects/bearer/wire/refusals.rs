@@ -100,7 +100,6 @@ impl ErrorShape for Shape {
             IdentityError::WeakPassword(faults) | IdentityError::Invalid(faults) => {
                 Refusal { reason, ..Self::invalid(details(faults)) }
             }
-            IdentityError::Foreign(fault) => Refusal::plain(fault.status(), reason),
             IdentityError::Busy | IdentityError::Unavailable => {
                 Refusal::unavailable("Service Unavailable", reason)
             }
@@ -113,6 +112,7 @@ impl ErrorShape for Shape {
             | IdentityError::InvalidCode
             | IdentityError::AlreadyVerified
             | IdentityError::WrongCurrentPassword
+            | IdentityError::Foreign(_)
             | IdentityError::AlreadyExists { .. } => {
                 Refusal::plain(StatusCode::BAD_REQUEST, reason)
             }
