@@ -126,6 +126,7 @@ fn mount() -> Arc<Mount> {
         face: &Plain,
         tokens: Some(profile()),
         api_key_format: Some("tmws_key_".into()),
+        session_carrier: None,
         static_keys: Arc::default(),
         policy: Arc::new(policy()),
         cors: Cors::default(),
@@ -153,6 +154,7 @@ fn route(name: &str, mount: &Arc<Mount>, authn: Authn, authz: Authz) -> Arc<Rout
         body_limit: 10 << 20,
         trailing_slash: TrailingSlash::Keep,
         forward_credential: false,
+        secret_path: false,
         allows: PathAllowances::default(),
         streaming: false,
     })
@@ -307,6 +309,7 @@ impl World {
                 let evidence = Some(&self.evidence);
                 Some(establish_key(&key.digest, evidence, mount, address, NOW).unwrap())
             }
+            Some(Credential::Session(_)) => unreachable!("no route here takes one"),
         };
         let path = view.path.behind(found.prefix_len);
         let permit = authorize(found.route, who, &view, path).unwrap();

@@ -12,6 +12,8 @@ use crate::{
     pipeline::{Authn, Authz},
 };
 
+mod oauth;
+
 /// Passwords shorter than this need a second factor (NIST 800-63B-4).
 const STRICT_PASSWORD: usize = 15;
 
@@ -190,6 +192,9 @@ fn mount_findings(path: &str, mount: &MountConfig, findings: &mut Findings) {
     if mount.tokens.access_lifetime.as_secs() > 3600 {
         let key = format!("{path}.access_token_lifetime");
         findings.relax("R-TOKEN-LIFETIME", key, "access tokens live longer than an hour", "\"1h\"");
+    }
+    if let Some(oauth) = &mount.oauth {
+        oauth::findings(path, oauth, findings);
     }
     if mount.cors.origins.iter().any(|origin| &**origin == "*") {
         let key = format!("{path}.cors.origins");

@@ -132,6 +132,8 @@ fn mount_settings(mount: &MountConfig) -> MountSettings {
         realm: mount.realm.clone(),
         tokens: mount.tokens.clone(),
         api_key_format: mount.api_key_format.clone(),
+        oauth: mount.oauth.as_ref().map(|oauth| oauth.settings.clone()),
+        administrator: mount.oauth.as_ref().and_then(|oauth| oauth.administrator.clone()),
         static_keys: mount.static_keys.iter().map(|found| found.key.clone()).collect(),
         scopes,
         role_scopes: mount.policy.role_scopes.clone(),
@@ -245,6 +247,7 @@ fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
         face: config.dialect.dialect,
         tokens: Some(tokens),
         api_key_format: config.api_key_format.clone(),
+        session_carrier: config.oauth.as_ref().and_then(|oauth| oauth.session_carrier.clone()),
         static_keys: config
             .static_keys
             .iter()
@@ -273,6 +276,7 @@ fn plain_mount() -> Mount {
         face: &ProblemFace,
         tokens: None,
         api_key_format: None,
+        session_carrier: None,
         static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
@@ -298,7 +302,7 @@ fn endpoint_route(
 ) -> Route {
     let defaults = config.dialect.dialect.defaults();
     let (authn, authz) = match &endpoint.exposure {
-        Exposure::Public => (Authn::Public, Authz::Authenticated),
+        Exposure::Public | Exposure::Administrator { .. } => (Authn::Public, Authz::Authenticated),
         Exposure::Protected { authn, policy } => {
             let authz = if *policy { Authz::Policy } else { Authz::Authenticated };
             (Authn::Required(authn.to_vec()), authz)
@@ -325,8 +329,9 @@ fn endpoint_route(
         timeouts: Timeouts { first_byte: defaults.timeout, ..Timeouts::default() },
         body_limit: defaults.body_limit,
         trailing_slash: TrailingSlash::Strip,
-        // Identity sees the proven caller in the context header, and needs the credential itself for nothing.
-        forward_credential: false,
+        // Identity sees the proven caller in the context header, and needs the credential itself only where it proves it.
+        forward_credential: matches!(endpoint.exposure, Exposure::Administrator { .. }),
+        secret_path: matches!(endpoint.exposure, Exposure::Administrator { secret_path: true }),
         allows: PathAllowances::default(),
         streaming: false,
     }
@@ -349,6 +354,7 @@ fn route(config: &RouteConfig, mount: &Arc<Mount>, limits: &[Limit]) -> Route {
         body_limit: config.body_limit,
         trailing_slash: config.trailing_slash,
         forward_credential: config.forward_credential,
+        secret_path: false,
         allows: config.allows,
         streaming: config.streaming,
     }

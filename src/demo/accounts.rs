@@ -1,6 +1,9 @@
 //! Accounts and keys of the demo, made at the start where they are missing.
 
-use super::contracts::{Account, Key, PLAYED, Played};
+use super::{
+    contracts::{Account, Key, PLAYED, Played},
+    provider,
+};
 use crate::{
     config::Config,
     identity::{Actor, Identity, IdentityError, NewAccount, NewKey, PasswordPolicy},
@@ -46,6 +49,7 @@ async fn play(
         keys.push(issue(identity, &mount, owner, key).await?);
     }
     keys.extend(played.static_key.map(|(_, text)| text.to_owned()));
+    provider::allow(identity, played).await?;
     Ok(Seeded { mount: played.mount, keys })
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{receiver, toy};
+use super::{provider, receiver, toy};
 use crate::run::RunError;
 
 /// What a started toy has to tell, or why it did not start.
@@ -43,6 +43,17 @@ pub(super) static COMPANIONS: &[Companion] = &[
         port: 9903,
         sets: |_| Vec::new(),
         start: receiver::start,
+    },
+    Companion {
+        name: "provider",
+        what: "the toy that people log in through; POST /toy changes it",
+        port: provider::PORT,
+        sets: provider::sets,
+        start: |listener, _| {
+            provider::start(listener)?;
+            let person = ("person".to_owned(), Value::from(provider::PERSON));
+            Ok(Map::from_iter([person]))
+        },
     },
 ];
 

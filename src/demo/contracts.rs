@@ -43,7 +43,7 @@ pub(super) const SMALL_LIMIT: u32 = 3;
 const ORDINARY: &str = "Tollhouse-42-Gate!";
 
 /// Every mount of the demo.
-pub(super) static PLAYED: &[Played] = &[TMWS, INKPASS, ARCHON];
+pub(super) static PLAYED: &[Played] = &[TMWS, BEARER, INKPASS, ARCHON, HH];
 
 const TMWS: Played = Played {
     mount: "tmws",
@@ -88,6 +88,31 @@ const ARCHON: Played = Played {
     ],
     keys: &[],
     static_key: Some(("archon.key", "archon-demo-key-7f3d1c9b5a")),
+};
+
+/// The account that the guide's program logs in with.
+const BEARER: Played = Played {
+    mount: "bearer",
+    accounts: &[
+        addressed("admin@example.com", "Admin123", &["superuser"]),
+        addressed("alice@example.com", ORDINARY, &["user"]),
+    ],
+    keys: &[],
+    static_key: None,
+};
+
+/// People come through the provider; this is who looks after them.
+const HH: Played = Played {
+    mount: "hh",
+    accounts: &[Account {
+        username: Some("admin"),
+        email: None,
+        password: ORDINARY,
+        roles: &[],
+        scheme: Some("basic"),
+    }],
+    keys: &[],
+    static_key: None,
 };
 
 /// An account with a login name.

@@ -5,6 +5,7 @@
 mod accounts;
 mod companions;
 mod contracts;
+mod provider;
 mod receiver;
 mod toy;
 mod welcome;
@@ -110,7 +111,8 @@ fn configure(dir: &Path, options: &Options) -> Result<Config, RunError> {
         return Err(RunError::Store { path: store, source: StoreError::Locked });
     }
     only_our_own(&file)?;
-    for (name, text) in PLAYED.iter().filter_map(|played| played.static_key) {
+    let secrets = PLAYED.iter().filter_map(|played| played.static_key).chain([provider::SECRET]);
+    for (name, text) in secrets {
         write_secret(&dir.join(name), text)?;
     }
     let mut sets = moved(options.port_offset)?;

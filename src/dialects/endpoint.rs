@@ -38,6 +38,11 @@ pub enum Exposure {
         /// Whether the policy table is asked.
         policy: bool,
     },
+    /// The mount's administrator, by HTTP Basic. Identity looks at it, so the field goes on to it.
+    Administrator {
+        /// Whether the path may hold a secret, so that the log shows its pattern instead.
+        secret_path: bool,
+    },
 }
 
 /// Which limits hold on an endpoint.
@@ -86,6 +91,16 @@ impl Endpoint {
         Self::new(method, path, Exposure::Protected { authn, policy })
     }
 
+    /// The mount's administrator may reach it.
+    pub const fn administrator(method: &'static str, path: &'static str) -> Self {
+        Self::new(method, path, Exposure::Administrator { secret_path: false })
+    }
+
+    /// As [`Endpoint::administrator`], where the path may hold a secret.
+    pub const fn secret_path(method: &'static str, path: &'static str) -> Self {
+        Self::new(method, path, Exposure::Administrator { secret_path: true })
+    }
+
     /// `GET /health`: one union object where several contracts have it.
     pub const fn health(path: &'static str) -> Self {
         let endpoint = Self::public("GET", path);
@@ -119,6 +134,31 @@ impl Endpoint {
         let (limits, served) = (Limits::General, Served::Handler);
         Self { method, path, exposure, limits, served, overlap: Overlap::None }
     }
+}
+
+/// What a contract fixes for logins through a provider.
+#[derive(Clone, Debug)]
+pub struct OAuthDefaults {
+    /// Name of the provider.
+    pub provider: &'static str,
+    /// Where browsers are sent.
+    pub authorize_url: &'static str,
+    /// Where codes and refresh tokens are traded.
+    pub token_url: &'static str,
+    /// What tells who somebody is.
+    pub profile_url: &'static str,
+    /// `User-Agent` of every call.
+    pub user_agent: &'static str,
+    /// Whether the provider knows PKCE.
+    pub pkce: bool,
+    /// Whether it wants to be told who refreshes.
+    pub client_at_refresh: bool,
+    /// Life of a login's state.
+    pub state_lifetime: Duration,
+    /// Life of an exchange code.
+    pub code_lifetime: Duration,
+    /// Life of a session.
+    pub session_lifetime: Duration,
 }
 
 /// What a contract fixes for its mounts.

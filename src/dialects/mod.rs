@@ -9,6 +9,7 @@ mod endpoint;
 pub mod exchange;
 pub mod fields;
 pub mod health;
+pub mod hh;
 pub mod inkpass;
 pub mod problem;
 pub mod refusal;
@@ -16,7 +17,7 @@ pub mod tmws;
 
 use std::sync::Arc;
 
-pub use self::endpoint::{Defaults, Endpoint, Exposure, JWKS, Limits, Served};
+pub use self::endpoint::{Defaults, Endpoint, Exposure, JWKS, Limits, OAuthDefaults, Served};
 pub use crate::pipeline::route::Overlap;
 use crate::{identity::Identity, model::MountName, pipeline::Face};
 
@@ -27,6 +28,11 @@ pub trait Dialect: Face {
 
     /// Every endpoint it serves itself. The edge exposes exactly these; they become routes of each of its mounts.
     fn endpoints(&self) -> &'static [Endpoint];
+
+    /// How its people log in, where that is through a provider.
+    fn oauth(&self) -> Option<OAuthDefaults> {
+        None
+    }
 
     /// What the contract fixes, as defaults that the configuration may override.
     fn defaults(&self) -> Defaults;
@@ -65,6 +71,7 @@ pub static ALL: &[Registered] = &[
     Registered { dialect: &bearer::Bearer, router: bearer::routes::router },
     Registered { dialect: &inkpass::Inkpass, router: inkpass::routes::router },
     Registered { dialect: &archon::Archon, router: archon::routes::router },
+    Registered { dialect: &hh::Hh, router: hh::routes::router },
 ];
 
 /// Finds a contract by its name in the configuration.

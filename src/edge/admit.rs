@@ -72,6 +72,10 @@ pub(super) async fn admit(
     let place = live.route(route).ok_or(Deny::Internal)?;
     trail.mount = Some(Arc::clone(&route.mount));
     trail.route = Some(Arc::clone(place));
+    if route.secret_path {
+        trail.path.truncate(found.prefix_len);
+        trail.path.push_str(&route.template);
+    }
 
     // 3 limits that need no caller, before anything costs more than counting.
     charge(edge, trail, &quota::early_charges(route, &view)).await?;
@@ -167,6 +171,11 @@ async fn prove(
                 .await?;
             let address = view.client.address;
             authn::establish_key(&presented.digest, evidence.as_deref(), mount, address, now)?
+        }
+        Some(Credential::Session(secret)) => {
+            let (lookup, metrics) = (&*edge.parts.lookup, &edge.parts.metrics);
+            let evidence = edge.sessions.evidence(lookup, metrics, &mount.name, &secret).await?;
+            authn::establish_session(evidence.as_deref(), mount, &*edge.parts.revocations, now)?
         }
     };
     Ok(Some(who))

@@ -1,9 +1,10 @@
-//! Proven credentials kept at hand: verified tokens, and what the store knows of API keys.
+//! Proven credentials kept at hand: verified tokens, and what the store knows of API keys and sessions.
 //!
 //! A hit is never a pass by itself. A cached token is held against time and revocations on every request, a cached key
 //! against its evidence; what is saved is the signature and the query. Nothing undetermined is ever kept.
 
 use std::{
+    hash::Hash,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,10 +12,10 @@ use std::{
 use quick_cache::sync::Cache;
 
 use crate::{
-    identity::Lookup,
+    identity::{IdentityError, Lookup},
     model::{Digest, KeyId, MountName, Principal, Timestamp},
     pipeline::{
-        Deny, KeyEvidence,
+        Deny, KeyEvidence, SessionEvidence,
         jwt::TokenProfile,
         mutate::{IdentityFields, IdentityHeaders},
     },
@@ -23,8 +24,8 @@ use crate::{
 
 /// Verified tokens held at most.
 const MAX_TOKENS: usize = 20_000;
-/// Keys held at most, known and unknown.
-const MAX_KEYS: usize = 20_000;
+/// Keys, and sessions, held at most, known and unknown.
+const MAX_ENTRIES: usize = 20_000;
 /// Callers whose fields are kept. Fewer than credentials: writing them anew costs little.
 const MAX_TOLD: usize = 4_096;
 /// Evidence is fetched again after this time, so that another node's changes arrive.
@@ -106,23 +107,29 @@ impl Told {
     }
 }
 
-/// Evidence of API keys: one query per key at a time, unknown ids remembered for a moment.
-pub(super) struct KeyCache {
-    entries: Cache<(MountName, KeyId), Arc<Entry>>,
+/// Evidence by the id of a credential: one query per credential at a time, unknown ones remembered for a moment.
+pub(super) struct EvidenceCache<I, E> {
+    entries: Cache<(MountName, I), Arc<Entry<E>>>,
+    kind: CacheKind,
 }
 
-struct Entry {
-    /// `None`: the store knows no such key.
-    evidence: Option<Arc<KeyEvidence>>,
+/// Evidence of API keys.
+pub(super) type KeyCache = EvidenceCache<KeyId, KeyEvidence>;
+/// Evidence of sessions, by the digest of their secret.
+pub(super) type SessionCache = EvidenceCache<Digest, SessionEvidence>;
+
+struct Entry<E> {
+    /// `None`: the store knows no such credential.
+    evidence: Option<Arc<E>>,
     fetched: Instant,
     /// Until then the store is not asked again.
     ask_again: Instant,
-    /// Of the key records, taken before they were asked.
+    /// Of the records, taken before they were asked.
     epoch: u64,
 }
 
-impl Entry {
-    fn fetched(evidence: Option<Arc<KeyEvidence>>, epoch: u64, now: Instant) -> Self {
+impl<E> Entry<E> {
+    fn fetched(evidence: Option<Arc<E>>, epoch: u64, now: Instant) -> Self {
         let span = if evidence.is_some() { FRESH } else { FRESH_UNKNOWN };
         Self { evidence, fetched: now, ask_again: now + span, epoch }
     }
@@ -147,10 +154,6 @@ impl Entry {
 }
 
 impl KeyCache {
-    pub(super) fn new() -> Self {
-        Self { entries: Cache::new(MAX_KEYS) }
-    }
-
     /// What is known of this key at this mount; `Ok(None)` if there is no such key.
     pub(super) async fn evidence(
         &self,
@@ -159,44 +162,75 @@ impl KeyCache {
         mount: &MountName,
         id: &KeyId,
     ) -> Result<Option<Arc<KeyEvidence>>, Deny> {
-        self.evidence_at(lookup, metrics, mount, id, Instant::now()).await
+        let asked = Asked { key: (mount.clone(), id.clone()), lookup, metrics };
+        self.evidence_at(asked, || lookup.key(mount, id), Instant::now()).await
     }
+}
 
-    async fn evidence_at(
+impl SessionCache {
+    /// What is known of this session at this mount; `Ok(None)` if there is no such session.
+    pub(super) async fn evidence(
         &self,
         lookup: &dyn Lookup,
         metrics: &Metrics,
         mount: &MountName,
-        id: &KeyId,
-        now: Instant,
-    ) -> Result<Option<Arc<KeyEvidence>>, Deny> {
-        let key = (mount.clone(), id.clone());
-        // Read before the store: a change in between makes the entry old at once, never too new.
-        let epoch = lookup.epoch();
-        if let Some(entry) = self.entries.get(&key)
-            && entry.is_fresh(epoch, now)
-        {
-            metrics.cache(CacheKind::Key, true);
-            return Ok(entry.evidence.clone());
-        }
-        metrics.cache(CacheKind::Key, false);
-        self.fetch(lookup, key, epoch, now).await
+        secret: &Digest,
+    ) -> Result<Option<Arc<SessionEvidence>>, Deny> {
+        let asked = Asked { key: (mount.clone(), *secret), lookup, metrics };
+        self.evidence_at(asked, || lookup.session(mount, secret), Instant::now()).await
+    }
+}
+
+/// What is asked for, and by whom it can be answered.
+struct Asked<'a, I> {
+    key: (MountName, I),
+    lookup: &'a dyn Lookup,
+    metrics: &'a Metrics,
+}
+
+impl<I: Clone + Eq + Hash, E> EvidenceCache<I, E> {
+    pub(super) fn new(kind: CacheKind) -> Self {
+        Self { entries: Cache::new(MAX_ENTRIES), kind }
     }
 
-    async fn fetch(
+    async fn evidence_at<F>(
         &self,
-        lookup: &dyn Lookup,
-        key: (MountName, KeyId),
+        asked: Asked<'_, I>,
+        ask: impl Fn() -> F,
+        now: Instant,
+    ) -> Result<Option<Arc<E>>, Deny>
+    where
+        F: Future<Output = Result<Option<Arc<E>>, IdentityError>>,
+    {
+        // Read before the store: a change in between makes the entry old at once, never too new.
+        let epoch = asked.lookup.epoch();
+        if let Some(entry) = self.entries.get(&asked.key)
+            && entry.is_fresh(epoch, now)
+        {
+            asked.metrics.cache(self.kind, true);
+            return Ok(entry.evidence.clone());
+        }
+        asked.metrics.cache(self.kind, false);
+        self.fetch(&asked.key, ask, epoch, now).await
+    }
+
+    async fn fetch<F>(
+        &self,
+        key: &(MountName, I),
+        ask: impl Fn() -> F,
         epoch: u64,
         now: Instant,
-    ) -> Result<Option<Arc<KeyEvidence>>, Deny> {
+    ) -> Result<Option<Arc<E>>, Deny>
+    where
+        F: Future<Output = Result<Option<Arc<E>>, IdentityError>>,
+    {
         const UNDETERMINED: Deny = Deny::Unavailable { dependency: "identity" };
-        let (mount, id) = &key;
+        let mount = &key.0;
         for _ in 0..ATTEMPTS {
-            let old = self.entries.remove_if(&key, |entry| !entry.is_fresh(epoch, now));
+            let old = self.entries.remove_if(key, |entry| !entry.is_fresh(epoch, now));
             let old = old.map(|(_, entry)| entry);
-            let entry = self.entries.get_or_insert_async(&key, async {
-                match tokio::time::timeout(LOOKUP, lookup.key(mount, id)).await {
+            let entry = self.entries.get_or_insert_async(key, async {
+                match tokio::time::timeout(LOOKUP, ask()).await {
                     Ok(Ok(evidence)) => Ok(Arc::new(Entry::fetched(evidence, epoch, now))),
                     failed => {
                         let reason = failed.map_or("timeout", |found| match found {

@@ -16,7 +16,7 @@ use super::{
     accept::Connections,
     client::RequestIds,
     refusals::{RefusalCount, Refusals},
-    resolve::KeyCache,
+    resolve::{KeyCache, SessionCache},
     upstream::Pool,
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     limit::RateLimiter,
     model::{Clock, Random},
     pipeline::RevocationView,
-    telemetry::{AccessLog, Metrics},
+    telemetry::{AccessLog, Metrics, metrics::CacheKind},
 };
 
 /// What the edge needs from its surroundings.
@@ -54,6 +54,7 @@ pub struct Shared {
     pub(super) settings: Settings,
     pub(super) refusals: Refusals,
     pub(super) keys: KeyCache,
+    pub(super) sessions: SessionCache,
     pub(super) ids: RequestIds,
     /// The pool of the identity plane: its socket is fixed at start.
     pub(super) identity: Arc<Pool>,
@@ -70,7 +71,8 @@ impl Shared {
     pub fn new(parts: Parts, settings: Settings, live: Live) -> Arc<Self> {
         Arc::new(Self {
             refusals: Refusals::default(),
-            keys: KeyCache::new(),
+            keys: KeyCache::new(CacheKind::Key),
+            sessions: SessionCache::new(CacheKind::Session),
             ids: RequestIds::new(&*parts.random),
             identity: Pool::identity(&settings.identity_socket, parts.metrics.clone()),
             connections: Connections::new(),

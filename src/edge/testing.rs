@@ -36,6 +36,7 @@ pub(super) fn mount(name: &str) -> Mount {
         face: &Plain,
         tokens: None,
         api_key_format: None,
+        session_carrier: None,
         static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
@@ -60,6 +61,7 @@ pub(super) fn route(name: &str, mount: &Arc<Mount>) -> Route {
         body_limit: 10 << 20,
         trailing_slash: TrailingSlash::Keep,
         forward_credential: false,
+        secret_path: false,
         allows: PathAllowances::default(),
         streaming: false,
     }

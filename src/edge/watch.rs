@@ -9,9 +9,9 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::{Shared, conn::Conn};
 use crate::{
-    model::Principal,
+    model::{AuthMethod, Principal},
     pipeline::{
-        Deny, Mount, authn,
+        Deny, Mount, SessionEvidence, authn,
         deny::{KeyFault, TokenFault},
     },
 };
@@ -62,6 +62,12 @@ async fn refusal(shared: &Shared, subject: &Subject) -> Deny {
 async fn ask(shared: &Shared, subject: &Subject) -> Result<(), Deny> {
     let Subject { who, mount, address } = subject;
     let (parts, now) = (&shared.parts, shared.parts.clock.now());
+    if who.method == AuthMethod::Session {
+        // Its end and its ending are all that can happen to it; both are known without a look-up.
+        let evidence = SessionEvidence { principal: Arc::clone(who), ended: false };
+        let revocations = &*parts.revocations;
+        return authn::establish_session(Some(&evidence), mount, revocations, now).map(drop);
+    }
     let Some(key) = &who.key else {
         let profile = mount.tokens.as_ref().ok_or(Deny::Token(TokenFault::Invalid))?;
         return authn::establish_token(who, &*parts.revocations, profile.leeway, now).map(drop);

@@ -155,6 +155,7 @@ impl EventKind {
             Self::SecondFactorUsed => "SECOND_FACTOR_USED",
             Self::BackupCodesRenewed => "BACKUP_CODES_RENEWED",
             Self::SessionEnded => "SESSION_ENDED",
+            Self::SessionOpened => "SESSION_OPENED",
             Self::SigningKeyRotated => "SIGNING_KEY_ROTATED",
             Self::AgentAuthenticated => "AGENT_AUTHENTICATED",
             Self::AgentRefused => "AGENT_REFUSED",
@@ -165,6 +166,8 @@ impl EventKind {
             Self::WebhookRepeated => "WEBHOOK_REPEATED",
             Self::PermissionDenied => "PERMISSION_DENIED",
             Self::RateLimitExceeded => "RATE_LIMIT_EXCEEDED",
+            Self::UserAllowed => "USER_ALLOWED",
+            Self::UserRemoved => "USER_REMOVED",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::ForeignFault;
 use crate::{pipeline::Toll, store::StoreError};
 
 mod reasons;
@@ -83,6 +84,9 @@ pub enum IdentityError {
     /// Fields that are not acceptable; every one.
     #[error("invalid request")]
     Invalid(Vec<FieldError>),
+    /// Logins through a provider, exchange codes, session secrets, administrators.
+    #[error("{}", .0.reason())]
+    Foreign(ForeignFault),
     /// The hash pool's queue is full.
     #[error("too many logins at once")]
     Busy,
@@ -116,6 +120,7 @@ impl IdentityError {
             IdentityError::AlreadyExists { .. } => "already_exists",
             IdentityError::WeakPassword(_) => "weak_password",
             IdentityError::Invalid(_) => "validation",
+            IdentityError::Foreign(fault) => fault.reason(),
             IdentityError::Busy => "hash_pool_full",
             IdentityError::Unavailable => "dependency_unavailable",
             IdentityError::Internal => "internal",

@@ -1,4 +1,4 @@
-//! The edge's window: what the store knows of a key, made into evidence.
+//! The edge's window: what the store knows of a key or a session, made into evidence.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::{Identity, IdentityError, Lookup, StaticKey};
 use crate::{
-    model::{AuthMethod, KeyId, MountName, Principal, SessionId},
-    pipeline::KeyEvidence,
+    model::{AuthMethod, Digest, KeyId, MountName, Principal, SessionId},
+    pipeline::{KeyEvidence, SessionEvidence},
     store::OwnedKey,
 };
 
@@ -26,6 +26,14 @@ impl Lookup for Identity {
         // A mount that was moved to another realm does not take the keys of the old one along.
         let own = found.filter(|found| found.key.realm == settings.realm);
         Ok(own.map(|found| Arc::new(evidence(found))))
+    }
+
+    async fn session(
+        &self,
+        mount: &MountName,
+        secret: &Digest,
+    ) -> Result<Option<Arc<SessionEvidence>>, IdentityError> {
+        self.inner.session_evidence(mount, secret).await
     }
 
     fn epoch(&self) -> u64 {

@@ -11,6 +11,7 @@
 //! keys  evidence                 API keys, and what the edge sees of them
 //! agents                         programs that act for an account
 //! webhooks                       who is told of what happened
+//! oauth  administrator           logins through a provider, and who looks after them
 //! mount_keys                     signing keys of the mounts
 //! codes  outbox                  codes sent to people, and what leaves the house
 //! audit                          what happened
@@ -20,6 +21,7 @@
 
 mod account_edit;
 mod accounts;
+mod administrator;
 mod agents;
 mod argon;
 mod audit;
@@ -37,6 +39,7 @@ mod keys;
 mod lockout;
 mod login;
 mod mount_keys;
+pub mod oauth;
 mod opening;
 pub mod organisations;
 pub mod outbox;
@@ -72,8 +75,10 @@ use arc_swap::ArcSwap;
 
 use async_trait::async_trait;
 
+pub use administrator::{Administrator, refused_hash};
 pub use agents::{AgentFacts, AgentGranted, AgentRequest};
 pub use error::{FieldError, IdentityError};
+pub use oauth::{ForeignFault, OAuthSettings};
 pub use organisations::{NewMemberKey, types::*};
 pub use second_factor::PreparedFactor;
 pub use sessions::Spared;
@@ -89,9 +94,9 @@ pub use crate::store::AuditRange;
 
 use crate::{
     limit::RateLimiter,
-    model::{Clock, KeyId, MountName, Random, SecretString, SessionId, Timestamp},
-    pipeline::{KeyEvidence, RevocationView},
-    store::{Ciphertext, KeyUse, Store},
+    model::{Clock, Digest, KeyId, MountName, Random, SecretString, SessionId, Timestamp},
+    pipeline::{KeyEvidence, RevocationView, SessionEvidence},
+    store::{Ciphertext, ForeignIdentity, KeyUse, Store},
 };
 use code_text::CodeKey;
 use feed::Feed;
@@ -123,6 +128,17 @@ pub trait Lookup: Send + Sync + 'static {
         mount: &MountName,
         id: &KeyId,
     ) -> Result<Option<Arc<KeyEvidence>>, IdentityError>;
+
+    /// Evidence of one session at one mount, by the digest of its secret; `Ok(None)`: no such session. Whoever keeps no
+    /// such sessions knows none.
+    async fn session(
+        &self,
+        mount: &MountName,
+        secret: &Digest,
+    ) -> Result<Option<Arc<SessionEvidence>>, IdentityError> {
+        let _ = (mount, secret);
+        Ok(None)
+    }
 
     /// Counts up whenever any key or owner changed: cached evidence of an older epoch must be fetched again.
     fn epoch(&self) -> u64;
@@ -168,6 +184,11 @@ struct Inner {
     usage: Usage<KeyId>,
     seen: Usage<SessionId>,
     access: Access,
+    outgoing: oauth::Outgoing,
+    flights: oauth::Flights<Arc<ForeignIdentity>>,
+    proofs: administrator::Proofs,
+    /// Under which proofs are remembered; of this process only.
+    proof_key: [u8; 32],
     state: ArcSwap<State>,
     mount_keys: RwLock<HashMap<MountName, Arc<MountKeys>>>,
     /// Held while settings or signing keys change.
@@ -189,6 +210,8 @@ impl Identity {
         store.free_leases().await?;
         let pool = HashPool::open(settings.hashing, random.clone()).await?;
         let state = State::new(settings, Arc::new(pool));
+        let mut proof_key = [0; 32];
+        random.fill(&mut proof_key).map_err(|_| IdentityError::Internal)?;
         let inner = Inner {
             store,
             limiter,
@@ -202,6 +225,10 @@ impl Identity {
             usage: Usage::default(),
             seen: Usage::default(),
             access: Access::default(),
+            outgoing: oauth::Outgoing::default(),
+            flights: oauth::Flights::default(),
+            proofs: administrator::Proofs::default(),
+            proof_key,
             state: ArcSwap::from_pointee(state),
             mount_keys: RwLock::default(),
             changing: tokio::sync::Mutex::default(),

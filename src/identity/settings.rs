@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::Algorithm;
 
-use super::{StaticKey, webhooks::Herald};
+use super::{Administrator, OAuthSettings, StaticKey, webhooks::Herald};
 use crate::{
     model::{MountName, RealmName, SecretString, api_key::KeyFormat},
     pipeline::{AgentPolicy, quota::Window},
@@ -135,6 +135,10 @@ pub struct MountSettings {
     pub tokens: TokenSettings,
     /// How API keys look; `None`: the contract has no keys.
     pub api_key_format: Option<KeyFormat>,
+    /// The provider through which people log in, where the contract has one.
+    pub oauth: Option<Arc<OAuthSettings>>,
+    /// Who may administrate the mount by name and password, where the contract has such a one.
+    pub administrator: Option<Administrator>,
     /// API keys of the configuration.
     pub static_keys: Vec<StaticKey>,
     /// Scopes an API key may have; role and policy table narrow them further.
@@ -164,6 +168,8 @@ impl MountSettings {
             tokens,
             api_key_format: None,
             static_keys: Vec::new(),
+            oauth: None,
+            administrator: None,
             scopes: Vec::new(),
             agents: None,
             webhooks: None,

@@ -390,6 +390,7 @@ pub enum EventKind {
     SecondFactorUsed,
     BackupCodesRenewed,
     SessionEnded,
+    SessionOpened,
     SigningKeyRotated,
     AgentAuthenticated,
     AgentRefused,
@@ -400,6 +401,8 @@ pub enum EventKind {
     WebhookRepeated,
     PermissionDenied,
     RateLimitExceeded,
+    UserAllowed,
+    UserRemoved,
 }
 
 /// A fact to record.

@@ -6,6 +6,7 @@ pub mod api_key;
 pub mod client;
 pub mod hop;
 pub mod id;
+pub mod opaque;
 pub mod principal;
 pub mod random;
 pub mod scope;

@@ -19,6 +19,8 @@ pub enum AuthMethod {
     ApiKey,
     /// An agent token: a program with capabilities of its own, on behalf of an account.
     Agent,
+    /// The secret id of a login session, in the cookie or header that the mount names.
+    Session,
 }
 
 impl AuthMethod {
@@ -28,6 +30,7 @@ impl AuthMethod {
             AuthMethod::Jwt => "jwt",
             AuthMethod::ApiKey => "api_key",
             AuthMethod::Agent => "agent",
+            AuthMethod::Session => "session",
         }
     }
 }
@@ -53,7 +56,7 @@ pub struct Principal {
     pub roles: Vec<Arc<str>>,
     /// Narrowing of the roles by the credential itself. `None`: the credential narrows nothing (a login token).
     pub scopes: Option<ScopeSet>,
-    /// The login session, for token callers.
+    /// The login session, for callers with a token or the session's own secret.
     pub session: Option<SessionId>,
     /// `jti`, for token callers.
     pub token: Option<TokenId>,

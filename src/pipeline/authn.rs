@@ -6,7 +6,7 @@ use http::header;
 
 use super::{
     carrier::{self, Credential},
-    deny::{Deny, KeyFault, TokenFault},
+    deny::{Deny, KeyFault, SessionFault, TokenFault},
     mount::Mount,
     view::{API_KEY, RequestView},
 };
@@ -21,6 +21,8 @@ pub enum CredentialKind {
     ApiKey,
     /// `agent`: an agent token of the route's mount, in the same field as an access token.
     Agent,
+    /// `session`: the secret id of a session of the route's mount, where that mount's carrier says.
+    Session,
 }
 
 /// Which credentials a route takes. There is no default: a route without it is a config error.
@@ -51,6 +53,10 @@ impl Authn {
                 CredentialKind::ApiKey => {
                     view.headers.get(API_KEY).map(|value| carrier::api_key(value, mount))
                 }
+                CredentialKind::Session => mount
+                    .session_carrier
+                    .as_ref()
+                    .and_then(|carrier| carrier.extract(view, &mount.cors)),
             };
             if let Some(found) = found {
                 return found.map(Some);
@@ -66,6 +72,7 @@ impl Authn {
             AuthMethod::Jwt => CredentialKind::Jwt,
             AuthMethod::ApiKey => CredentialKind::ApiKey,
             AuthMethod::Agent => CredentialKind::Agent,
+            AuthMethod::Session => CredentialKind::Session,
         })
     }
 }
@@ -115,6 +122,36 @@ pub fn establish_key(
         return Err(Deny::AddressNotAllowed);
     }
     Ok(evidence.principal.clone())
+}
+
+/// What the store knows of one session.
+#[derive(Clone, Debug)]
+pub struct SessionEvidence {
+    /// Whom the session stands for; `expires_at` is the session's end.
+    pub principal: Arc<Principal>,
+    /// Logged out or terminated, or its account is disabled.
+    pub ended: bool,
+}
+
+/// Holds what is known of a presented session against time and revocations. `None`: the store knows no such session.
+pub fn establish_session(
+    evidence: Option<&SessionEvidence>,
+    mount: &Mount,
+    revocations: &dyn RevocationView,
+    now: Timestamp,
+) -> Result<Arc<Principal>, Deny> {
+    let Some(evidence) = evidence.filter(|evidence| evidence.principal.mount == mount.name) else {
+        return Err(Deny::Session(SessionFault::Invalid));
+    };
+    let who = &evidence.principal;
+    // The evidence may be some seconds old, the view is not.
+    if evidence.ended || revocations.is_revoked(None, who.session.as_ref()) {
+        return Err(Deny::Session(SessionFault::Ended));
+    }
+    if who.expires_at.is_none_or(|end| now >= end) {
+        return Err(Deny::Session(SessionFault::Expired));
+    }
+    Ok(who.clone())
 }
 
 /// Holds an already verified token against time and revocations. Done on every request, also on a cache hit.

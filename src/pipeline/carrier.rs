@@ -22,6 +22,8 @@ pub enum Credential<'a> {
     Jwt(&'a str),
     /// A well-formed `X-API-Key` whose checksum fits.
     ApiKey(PresentedKey),
+    /// The digest of a well-formed session id.
+    Session(Digest),
 }
 
 impl std::fmt::Debug for Credential<'_> {
@@ -29,6 +31,7 @@ impl std::fmt::Debug for Credential<'_> {
         match self {
             Credential::Jwt(_) => f.write_str("Jwt(…)"),
             Credential::ApiKey(key) => f.debug_tuple("ApiKey").field(&key.id).finish(),
+            Credential::Session(_) => f.write_str("Session(…)"),
         }
     }
 }

@@ -45,6 +45,11 @@ impl Cors {
         out
     }
 
+    /// Whether this origin stands in the list itself. Any origin at all is not meant here.
+    pub(super) fn names(&self, origin: Option<&HeaderValue>) -> bool {
+        !self.any() && self.allowed(origin).is_some()
+    }
+
     fn any(&self) -> bool {
         self.origins.iter().any(|own| &**own == "*")
     }

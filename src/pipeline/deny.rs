@@ -81,6 +81,17 @@ pub enum KeyFault {
     Revoked,
 }
 
+/// Why a session was refused. All look the same from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SessionFault {
+    /// Not a session of this mount, or sent in two ways.
+    Invalid,
+    /// Past its end.
+    Expired,
+    /// Logged out, terminated, or its account is disabled.
+    Ended,
+}
+
 /// What failed behind the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UpstreamFault {
@@ -110,6 +121,8 @@ pub enum Deny {
     Token(TokenFault),
     /// 401: API key.
     Key(KeyFault),
+    /// 401: session.
+    Session(SessionFault),
     /// 403: the key may not be used from this address.
     AddressNotAllowed,
     /// 403: scopes or roles do not reach. `action` is what was asked for (`create`, …).
@@ -139,7 +152,9 @@ impl Deny {
             Deny::Malformed(_) => StatusCode::BAD_REQUEST,
             Deny::NoRoute => StatusCode::NOT_FOUND,
             Deny::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Deny::MissingCredential | Deny::Token(_) | Deny::Key(_) => StatusCode::UNAUTHORIZED,
+            Deny::MissingCredential | Deny::Token(_) | Deny::Key(_) | Deny::Session(_) => {
+                StatusCode::UNAUTHORIZED
+            }
             Deny::AddressNotAllowed | Deny::Forbidden { .. } => StatusCode::FORBIDDEN,
             Deny::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Deny::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -179,6 +194,9 @@ impl Deny {
             Deny::Key(KeyFault::Unknown) => "key_unknown",
             Deny::Key(KeyFault::Expired) => "key_expired",
             Deny::Key(KeyFault::Revoked) => "key_revoked",
+            Deny::Session(SessionFault::Invalid) => "session_invalid",
+            Deny::Session(SessionFault::Expired) => "session_expired",
+            Deny::Session(SessionFault::Ended) => "session_ended",
             Deny::AddressNotAllowed => "address_not_allowed",
             Deny::Forbidden { .. } => "insufficient_scope",
             Deny::BodyTooLarge => "body_too_large",

@@ -32,6 +32,7 @@ pub(super) fn mount(name: &str) -> Mount {
         face: &Mute,
         tokens: None,
         api_key_format: Some("tmws_key_".into()),
+        session_carrier: None,
         static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
@@ -56,6 +57,7 @@ pub(super) fn route(name: &str) -> Route {
         body_limit: 1 << 20,
         trailing_slash: TrailingSlash::Keep,
         forward_credential: false,
+        secret_path: false,
         allows: PathAllowances::default(),
         streaming: false,
     }

@@ -30,11 +30,12 @@ pub mod quota;
 mod reserved;
 pub mod route;
 pub mod scan;
+mod session_carrier;
 pub mod snapshot;
 pub mod view;
 
 pub use agent::{AgentGrant, AgentPolicy};
-pub use authn::{Authn, CredentialKind, KeyEvidence, RevocationView};
+pub use authn::{Authn, CredentialKind, KeyEvidence, RevocationView, SessionEvidence};
 pub use authz::{Authz, Permit};
 pub use carrier::Credential;
 pub use deny::{Deny, Face, Outcome, Reply, ReplyFacts};
@@ -45,5 +46,11 @@ pub use path::CanonicalPath;
 pub use policy::Policy;
 pub use quota::{Charge, Limit, LimitKey, Per, Toll, Window};
 pub use route::{Route, RouteTable, Target};
+pub use session_carrier::SessionCarrier;
 pub use snapshot::Snapshot;
 pub use view::RequestView;
+
+/// Whether only the gateway may set a request field of this name.
+pub fn is_reserved(name: &http::HeaderName) -> bool {
+    reserved::is_reserved(&reserved::fold(name.as_str()))
+}

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy};
+use super::{
+    cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy, session_carrier::SessionCarrier,
+};
 use crate::model::{Digest, KeyId, MountName, RealmName, api_key::KeyFormat};
 
 /// When `X-RateLimit-*` and the IETF fields are sent.
@@ -31,6 +33,8 @@ pub struct Mount {
     pub tokens: Option<TokenProfile>,
     /// How its API keys look; `None`: the contract has no keys.
     pub api_key_format: Option<KeyFormat>,
+    /// Where a session id may sit on protected routes; `None`: it is no credential there.
+    pub session_carrier: Option<SessionCarrier>,
     /// API keys of the configuration: the digest of the whole text, and the id under which there is evidence.
     pub static_keys: Arc<[(Digest, KeyId)]>,
     /// Who may do what where, for routes that name no rule of their own.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
 
 use self::fields::Fields;
 pub use self::identity::IdentityFields;
-use super::{Target, authz::Permit, route::TrailingSlash, view::RequestView};
+use super::{SessionCarrier, Target, authz::Permit, route::TrailingSlash, view::RequestView};
 use crate::model::Principal;
 
 mod fields;
@@ -90,9 +90,16 @@ pub fn patch(
     tell: impl FnOnce(&Arc<Principal>) -> IdentityFields,
 ) -> HeaderPatch {
     let route = permit.route();
-    let rule = strip::Rule { names, headers: &route.headers, keep: route.forward_credential };
+    let keep = route.forward_credential;
+    let carrier = route.mount.session_carrier.as_ref();
+    let session = carrier.map(SessionCarrier::header);
+    let rule = strip::Rule { names, headers: &route.headers, keep, session };
     let remove = view.headers.keys().filter(|name| rule.strips(name)).cloned().collect();
-    let mut set = Vec::with_capacity(route.headers.request_set.len() + 5);
+    let mut set = Vec::with_capacity(route.headers.request_set.len() + 6);
+    // The other cookies of the request stay, unless the operator says something else about them.
+    let cookies = carrier.filter(|_| !keep).and_then(|own| own.other_cookies(view.headers));
+    let cookies = cookies.filter(|_| !route.headers.request_remove.contains(&header::COOKIE));
+    set.extend(cookies.map(|rest| (header::COOKIE, rest)));
     set.extend(route.headers.request_set.iter().cloned());
     let mut fields = Fields::new();
     forward::set(&mut fields, view.client, hop);

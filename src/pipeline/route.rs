@@ -108,6 +108,8 @@ pub struct Route {
     pub trailing_slash: TrailingSlash,
     /// Whether `Authorization` and `X-API-Key` go on to the upstream.
     pub forward_credential: bool,
+    /// Whether the path may hold a secret: the log shows the template instead.
+    pub secret_path: bool,
     /// Path forms it opts into.
     pub allows: PathAllowances,
     /// Marked as streaming: the gap between bytes is an hour, and a WebSocket upgrade is passed on.

@@ -162,7 +162,8 @@ pub(super) async fn insert(tx: &mut Connection, code: &CodeRecord) -> Result<(),
     Ok(())
 }
 
-async fn burn(
+/// Burns a code, inside a transaction: of many at once exactly one gets it.
+pub(super) async fn burn(
     tx: &mut Connection,
     realm: &RealmName,
     purpose: &str,
@@ -207,7 +208,7 @@ async fn count_wrong(
     Ok(())
 }
 
-fn code_of(row: &Row) -> Result<CodeRecord, StoreError> {
+pub(super) fn code_of(row: &Row) -> Result<CodeRecord, StoreError> {
     Ok(CodeRecord {
         realm: rows::get::<String>(row, "realm")?.into(),
         purpose: rows::get(row, "purpose")?,

@@ -326,7 +326,7 @@ pub(super) async fn ended_of(
     Ok(ended.into_iter().map(SessionId::from).collect())
 }
 
-async fn insert(tx: &mut Connection, session: &SessionRecord) -> Result<(), StoreError> {
+pub(super) async fn insert(tx: &mut Connection, session: &SessionRecord) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO session (id, secret, realm, mount, account_id, created_at, last_seen_at, \
          expires_at, ended_at, ip, user_agent, device) \

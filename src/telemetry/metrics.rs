@@ -37,6 +37,8 @@ pub enum CacheKind {
     Token,
     /// Evidence of API keys.
     Key,
+    /// Evidence of sessions.
+    Session,
 }
 
 type Probe = Box<dyn Fn(&Metrics) + Send + Sync>;
@@ -52,6 +54,7 @@ struct Inner {
     connections_refused: IntCounter,
     token_cache: HitMiss,
     key_cache: HitMiss,
+    session_cache: HitMiss,
     limiter_tracked: IntGauge,
     limiter_cap: IntGauge,
     limiter_coarse: IntCounter,
@@ -110,6 +113,7 @@ impl Metrics {
             )?,
             token_cache: pair("token"),
             key_cache: pair("key"),
+            session_cache: pair("session"),
             limiter_tracked: make.gauge(
                 "portcullis_limiter_tracked_keys",
                 "Rate-limit keys that are tracked one by one.",
@@ -285,6 +289,7 @@ impl Metrics {
         let pair = match kind {
             CacheKind::Token => &self.inner.token_cache,
             CacheKind::Key => &self.inner.key_cache,
+            CacheKind::Session => &self.inner.session_cache,
         };
         if hit { pair.hit.inc() } else { pair.miss.inc() }
     }

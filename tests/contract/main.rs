@@ -4,6 +4,7 @@
 
 mod archon;
 mod bearer;
+mod hh;
 mod inkpass;
 mod mounts;
 #[path = "../support/mod.rs"]

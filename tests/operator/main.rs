@@ -10,6 +10,7 @@ mod api;
 mod check;
 mod commands;
 mod demo;
+mod demo_login;
 mod import;
 mod mail;
 mod setting;

@@ -1,9 +1,11 @@
 //! What every black-box suite needs: the real binary, a recording upstream, clients. Knows nothing of the product's code.
 
 pub mod archon;
+pub mod browser;
 pub mod client;
 pub mod conf;
 pub mod gateway;
+pub mod hh;
 pub mod inkpass;
 pub mod load;
 pub mod operate;

@@ -240,6 +240,14 @@ impl Upstream {
         seen.remove(0)
     }
 
+    /// Nothing with this text in its head arrived.
+    #[track_caller]
+    pub fn saw_nothing_of(&self, text: &str) {
+        for request in self.seen() {
+            assert!(!String::from_utf8_lossy(&request.head).contains(text), "{}", request.line());
+        }
+    }
+
     #[track_caller]
     pub fn saw_nothing(&self) {
         let seen = self.seen();

@@ -19,6 +19,7 @@ use toml::{Table as Record, Value as Toml};
 use self::names::Names;
 pub use self::{
     mount::MountConfig,
+    mount::oauth::OAuthConfig,
     mount::{PLAIN, StaticKeyConfig},
     process::{IDENTITY_SOCKET, Internal, OPERATOR_SOCKET, Process},
     realm::RealmConfig,

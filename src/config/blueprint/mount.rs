@@ -22,6 +22,7 @@ use crate::{
 
 mod agents;
 mod codes;
+pub(in crate::config) mod oauth;
 pub(super) mod places;
 mod static_keys;
 mod tokens;
@@ -57,6 +58,8 @@ pub struct MountConfig {
     pub api_key_format: Option<KeyFormat>,
     /// Whether its cookies travel over https only.
     pub secure_cookies: bool,
+    /// Logins through a provider, where the contract has them.
+    pub oauth: Option<oauth::OAuthConfig>,
     /// API keys that the operator chose.
     pub static_keys: Vec<StaticKeyConfig>,
     /// Who may do what.
@@ -158,6 +161,8 @@ fn one(
     let agents = agents::read(section, defaults.agents);
     let webhooks = webhooks::read(section, defaults.webhooks);
     let codes = codes::read(section, defaults.codes);
+    let provider = dialect.and_then(|entry| entry.dialect.oauth());
+    let oauth = provider.map(|start| oauth::read(section, context, start));
     let secure_cookies = section.or("secure_cookies", true);
     let mut api_key_format = defaults.api_key_format;
     if let Some(prefix) = section.maybe::<String>("api_key_prefix") {
@@ -181,7 +186,9 @@ fn one(
     let rate_headers = rate_headers(section, defaults.rate_headers);
     let brought = defaults.general_limits.iter().map(|name| Arc::from(*name)).collect();
     let limits: Vec<Arc<str>> = section.or("limits", brought);
-    known_limits(section, &limits, context);
+    if dialect.is_some() {
+        known_limits(section, &limits, context);
+    }
 
     Some(MountConfig {
         name: MountName::from(name),
@@ -195,6 +202,11 @@ fn one(
         secure_cookies,
         codes,
         api_key_format,
+        // Its faults are told; a mount without what its contract needs is none.
+        oauth: match oauth {
+            Some(read) => Some(read?),
+            None => None,
+        },
         static_keys,
         policy,
         cors,

@@ -343,8 +343,9 @@ fn one_of<T: Copy + Default>(
 }
 
 /// How credential kinds are written.
-const KINDS: [(&str, CredentialKind); 3] = [
+const KINDS: [(&str, CredentialKind); 4] = [
     ("jwt", CredentialKind::Jwt),
     ("api_key", CredentialKind::ApiKey),
     ("agent", CredentialKind::Agent),
+    ("session", CredentialKind::Session),
 ];

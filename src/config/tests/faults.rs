@@ -104,7 +104,7 @@ fn every_kind_of_fault_is_told_with_its_line_and_the_fix() {
         (
             format!("{no_authn}authn = [\"jtw\"]\n"),
             "/etc/p/p.toml:14:9: route.r.authn: unknown credential kind \"jtw\"\n    \
-             why: known: jwt, api_key, agent, public\n    \
+             why: known: jwt, api_key, agent, session, public\n    \
              fix: write \"jwt\", or remove it",
         ),
         (

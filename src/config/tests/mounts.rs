@@ -22,6 +22,17 @@ fn mount(name: &str, realm: &str, more: &str) -> String {
     format!("[[mount]]\nname = \"{name}\"\ndialect = \"tmws\"\nrealm = \"{realm}\"\n{more}\n")
 }
 
+/// What a mount of this contract cannot do without.
+fn essentials(contract: &dialects::Registered) -> &'static str {
+    match contract.dialect.oauth() {
+        Some(_) => {
+            "provider = { client_id = \"me\", client_secret = \"file:hh-client.secret\", \
+             redirect_uri = \"https://login.example.org/auth/callback\" }\n"
+        }
+        None => "",
+    }
+}
+
 const REALM: &str = "[[realm]]\nname = \"main\"\n";
 const LISTENERS: &str = "[[listener]]\nname = \"a\"\naddress = \"127.0.0.1:8000\"\n\
                          [[listener]]\nname = \"b\"\naddress = \"127.0.0.1:8002\"\n";
@@ -74,7 +85,8 @@ fn each_realm_starts_from_the_contract_of_its_first_mount() {
         let name = contract.dialect.name();
         let text = format!(
             "[[realm]]\nname = \"strict\"\n[[realm]]\nname = \"own\"\n\
-             [[mount]]\nname = \"m\"\ndialect = \"{name}\"\nrealm = \"own\"\n"
+             [[mount]]\nname = \"m\"\ndialect = \"{name}\"\nrealm = \"own\"\n{}",
+            essentials(contract)
         );
         let config = good(&text);
         let rules = |realm: &str| {
@@ -89,12 +101,15 @@ fn each_realm_starts_from_the_contract_of_its_first_mount() {
     let (first, last) = (dialects::ALL.first().unwrap(), dialects::ALL.last().unwrap());
     let text = format!(
         "{LISTENERS}[[realm]]\nname = \"x\"\n[[realm]]\nname = \"y\"\n\
-         [[mount]]\nname = \"one\"\ndialect = \"{}\"\nrealm = \"x\"\nat = [{{ listener = \"a\" }}]\n\
-         [[mount]]\nname = \"two\"\ndialect = \"{}\"\nrealm = \"y\"\nat = [{{ listener = \"b\" }}]\n\
-         [[mount]]\nname = \"guest\"\ndialect = \"{}\"\nrealm = \"x\"\nat = [{{ listener = \"b\", prefixes = [\"/g\"] }}]\n",
+         [[mount]]\nname = \"one\"\ndialect = \"{}\"\nrealm = \"x\"\nat = [{{ listener = \"a\" }}]\n{}\
+         [[mount]]\nname = \"two\"\ndialect = \"{}\"\nrealm = \"y\"\nat = [{{ listener = \"b\" }}]\n{}\
+         [[mount]]\nname = \"guest\"\ndialect = \"{}\"\nrealm = \"x\"\nat = [{{ listener = \"b\", prefixes = [\"/g\"] }}]\n{}",
         first.dialect.name(),
+        essentials(first),
         last.dialect.name(),
+        essentials(last),
         last.dialect.name(),
+        essentials(last),
     );
     let config = good(&text);
     let rules: Vec<_> = config.blueprint.realms.iter().map(|found| &found.is.rules).collect();

@@ -76,13 +76,19 @@ struct Asking {
 
 impl Asking {
     fn new() -> Self {
-        Self { cache: KeyCache::new(), metrics: Metrics::new().unwrap(), start: Instant::now() }
+        Self {
+            cache: KeyCache::new(CacheKind::Key),
+            metrics: Metrics::new().unwrap(),
+            start: Instant::now(),
+        }
     }
 
     async fn at(&self, store: &Store, secs: u64) -> Result<bool, Deny> {
         let now = self.start + Duration::from_secs(secs);
-        let found =
-            self.cache.evidence_at(store, &self.metrics, &"api".into(), &"k".into(), now).await;
+        let (mount, id) = (MountName::from("api"), KeyId::from("k"));
+        let asked =
+            Asked { key: (mount.clone(), id.clone()), lookup: store, metrics: &self.metrics };
+        let found = self.cache.evidence_at(asked, || store.key(&mount, &id), now).await;
         found.map(|evidence| evidence.is_some())
     }
 }

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use super::IdentityError;
-use crate::pipeline::{Toll, Window};
+use crate::{
+    identity::ForeignFault,
+    pipeline::{Toll, Window},
+};
 
 impl IdentityError {
     /// One of every reason there is. `tests/docs.rs` holds it against [`IdentityError::reason`].
     pub fn every() -> Vec<IdentityError> {
-        vec![
+        let mut all = vec![
             IdentityError::InvalidCredentials,
             IdentityError::Locked { retry_after: Duration::from_secs(1) },
             IdentityError::Disabled,
@@ -36,7 +39,9 @@ impl IdentityError {
             IdentityError::Busy,
             IdentityError::Unavailable,
             IdentityError::Internal,
-        ]
+        ];
+        all.extend(ForeignFault::every().map(IdentityError::Foreign));
+        all
     }
 
     /// What it means, and what the operator can do about it.
@@ -109,6 +114,7 @@ impl IdentityError {
             IdentityError::Invalid(_) => {
                 ("Fields of the request are not acceptable.", "The reply lists every field.")
             }
+            IdentityError::Foreign(fault) => fault.explained(),
             IdentityError::Busy => (
                 "More logins at once than may wait for a place to hash.",
                 "Try again; raise `[hashing] permits` if there are cores to spare.",

@@ -21,6 +21,7 @@ fn taken(kinds: &[CredentialKind], fields: &[(&str, &str)]) -> String {
     match authn.extract(&view, &fixture::mount("api")) {
         Ok(Some(Credential::Jwt(token))) => format!("jwt {token}"),
         Ok(Some(Credential::ApiKey(_))) => "key".into(),
+        Ok(Some(Credential::Session(_))) => "session".into(),
         Ok(None) => "nothing".into(),
         Err(deny) => deny.reason().into(),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Deny, KeyFault, Malformed, TokenFault, UpstreamFault};
+use super::{Deny, KeyFault, Malformed, SessionFault, TokenFault, UpstreamFault};
 use crate::pipeline::quota::{Toll, Window};
 
 impl Deny {
@@ -23,6 +23,7 @@ impl Deny {
         let token =
             [TokenFault::Invalid, TokenFault::Scheme, TokenFault::Expired, TokenFault::Revoked];
         let key = [KeyFault::Malformed, KeyFault::Unknown, KeyFault::Expired, KeyFault::Revoked];
+        let session = [SessionFault::Invalid, SessionFault::Expired, SessionFault::Ended];
         let upstream = [UpstreamFault::Unreachable, UpstreamFault::Timeout, UpstreamFault::Broken];
         let mut all: Vec<Deny> = malformed.map(Deny::Malformed).into();
         all.push(Deny::NoRoute);
@@ -30,6 +31,7 @@ impl Deny {
         all.push(Deny::MissingCredential);
         all.extend(token.map(Deny::Token));
         all.extend(key.map(Deny::Key));
+        all.extend(session.map(Deny::Session));
         all.push(Deny::AddressNotAllowed);
         all.push(Deny::Forbidden { action: "read".into() });
         all.push(Deny::BodyTooLarge);
@@ -64,6 +66,7 @@ impl Deny {
             ),
             Deny::Token(fault) => fault.explained(),
             Deny::Key(fault) => fault.explained(),
+            Deny::Session(fault) => fault.explained(),
             Deny::AddressNotAllowed => (
                 "The key is good, but not from this address.",
                 "Compare `client` of the access line with the key's address list. Behind a proxy: `[trust] proxies`.",
@@ -172,6 +175,22 @@ impl KeyFault {
             KeyFault::Revoked => (
                 "The key was revoked, or its owner is disabled.",
                 "Make a new key, or enable the account.",
+            ),
+        }
+    }
+}
+
+impl SessionFault {
+    const fn explained(self) -> (&'static str, &'static str) {
+        match self {
+            SessionFault::Invalid => (
+                "Not a session of this mount, or two different ones in one request.",
+                "The client logs in again.",
+            ),
+            SessionFault::Expired => ("The session is past its end.", "The client logs in again."),
+            SessionFault::Ended => (
+                "The session was logged out or terminated, or its account is disabled.",
+                "The client logs in again, if it may.",
             ),
         }
     }

@@ -14,6 +14,8 @@ pub(super) struct Rule<'a> {
     pub(super) headers: &'a HeaderRules,
     /// Whether credentials go on.
     pub(super) keep: bool,
+    /// Where this mount's sessions sit.
+    pub(super) session: Option<&'a HeaderName>,
 }
 
 impl Rule<'_> {
@@ -25,6 +27,7 @@ impl Rule<'_> {
         let folded = fold(name.as_str());
         is_reserved(&folded)
             || (!self.keep && matches!(&*folded, "authorization" | "x-api-key"))
+            || (!self.keep && self.session == Some(name))
             || self.headers.request_remove.contains(name)
             || self.names.covers(&folded)
     }

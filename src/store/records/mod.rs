@@ -7,6 +7,7 @@ mod account;
 mod agent;
 mod audit;
 mod code;
+mod foreign;
 mod key;
 mod keyring;
 mod organisation;
@@ -22,6 +23,10 @@ pub use account::{
 pub use agent::AgentTokenRecord;
 pub use audit::{AuditFault, AuditRange, AuditRecord, AuditVerdict, ChainedRecord};
 pub use code::{CodeProof, CodeRecord, Judged};
+pub use foreign::{
+    AllowEntry, AuditQuery, ForeignCounts, ForeignIdentity, ForeignKey, ForeignLogin,
+    ForeignSession, ForeignTokens, LoggedIn, NumberedEvent, Redeem, Redeemed,
+};
 pub use key::{KeyRecord, KeyUse, OwnedKey};
 pub use keyring::{Ciphertext, SigningKeyRecord};
 pub use organisation::{

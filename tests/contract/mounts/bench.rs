@@ -69,12 +69,14 @@ pub fn configuration(places: &Places, upstream: &Upstream, windows: &str) -> Str
             let _ = writeln!(
                 text,
                 "[[mount]]\nname = \"{mount}\"\ndialect = \"{name}\"\nrealm = \"{name}\"\n\
-                 at = [{{ prefixes = [\"/{mount}\"] }}]\n{}\n\
+                 at = [{{ prefixes = [\"/{mount}\"] }}]\n{}\n{}\n\
                  [[route]]\nname = \"{mount}-echo\"\nmount = \"{mount}\"\nmatch = {{ path = \"/echo\" }}\n\
                  upstream = \"app\"\nauthn = {}\nauthz = \"authenticated\"\n\
                  [[route]]\nname = \"{mount}-open\"\nmount = \"{mount}\"\nmatch = {{ path = \"/open/**\" }}\n\
                  upstream = \"app\"\nauthn = [\"public\"]\ntimeouts = {{ first_byte = \"1s\" }}",
-                contract.settings, contract.authn
+                contract.settings,
+                (contract.more)(places, &mount),
+                contract.authn
             );
         }
     }

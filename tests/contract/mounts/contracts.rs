@@ -10,8 +10,8 @@ use crate::{
     support::{
         archon,
         client::Client,
-        gateway::Gateway,
-        inkpass, operate,
+        gateway::{Gateway, Places},
+        hh, inkpass, operate,
         tmws::{self, GOOD_PASSWORD, fresh_address, fresh_name},
         wire::Reply,
     },
@@ -27,6 +27,8 @@ pub struct Contract {
     pub settings: &'static str,
     /// Files beside the configuration that those lines refer to, with what stands in them.
     pub files: &'static [(&'static str, &'static str)],
+    /// The same where they depend on the places of the test and on the mount's name.
+    pub more: fn(&Places, &str) -> String,
     /// Asserts the shape of a refusal, whatever it says.
     pub assert_error: fn(&Reply),
     /// One credential of every kind, good at this mount of its.
@@ -65,6 +67,7 @@ pub const CONTRACTS: &[Contract] = &[
         authn: r#"["jwt", "api_key"]"#,
         settings: "",
         files: &[],
+        more: |_, _| String::new(),
         assert_error: tmws::assert_error_shape,
         credentials: |gateway, mount| Box::pin(of_tmws(gateway, mount)),
     },
@@ -73,6 +76,7 @@ pub const CONTRACTS: &[Contract] = &[
         authn: r#"["jwt"]"#,
         settings: "",
         files: &[],
+        more: |_, _| String::new(),
         assert_error: bearer::assert_error_shape,
         credentials: |gateway, mount| Box::pin(of_bearer(gateway, mount)),
     },
@@ -81,6 +85,7 @@ pub const CONTRACTS: &[Contract] = &[
         authn: r#"["jwt", "api_key"]"#,
         settings: "",
         files: &[],
+        more: |_, _| String::new(),
         assert_error: inkpass::assert_error_shape,
         credentials: |gateway, mount| Box::pin(of_inkpass(gateway, mount)),
     },
@@ -89,8 +94,18 @@ pub const CONTRACTS: &[Contract] = &[
         authn: r#"["jwt", "agent"]"#,
         settings: "",
         files: &[],
+        more: |_, _| String::new(),
         assert_error: archon::assert_error_shape,
         credentials: |gateway, mount| Box::pin(of_archon(gateway, mount)),
+    },
+    Contract {
+        name: "hh",
+        authn: r#"["session"]"#,
+        settings: "",
+        files: &[],
+        more: hh::mount_lines,
+        assert_error: hh::assert_error_shape,
+        credentials: |gateway, mount| Box::pin(of_hh(gateway, mount)),
     },
 ];
 
@@ -133,6 +148,12 @@ async fn of_archon(gateway: &Gateway, mount: &str) -> Vec<Credential> {
     let agent = client.bearer(access).post("/auth/agents/authenticate", asked).await;
     let agent = archon::data(&agent)["agent_token"].as_str().expect("a token").to_owned();
     vec![Credential::bearer("access token", access), Credential::bearer("agent token", &agent)]
+}
+
+async fn of_hh(gateway: &Gateway, mount: &str) -> Vec<Credential> {
+    let session = hh::session_at(&format!("{}/{mount}", gateway.url())).await;
+    let value = format!("hh_session_id={session}");
+    vec![Credential { what: "session", header: "Cookie", value }]
 }
 
 async fn of_bearer(gateway: &Gateway, mount: &str) -> Vec<Credential> {

@@ -34,9 +34,10 @@ fn shared() -> &'static Bench {
                 let _ = writeln!(
                     text,
                     "[[realm]]\nname = \"{name}\"\n[[mount]]\nname = \"{name}\"\ndialect = \"{name}\"\n\
-                     realm = \"{name}\"\ndefault = {}\n{}",
+                     realm = \"{name}\"\ndefault = {}\n{}\n{}",
                     name == TOGETHER[0],
-                    contract.settings
+                    contract.settings,
+                    (contract.more)(places, name)
                 );
             }
             text

@@ -89,6 +89,15 @@ pub(super) fn authn(
         let why = "its contract has no agents, or they are switched off";
         section.fault("authn", Fault::new(what, why, "remove \"agent\""));
     }
+    if let Some(mount) = mount
+        && kinds.contains(&CredentialKind::Session)
+        && mount.oauth.as_ref().is_none_or(|oauth| oauth.session_carrier.is_none())
+    {
+        let what = format!("session on mount \"{}\"", mount.name);
+        let why = "the mount says nowhere which cookie or header carries it";
+        let fix = "add session = { cookie = \"…\" } to the mount, where its contract has sessions";
+        section.fault("authn", Fault::new(what, why, fix));
+    }
     Some(Authn::Required(kinds))
 }
 

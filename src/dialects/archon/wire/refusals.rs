@@ -145,6 +145,11 @@ impl ErrorShape for Shape {
             IdentityError::WeakPassword(faults) | IdentityError::Invalid(faults) => {
                 Refusal { reason, ..Self::invalid(details(faults)) }
             }
+            IdentityError::Foreign(fault) => {
+                let status = fault.status();
+                let text = status.canonical_reason().unwrap_or("Error");
+                plain(status, text, code_of(status))
+            }
             IdentityError::Busy | IdentityError::Unavailable => {
                 Refusal::unavailable("Service unavailable", reason).with_code("SERVICE_UNAVAILABLE")
             }

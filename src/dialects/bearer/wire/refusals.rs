@@ -114,6 +114,7 @@ impl ErrorShape for Shape {
             | IdentityError::InvalidCode
             | IdentityError::AlreadyVerified
             | IdentityError::WrongCurrentPassword
+            | IdentityError::Foreign(_)
             | IdentityError::AlreadyExists { .. } => {
                 Refusal::plain(StatusCode::BAD_REQUEST, reason)
             }

@@ -91,7 +91,9 @@ pub fn missing(text: &'static str) -> impl Fn(IdentityError) -> Refusal {
 impl ErrorShape for Shape {
     fn of_deny(deny: &Deny) -> Refusal {
         let text: Cow<'static, str> = match deny {
-            Deny::MissingCredential | Deny::Token(_) | Deny::Key(_) => UNPROVEN.into(),
+            Deny::MissingCredential | Deny::Token(_) | Deny::Key(_) | Deny::Session(_) => {
+                UNPROVEN.into()
+            }
             Deny::AddressNotAllowed => "Permission denied: address:access".into(),
             Deny::Forbidden { action } => format!("Permission denied: {action}").into(),
             Deny::RateLimited(toll) => limited(toll).into(),
@@ -140,6 +142,7 @@ impl ErrorShape for Shape {
             IdentityError::AgentRefused => Refusal::plain(StatusCode::FORBIDDEN, reason),
             IdentityError::NotFound => Refusal::plain(StatusCode::NOT_FOUND, reason),
             IdentityError::Invalid(faults) => Refusal { reason, ..Self::invalid(details(faults)) },
+            IdentityError::Foreign(fault) => Refusal::plain(fault.status(), reason),
             IdentityError::Busy | IdentityError::Unavailable => {
                 Refusal::unavailable("Service Unavailable", reason)
             }

@@ -73,6 +73,7 @@ impl ErrorShape for Shape {
             Deny::Key(
                 KeyFault::Malformed | KeyFault::Unknown | KeyFault::Expired | KeyFault::Revoked,
             ) => "Invalid API key".into(),
+            Deny::Session(_) => UNPROVEN.into(),
             Deny::AddressNotAllowed => "Access denied: IP address not allowed".into(),
             Deny::Forbidden { action } => format!("Permission required: {action}").into(),
             Deny::RateLimited(_) => "Rate limit exceeded".into(),
@@ -132,6 +133,7 @@ impl ErrorShape for Shape {
             IdentityError::WeakPassword(faults) | IdentityError::Invalid(faults) => {
                 Refusal { reason, ..Self::invalid(details(faults)) }
             }
+            IdentityError::Foreign(fault) => Refusal::plain(fault.status(), reason),
             IdentityError::Busy | IdentityError::Unavailable => {
                 Refusal::unavailable("Service Unavailable", reason)
             }

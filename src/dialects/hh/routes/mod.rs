@@ -1,0 +1,50 @@
+//! Handlers of hh: wire to identity and back. No rule lives here.
+
+mod admin;
+mod basic;
+mod login;
+mod sessions;
+
+use axum::{
+    Router,
+    routing::{delete, get, post},
+};
+
+use super::{Hh, wire::Shape};
+use crate::{
+    dialects::{Parts, exchange},
+    identity::Identity,
+    model::MountName,
+};
+
+/// What every handler holds.
+#[derive(Clone)]
+struct App {
+    identity: Identity,
+    mount: MountName,
+}
+
+/// The router of one mount.
+pub fn router(parts: Parts) -> Router {
+    let app = App { identity: parts.identity.clone(), mount: parts.mount.clone() };
+    let handlers = Router::new()
+        .route("/auth/login", get(login::begin))
+        .route("/auth/callback", get(login::finish))
+        .route("/auth/exchange", post(sessions::exchange))
+        .route("/auth/token", post(sessions::token))
+        .route("/auth/refresh", post(sessions::refresh))
+        .route("/auth/logout", post(sessions::logout))
+        .route("/users/me", get(sessions::me))
+        .route("/admin/users/allow", post(admin::allow))
+        .route("/admin/users", get(admin::list))
+        .route("/admin/users/{hh_user_id}", delete(admin::remove))
+        .route("/admin/sessions", get(admin::sessions))
+        .route("/admin/sessions/{id}", delete(admin::terminate))
+        .route("/admin/audit-log", get(admin::events))
+        .route("/admin/statistics", get(admin::statistics))
+        .route("/admin/whitelist", post(admin::white_allow).get(admin::white_list))
+        .route("/admin/whitelist/{hh_user_id}", delete(admin::remove))
+        .route("/ping", get(sessions::ping))
+        .with_state(app);
+    exchange::complete::<Shape>(&Hh, &parts, handlers)
+}

@@ -1,0 +1,71 @@
+//! The callback page in a real browser: shown, readable in both languages, its button works, and nothing stands against
+//! its content security policy. Without Chromium on the machine these tests say so and pass.
+
+use serde_json::{Value, json};
+
+use crate::support::{browser::Browser, hh::House};
+
+/// The person's way in a browser, as far as the page. The stub sends nobody back by itself, so the test does.
+async fn log_in(browser: &mut Browser, house: &House, language: &str) -> (String, String) {
+    let person = house.person().await;
+    browser.language(language);
+    let base = house.gateway.url();
+    // The browser keeps the cookie of the login; the provider's page is of no interest.
+    let at = browser.open(&format!("{base}/auth/login"));
+    assert!(at.contains("/authorize?"), "the browser was sent to the provider: {at}");
+    let state = at.split("state=").nth(1).unwrap().split('&').next().unwrap();
+    browser.open(&format!("{base}/auth/callback?code=code-{person}&state={state}"));
+    let code = browser.value("document.getElementById('exchange-code').value");
+    (person, code.as_str().expect("a value").to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_shows_the_code_and_its_button_copies_it() {
+    let Some(mut browser) = Browser::start() else { return };
+    let house = House::shared();
+    for (language, title, copied) in [
+        ("ru-RU,ru;q=0.9,en;q=0.8", "Вход выполнен", "Скопировано."),
+        ("en-GB,en;q=0.9", "You are logged in", "Copied."),
+        ("de-DE,de;q=0.9", "You are logged in", "Copied."),
+    ] {
+        let (_, code) = log_in(&mut browser, house, language).await;
+        assert_eq!(browser.value("document.querySelector('h1').textContent"), title);
+        // Styles apply: the input has the border that only the style sheet gives.
+        let radius = "getComputedStyle(document.getElementById('exchange-code')).borderRadius";
+        assert_eq!(browser.value(radius), "8px");
+        browser.allow_clipboard(&house.gateway.url());
+        browser.click("copy");
+        let told = "document.getElementById('copied').textContent";
+        browser.wait_for(told, copied);
+        let read = browser.value("navigator.clipboard.readText()");
+        assert_eq!(read, code.as_str());
+        // The code is the real one.
+        let reply = house.caller().post("/auth/exchange", json!({"exchange_code": code})).await;
+        reply.expect(200);
+        assert_eq!(browser.violations(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_slipped_into_the_page_does_not_run() {
+    let Some(mut browser) = Browser::start() else { return };
+    let house = House::shared();
+    log_in(&mut browser, house, "en").await;
+    let inject = "(() => { const s = document.createElement('script'); \
+                  s.textContent = 'window.slipped = 1'; document.body.append(s); \
+                  return String(window.slipped); })()";
+    assert_eq!(browser.value(inject), "undefined");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_is_a_page_that_leads_back_to_the_login() {
+    let Some(mut browser) = Browser::start() else { return };
+    let house = House::shared();
+    browser.language("ru");
+    let base = house.gateway.url();
+    browser.open(&format!("{base}/auth/callback?code=x&state=nonsense"));
+    assert_eq!(browser.value("document.querySelector('h1').textContent"), "Войти не удалось");
+    let href = browser.value("document.querySelector('a').href");
+    assert_eq!(href, Value::from(format!("{base}/auth/login")));
+    assert_eq!(browser.violations(), Vec::<String>::new());
+}
