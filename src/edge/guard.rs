@@ -21,7 +21,7 @@ use pingora::protocols::{
     TimingDigest, UniqueID, UniqueIDType, raw_connect::ProxyDigest,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf},
     net::TcpStream,
     time::Instant,
 };
@@ -61,6 +61,7 @@ pub(super) struct Guard<P> {
     read_timer: Alarm,
     write_timer: Alarm,
     write_since: Option<Instant>,
+    linger: Option<Linger>,
     /// Held as long as the connection lives: its place in the table of connections.
     _permit: P,
 }
@@ -71,6 +72,12 @@ struct BodyRate {
     bytes: u64,
     waited: Duration,
     since: Option<Instant>,
+}
+
+/// What may still be read and thrown away behind the last byte we sent.
+struct Linger {
+    until: Instant,
+    left: usize,
 }
 
 impl BodyRate {
@@ -104,6 +111,7 @@ impl<P> Guard<P> {
             read_timer: Alarm::default(),
             write_timer: Alarm::default(),
             write_since: None,
+            linger: None,
             _permit: permit,
         }
     }
@@ -132,6 +140,12 @@ impl<P> Guard<P> {
     /// Whether more of a head is asked for than any head may have.
     fn head_too_large(&self) -> bool {
         self.head >= MAX_HEAD && self.conn.phase() == Phase::Head
+    }
+
+    /// Whether the client may be sending still. So it may behind a head that pingora refused itself: no hook saw it.
+    fn lingers(&self) -> bool {
+        let unseen = self.conn.phase() == Phase::Head && self.conn.expired().is_none();
+        unseen || self.conn.lingers()
     }
 
     fn read_deadline(&mut self) -> Option<Instant> {
@@ -185,6 +199,25 @@ impl<P: Unpin> Guard<P> {
         }
     }
 
+    /// Reads and throws away until all came or the time is up: closed before, the socket would answer with a reset.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let linger = self
+            .linger
+            .get_or_insert_with(|| Linger { until: Instant::now() + LINGER, left: LINGER_BYTES });
+        let mut scrap = [0; 4096];
+        while linger.left > 0 {
+            let mut piece = ReadBuf::new(&mut scrap);
+            match Pin::new(self.io.get_mut()).poll_read(cx, &mut piece) {
+                Poll::Pending => return self.read_timer.poll(linger.until, cx),
+                Poll::Ready(Ok(())) if !piece.filled().is_empty() => {
+                    linger.left = linger.left.saturating_sub(piece.filled().len());
+                }
+                Poll::Ready(_) => break,
+            }
+        }
+        Poll::Ready(())
+    }
+
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let since = *self.write_since.get_or_insert_with(Instant::now);
         ready!(self.write_timer.poll(since + WRITE_STALL, cx));
@@ -219,34 +252,25 @@ impl<P: Unpin> AsyncWrite for Guard<P> {
         }
     }
 
+    /// The end of our side. Reading on belongs here, for it is this that pingora calls to end a connection, and not
+    /// [`Shutdown`]: on its boxed stream the method of tokio's trait is the nearer one.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.io).poll_shutdown(cx) {
-            Poll::Pending => this.poll_stalled(cx),
-            done => done,
+        if this.linger.is_none() {
+            match Pin::new(&mut this.io).poll_shutdown(cx) {
+                Poll::Pending => return this.poll_stalled(cx),
+                Poll::Ready(Ok(())) if this.lingers() => {}
+                done => return done,
+            }
         }
+        this.poll_linger(cx).map(Ok)
     }
 }
 
 #[async_trait]
 impl<P: Unpin + Send> Shutdown for Guard<P> {
     async fn shutdown(&mut self) {
-        if AsyncWriteExt::shutdown(self).await.is_err() || !self.conn.lingers() {
-            return;
-        }
-        let tcp = self.io.get_mut();
-        let drain = async {
-            let mut scrap = [0; 4096];
-            let mut left = LINGER_BYTES;
-            while let Ok(read @ 1..) = tcp.read(&mut scrap).await {
-                left = left.saturating_sub(read);
-                if left == 0 {
-                    break;
-                }
-            }
-        };
-        // Whether all came or the time is up, the connection ends here.
-        let _ = tokio::time::timeout(LINGER, drain).await;
+        let _ = AsyncWriteExt::shutdown(self).await;
     }
 }
 

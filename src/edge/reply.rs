@@ -29,8 +29,9 @@ pub(super) async fn refuse(
         headers::edit(&mut out, |_, headers| headers::cross_origin(headers, &fields));
     }
     if matches!(deny, Deny::Malformed(_)) {
-        // What this parser refused, another may read differently: nothing more from this connection.
-        session.set_keepalive(None);
+        // What this parser refused, another may read differently: nothing more from this connection, wherever the body
+        // is said to end.
+        close(session, ctx);
     }
     write(session, ctx, out, reply.body, now).await
 }
@@ -72,11 +73,7 @@ async fn write(
 ) -> Result<()> {
     headers::edit(&mut out, |status, headers| headers::stamp(status, headers, ctx, now));
     if !session.as_downstream_mut().is_body_done() {
-        // Leftover bytes must never be read as a request; they are drained for a moment so that the answer arrives.
-        session.set_keepalive(None);
-        if let Some(conn) = &ctx.conn {
-            conn.linger();
-        }
+        close(session, ctx);
     }
     let no_body = session.req_header().method == Method::HEAD || body.is_empty();
     session.write_response_header(Box::new(out), no_body).await?;
@@ -84,4 +81,13 @@ async fn write(
         return Ok(());
     }
     session.write_response_body(Some(body), true).await
+}
+
+/// Ends the connection behind this answer: leftover bytes must never be read as a request. They are drained for a moment
+/// so that the answer arrives.
+fn close(session: &mut Session, ctx: &Ctx) {
+    session.set_keepalive(None);
+    if let Some(conn) = &ctx.conn {
+        conn.linger();
+    }
 }

@@ -4,7 +4,7 @@ use http::Method;
 
 use super::{
     proxying::public,
-    support::{Answer, Edge, Upstream},
+    support::{Answer, Edge, Upstream, backend, dead, send_on, settings},
 };
 use crate::{edge::testing, pipeline::Authn, pipeline::CredentialKind};
 
@@ -142,4 +142,55 @@ fn a_body_that_grows_too_large_is_413_also_while_it_is_being_sent() {
     assert_eq!((answer.status, answer.closes()), (413, true));
     assert!(answer.text().contains("body_too_large"));
     assert_eq!(upstream.seen().len(), 0);
+}
+
+#[test]
+fn a_refusal_arrives_while_the_client_is_still_sending() {
+    const LONG: &str = "Content-Length: 100000\r\n\r\nabc";
+    const CHUNKED: &str = "Transfer-Encoding: chunked\r\n\r\n";
+    let mount = Arc::new(testing::mount("api"));
+    let mut guarded = testing::route("guarded", &mount);
+    guarded.authn = Authn::Required(vec![CredentialKind::Jwt]);
+    let mut small = testing::route("small", &mount);
+    small.body_limit = 10;
+    let routes = vec![
+        ("/guarded", vec![Method::POST], guarded),
+        ("/small", vec![Method::POST], small),
+        ("/open", vec![Method::POST], testing::route("open", &mount)),
+    ];
+    let upstream = Upstream::ok();
+    let snapshot = testing::snapshot_of(testing::table(routes), vec![mount]);
+    let edge = Edge::start(snapshot, &[upstream.settings()]);
+    for (status, line, rest) in [
+        (404, "POST /nothing", LONG.to_owned()),
+        (405, "PUT /open", LONG.to_owned()),
+        (401, "POST /guarded", LONG.to_owned()),
+        (413, "POST /small", LONG.to_owned()),
+        (413, "POST /small", format!("{CHUNKED}10000\r\n{}", "x".repeat(100))),
+        (400, "POST /open", format!("{CHUNKED}zz\r\n")),
+        (400, "POST /open/../x", LONG.to_owned()),
+        (400, "POST /open", format!("Content-Length: 3\r\n{CHUNKED}0\r\n\r\n")),
+        // These two pingora refuses before it asks us.
+        (400, "POST /open", "Content-Length: x\r\n\r\n".to_owned()),
+        (405, "CONNECT a:1", LONG.to_owned()),
+    ] {
+        let mut tcp = edge.connect();
+        let request = format!("{line} HTTP/1.1\r\nHost: a\r\n{rest}");
+        tcp.write_all(request.as_bytes()).unwrap();
+        let answer = Answer::read(&mut tcp, false);
+        assert_eq!((answer.status, answer.closes()), (status, true), "{request:?}");
+        send_on(tcp);
+    }
+    assert_eq!(upstream.seen().len(), 0);
+}
+
+#[test]
+fn a_broken_upstream_is_told_while_the_client_is_still_sending() {
+    let edge = Edge::start(public(|_| {}), &[settings(vec![backend(dead())])]);
+    let mut tcp = edge.connect();
+    let head = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nabc";
+    tcp.write_all(head.as_bytes()).unwrap();
+    let answer = Answer::read(&mut tcp, false);
+    assert_eq!((answer.status, answer.closes()), (502, true));
+    send_on(tcp);
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
     time::Duration,
@@ -212,6 +212,14 @@ pub(super) fn read_head(tcp: &mut TcpStream) -> Option<(String, Vec<u8>)> {
             return None;
         }
     }
+}
+
+/// Goes on sending behind an answer: none of it may reset the connection, for a reset takes away an answer that was not read
+/// yet. More than the system's buffers hold, so that it only gets through where the other side reads.
+pub(super) fn send_on(mut tcp: TcpStream) {
+    tcp.write_all(&vec![b'x'; 8 << 20]).unwrap();
+    tcp.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(tcp.read(&mut [0; 1]).unwrap(), 0, "nothing came behind the answer");
 }
 
 /// A request as an upstream saw it.
