@@ -91,9 +91,9 @@ fn ten_lines_are_enough() {
 #[test]
 fn the_shipped_files_load_and_their_effective_form_loads_to_the_same() {
     // The demo writes the secrets that it publishes beside its file.
-    let key =
-        |name: &str| (format!("/etc/p/{name}.key").into(), format!("a-published-key-of-{name}"));
-    let files = ["inkpass-service", "archon"].map(key).into();
+    let key = |name: &str| (format!("/etc/p/{name}").into(), format!("a-published-key-of-{name}"));
+    let names = ["inkpass-service.key", "archon.key", "hh-client.secret"];
+    let files = names.map(key).into();
     let world = World { files, ..World::default() };
     for text in [MINIMAL, FULL, DEMO] {
         let load = |text: &str| parse(Path::new(FILE), text, &[], &world);

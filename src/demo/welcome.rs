@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     edge::ListenerSettings,
+    mail,
     pipeline::route::Place,
     run::{Gateway, RunError},
 };
@@ -27,6 +28,8 @@ pub(super) struct Facts {
     token: String,
     socket: PathBuf,
     mounts: Vec<Mounted>,
+    /// Where letters are written to.
+    mail: Option<PathBuf>,
     beside: Vec<Beside>,
 }
 
@@ -73,6 +76,10 @@ impl Facts {
             token: token_of(&config)?,
             socket: boot.operator_socket,
             mounts,
+            mail: config.blueprint.mail.as_ref().and_then(|mail| match &mail.route {
+                mail::Route::Folder(folder) => Some(folder.clone()),
+                mail::Route::Smtp { .. } => None,
+            }),
             beside,
         })
     }
@@ -99,6 +106,7 @@ impl Facts {
             }),
             "accounts": each(&|mount| json!(mount.played.accounts)),
             "api_keys": each(&|mount| json!(mount.keys.first())),
+            "mail_dir": self.mail,
         });
         if let Some(members) = whole.as_object_mut() {
             members
@@ -125,6 +133,9 @@ impl Facts {
                 "operator",
                 &format!("http://{operator} (token in {}/operator.token)", self.dir.display()),
             );
+        }
+        if let Some(mail) = &self.mail {
+            line("mail", &format!("{} (one file per letter)", mail.display()));
         }
         line("config", &self.config.display().to_string());
         for mount in &self.mounts {
