@@ -43,11 +43,13 @@ const ATTEMPTS: usize = 3;
 
 /// Tokens whose signature and claims were verified under the configuration in force; a reload begins with none.
 pub(super) struct TokenCache {
-    /// By the bare digest: it is no secret here, and needs no comparison in constant time.
+    /// By the digest of the signature alone, which is short. It is no secret here, and needs no comparison in constant time.
     entries: Cache<[u8; 32], Arc<Verified>>,
 }
 
 struct Verified {
+    /// Header and payload, exactly as they were signed. Without the signature they are no credential.
+    signed: Box<str>,
     mount: MountName,
     principal: Arc<Principal>,
 }
@@ -65,9 +67,11 @@ impl TokenCache {
         now: Timestamp,
         metrics: &Metrics,
     ) -> Result<Arc<Principal>, Deny> {
-        // The hash stands for the token: a token itself is never kept.
-        let digest = *Digest::of(token.as_bytes()).as_bytes();
+        let (signed, signature) = token.rsplit_once('.').unwrap_or((token, ""));
+        // The hash stands for the signature: a token itself is never kept.
+        let digest = *Digest::of(signature.as_bytes()).as_bytes();
         if let Some(hit) = self.entries.get(&digest)
+            && *hit.signed == *signed
             && hit.mount == profile.mount
         {
             metrics.cache(CacheKind::Token, true);
@@ -76,7 +80,7 @@ impl TokenCache {
         metrics.cache(CacheKind::Token, false);
         let principal = Arc::new(profile.verify(token, now).map_err(Deny::Token)?);
         let mount = profile.mount.clone();
-        let entry = Verified { mount, principal: Arc::clone(&principal) };
+        let entry = Verified { signed: signed.into(), mount, principal: Arc::clone(&principal) };
         self.entries.insert(digest, Arc::new(entry));
         Ok(principal)
     }
