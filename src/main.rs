@@ -3,10 +3,9 @@
 
 use std::process::ExitCode;
 
-// A request takes and gives back some forty small pieces of memory; this allocator makes that cheaper than the system's,
-// and gives large ones, such as those of a password hash, back to the system at once.
+// A request takes and gives back some forty small pieces of memory; this allocator makes that cheaper than the system's.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     portcullis::cli::main()

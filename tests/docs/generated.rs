@@ -109,10 +109,11 @@ fn describe(command: &mut Command, path: &str, out: &mut String) {
 
 #[test]
 fn layout() {
-    const ROOMS: [&str; 14] = [
+    const ROOMS: [&str; 15] = [
         "model",
         "pipeline",
         "limit",
+        "courier",
         "mail",
         "store",
         "telemetry",

@@ -65,8 +65,16 @@ pub fn disable(gateway: &Gateway, name: &str) {
     call(gateway, "POST", &format!("/v1/users/{name}/disable"), Value::Null).expect(200);
 }
 
+/// Disables an account where there are several realms.
+#[track_caller]
+pub fn disable_in(gateway: &Gateway, realm: &str, name: &str) {
+    let path = format!("/v1/users/{name}/disable?realm={realm}");
+    call(gateway, "POST", &path, Value::Null).expect(200);
+}
+
 /// Sets the roles of an account.
 #[track_caller]
-pub fn set_roles(gateway: &Gateway, name: &str, roles: &[&str]) {
-    call(gateway, "POST", &format!("/v1/users/{name}/roles"), json!({"roles": roles})).expect(200);
+pub fn set_roles(gateway: &Gateway, realm: &str, name: &str, roles: &[&str]) {
+    let path = format!("/v1/users/{name}/roles?realm={realm}");
+    call(gateway, "POST", &path, json!({"roles": roles})).expect(200);
 }

@@ -285,6 +285,7 @@ async fn every_endpoint_is_described() {
             "/metrics",
             "/readyz",
             "/v1/audit",
+            "/v1/audit/export",
             "/v1/audit/verify",
             "/v1/config/effective",
             "/v1/keys",

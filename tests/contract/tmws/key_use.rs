@@ -147,7 +147,7 @@ async fn the_keys_of_a_disabled_owner_are_401_at_once() {
     let made = make_key(&owner, json!({"name": "orphan"})).await.json();
     let client = with(gateway, &made);
     client.get(TASKS).await.expect(200);
-    operate::disable(gateway, &person.name);
+    operate::disable_in(gateway, "tmws", &person.name);
     assert_error(&client.get(TASKS).await, 401, "Invalid API key");
 }
 
@@ -162,7 +162,7 @@ async fn a_key_never_exceeds_its_owners_role() {
     let made = make_key(&owner, json!({"name": "wide", "scopes": ["FULL"]})).await.json();
     let client = with(gateway, &made);
     client.delete(&format!("{TASKS}/none")).await; // may be 404 of the upstream, but not 403
-    operate::set_roles(gateway, &person.name, &["READONLY"]);
+    operate::set_roles(gateway, "tmws", &person.name, &["READONLY"]);
     let reply = client.post(TASKS, json!({"title": "no longer"})).await;
     assert_error(&reply, 403, "Permission required: create");
     client.get(TASKS).await.expect(200);

@@ -170,7 +170,7 @@ async fn a_credential_sent_along_is_not_looked_at() {
 async fn a_disabled_account_is_403_but_only_after_the_right_password() {
     let gateway = shared();
     let person = person(&admin(gateway).await, &["USER"]).await;
-    operate::disable(gateway, &person.name);
+    operate::disable_in(gateway, "tmws", &person.name);
     let client = caller(gateway);
     let wrong = try_login(&client, &person.name, "not it").await;
     assert_error(&wrong, 401, "Invalid credentials");

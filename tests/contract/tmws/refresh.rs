@@ -224,7 +224,7 @@ async fn a_missing_or_mistyped_token_is_422() {
 async fn a_disabled_account_gets_no_new_tokens() {
     let gateway = shared();
     let (person, client, tokens) = user(gateway).await;
-    operate::disable(gateway, &person.name);
+    operate::disable_in(gateway, "tmws", &person.name);
     let reply = refresh(&caller(gateway), &tokens.refresh).await;
     assert_eq!(reply.status, 403, "{}", reply.text());
     assert_error_shape(&reply);
