@@ -257,7 +257,13 @@ fn the_shipped_files_are_good_and_the_smallest_has_ten_lines() {
     let conf = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
     // The demo writes the secrets that it publishes beside its file; here somebody else does.
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("inkpass-service.key"), "a-published-service-key").unwrap();
+    for (name, text) in [
+        ("inkpass-service.key", "a-published-service-key"),
+        ("archon.key", "another-published-service-key"),
+        ("hh-client.secret", "no-secret"),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
     let mut checked = 0;
     for entry in std::fs::read_dir(&conf).unwrap() {
         let path = entry.unwrap().path();
