@@ -13,6 +13,7 @@ pub mod hh;
 pub mod inkpass;
 pub mod problem;
 pub mod refusal;
+mod table;
 pub mod tmws;
 
 use std::sync::Arc;
