@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue};
+
+use crate::{model::SecretString, pipeline::cookie};
 
 /// When a browser sends a cookie along with requests that another site began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +33,7 @@ pub struct Cookie<'a> {
 impl Cookie<'_> {
     /// As the value of one `Set-Cookie` field, which begins with the name. `None`: name or value cannot stand in it.
     pub fn set(&self) -> Option<HeaderValue> {
-        let name = !self.name.is_empty() && self.name.bytes().all(is_token);
-        if !name || !self.value.bytes().all(is_value) {
+        if !cookie::is_name(self.name) || !self.value.bytes().all(is_value) {
             return None;
         }
         let site = match self.same_site {
@@ -55,21 +56,10 @@ impl Cookie<'_> {
     }
 }
 
-/// The value of a cookie. `None` also where two differ: a site next door could have set one of them.
-pub fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let fields = headers.get_all(header::COOKIE).iter();
-    let pairs = fields.filter_map(|field| field.to_str().ok()).flat_map(|text| text.split(';'));
-    let mut values = pairs
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(own, _)| *own == name)
-        .map(|(_, value)| value);
-    let first = values.next()?;
-    values.all(|value| value == first).then_some(first)
-}
-
-/// RFC 9110 section 5.6.2, as far as cookie names need it.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+/// The value of a cookie; an empty one is none, and so are two that differ.
+pub fn read(headers: &HeaderMap, name: &str) -> Option<SecretString> {
+    let value = std::str::from_utf8(cookie::value(headers, name)??).ok()?;
+    (!value.is_empty()).then(|| value.into())
 }
 
 /// RFC 6265 section 4.1.1, `cookie-octet`.
@@ -79,7 +69,10 @@ fn is_value(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::header;
+
     use super::*;
+    use crate::model::secret::ExposeSecret;
 
     const COOKIE: Cookie<'static> = Cookie {
         name: "refresh_token",
@@ -112,19 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_found_among_others_and_two_that_differ_are_none() {
-        let read_from = |fields: &[&'static str]| {
-            let mut headers = HeaderMap::new();
-            for field in fields {
-                headers.append(header::COOKIE, HeaderValue::from_static(field));
-            }
-            read(&headers, "a").map(str::to_owned)
+    fn what_is_read_is_one_value_that_is_not_empty() {
+        let read_from = |field: &'static str| {
+            let headers = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static(field))]);
+            read(&headers, "a").map(|value| value.expose_secret().to_owned())
         };
-        assert_eq!(read_from(&["b=1; a=2=3; aa=4"]).as_deref(), Some("2=3"));
-        assert_eq!(read_from(&["b=1", "a=2"]).as_deref(), Some("2"));
-        assert_eq!(read_from(&["a=2; a=2"]).as_deref(), Some("2"));
-        assert_eq!(read_from(&["a=2; a=3"]), None);
-        assert_eq!(read_from(&["A=2", "a"]), None);
-        assert_eq!(read_from(&[]), None);
+        assert_eq!(read_from("b=1; a=2").as_deref(), Some("2"));
+        for none in ["a=", "a", "a=2; a=3", "b=1"] {
+            assert_eq!(read_from(none), None, "{none}");
+        }
     }
 }

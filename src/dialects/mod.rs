@@ -13,6 +13,7 @@ pub mod hh;
 pub mod inkpass;
 pub mod problem;
 pub mod refusal;
+mod table;
 pub mod tmws;
 
 use std::sync::Arc;
@@ -44,9 +45,9 @@ pub trait Dialect: Face {
     }
 }
 
-/// What the router of one mount is made of. Requests carry [`crate::model::hop::HopContext`] as an extension.
+/// What every handler of one mount holds. Requests carry [`crate::model::hop::HopContext`] as an extension.
 #[derive(Clone)]
-pub struct Parts {
+pub struct App {
     /// Accounts, sessions, tokens, keys.
     pub identity: Identity,
     /// Which mount.
@@ -62,7 +63,7 @@ pub struct Registered {
     /// Pure side.
     pub dialect: &'static dyn Dialect,
     /// Builds the axum router of one mount; see [`exchange::complete`].
-    pub router: fn(Parts) -> axum::Router,
+    pub router: fn(App) -> axum::Router,
 }
 
 /// Every contract this binary speaks.

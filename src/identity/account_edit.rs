@@ -32,14 +32,7 @@ impl Identity {
             return Err(IdentityError::Forbidden { action: "update" });
         }
         let rules = self.inner.state().rules(&caller.realm)?;
-        let account = self.inner.own_account(&caller.realm, &caller.subject).await;
-        let account = match account {
-            Err(IdentityError::NotFound) => return Err(IdentityError::CredentialEnded),
-            other => other?,
-        };
-        if !account.enabled() {
-            return Err(IdentityError::CredentialEnded);
-        }
+        let account = self.inner.caller_account(caller).await?;
         let spare = passwords::spare(&rules, caller.session.as_ref());
         self.change(&rules, account, changes, spare, by).await
     }

@@ -7,7 +7,7 @@ use super::{
     PasswordPolicy, RealmRules, audit, passwords, rules,
 };
 use crate::{
-    model::{AccountId, RealmName, Timestamp},
+    model::{AccountId, Principal, RealmName, Timestamp},
     store::{AccountChange, AccountRecord, AccountStatus, AuditRecord},
 };
 
@@ -19,6 +19,11 @@ impl Identity {
         id: &AccountId,
     ) -> Result<Account, IdentityError> {
         self.inner.own_account(realm, id).await.map(shown)
+    }
+
+    /// The caller's own account; for a key, its owner's. [`IdentityError::CredentialEnded`] once it is gone.
+    pub async fn account_of(&self, caller: &Principal) -> Result<Account, IdentityError> {
+        self.inner.caller_account(caller).await.map(shown)
     }
 
     /// Accounts of a realm, oldest first, `after` an id, at most `limit`.
@@ -155,6 +160,18 @@ impl Inner {
             account.realm == *realm && account.status != AccountStatus::Deleted
         };
         found.filter(own).ok_or(IdentityError::NotFound)
+    }
+
+    /// The account behind a credential; one that is gone or disabled proves nobody any more.
+    pub(super) async fn caller_account(
+        &self,
+        caller: &Principal,
+    ) -> Result<AccountRecord, IdentityError> {
+        match self.own_account(&caller.realm, &caller.subject).await {
+            Ok(account) if account.enabled() => Ok(account),
+            Ok(_) | Err(IdentityError::NotFound) => Err(IdentityError::CredentialEnded),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes a committed change felt: ended sessions are refused, cached keys fetched again.

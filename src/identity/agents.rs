@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Account, Actor, AgentSettings, EventKind, FieldError, Identity, IdentityError, MountSettings,
-    accounts, audit, tokens,
+    audit, tokens,
 };
 use crate::{
     model::{MountName, Principal, SecretString, Timestamp, secret::ExposeSecret},
@@ -71,14 +71,7 @@ impl Identity {
         let agents = mount.agents.clone().ok_or(IdentityError::NotFound)?;
         acceptable(&request)?;
         // The roles as they are now: those in the token may be of an hour ago.
-        let account = self.inner.own_account(&caller.realm, &caller.subject).await;
-        let account = match account {
-            Err(IdentityError::NotFound) => return Err(IdentityError::CredentialEnded),
-            other => accounts::shown(other?),
-        };
-        if !account.enabled {
-            return Err(IdentityError::CredentialEnded);
-        }
+        let account = self.account_of(caller).await?;
         let now = self.now();
         let told = |kind, details| AuditRecord {
             realm: Some(mount.realm.clone()),

@@ -27,7 +27,12 @@ impl Identity {
         by: &Actor,
     ) -> Result<NewKeyText, IdentityError> {
         let mount = self.inner.state().mount(mount)?;
-        let account = self.inner.own_account(&mount.realm, owner).await?;
+        let account = match self.inner.own_account(&mount.realm, owner).await {
+            Err(IdentityError::NotFound) if by.account.as_ref() == Some(owner) => {
+                return Err(IdentityError::CredentialEnded);
+            }
+            other => other?,
+        };
         // To the operator it is the account's state; a client's own credential has ended with it.
         if !account.enabled() && by.account.is_none() {
             return Err(IdentityError::Disabled);

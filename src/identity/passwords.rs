@@ -6,7 +6,7 @@ use super::{
     rules,
 };
 use crate::{
-    model::{AccountId, RealmName, SecretString, SessionId, secret::ExposeSecret},
+    model::{AccountId, Principal, RealmName, SecretString, SessionId, secret::ExposeSecret},
     store::{AuditRecord, PasswordChange, Spare, StoreError},
 };
 
@@ -15,23 +15,18 @@ impl Identity {
     /// realm spares it.
     pub async fn change_password(
         &self,
-        account: &AccountId,
-        realm: &RealmName,
+        caller: &Principal,
         current: &SecretString,
         new: &SecretString,
-        session: Option<&SessionId>,
         by: &Actor,
     ) -> Result<(), IdentityError> {
         let state = self.inner.state();
-        let rules = state.rules(realm)?;
-        let record = self.inner.own_account(realm, account).await?;
-        if !record.enabled() {
-            return Err(IdentityError::CredentialEnded);
-        }
+        let rules = state.rules(&caller.realm)?;
+        let record = self.inner.caller_account(caller).await?;
         // A stolen access token must not serve to guess the password: wrong ones count as failed logins of the address.
         // They do not lock the name, or such a thief could keep its owner out.
         let name = record.username.as_deref().or(record.email.as_deref());
-        let counted = Counted::new(realm, name.unwrap_or(account.as_str()), by);
+        let counted = Counted::new(&caller.realm, name.unwrap_or(caller.subject.as_str()), by);
         self.inner.refuse_throttled(&rules, &counted).await?;
         let hash = record.password_hash.as_ref().map(ExposeSecret::expose_secret);
         if !state.pool.verify(current, hash).await? {
@@ -45,10 +40,10 @@ impl Identity {
         let hash = state.pool.hash(new).await?;
         let now = self.now();
         let change = PasswordChange {
-            account: account.clone(),
+            account: record.id.clone(),
             hash: hash.into(),
             expected_version: Some(record.version),
-            end: Some(spare(&rules, session)),
+            end: Some(spare(&rules, caller.session.as_ref())),
             clear_failures: Vec::new(),
             now,
         };

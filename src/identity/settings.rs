@@ -58,15 +58,7 @@ impl RealmRules {
     pub fn strict() -> Self {
         let minute = Duration::from_secs(60);
         Self {
-            password: PasswordRule {
-                min_length: 15,
-                max_length: 256,
-                upper: false,
-                lower: false,
-                digit: false,
-                symbols: "".into(),
-                forbidden: Vec::new(),
-            },
+            password: PasswordRule::at_least(15),
             lockout: Some(Lockout { failures: 10, duration: Duration::from_secs(15 * 60) }),
             throttle: LoginThrottle {
                 per_address_and_name: vec![Window { limit: 10, per: minute }],
@@ -100,6 +92,21 @@ pub struct PasswordRule {
     pub symbols: Arc<str>,
     /// Texts it must not contain, compared without case.
     pub forbidden: Vec<Arc<str>>,
+}
+
+impl PasswordRule {
+    /// So long, and nothing else is asked; what is, can be filled in with `..`.
+    pub fn at_least(characters: usize) -> Self {
+        Self {
+            min_length: characters,
+            max_length: 256,
+            upper: false,
+            lower: false,
+            digit: false,
+            symbols: "".into(),
+            forbidden: Vec::new(),
+        }
+    }
 }
 
 /// Locking an account name (known or not) after failures in a row.

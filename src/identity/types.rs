@@ -51,6 +51,13 @@ pub struct Login {
     pub second_factor: Option<SecretString>,
 }
 
+impl Login {
+    /// With nothing but name and password.
+    pub fn new(name: String, password: SecretString) -> Self {
+        Self { name, password, device: None, remember: false, second_factor: None }
+    }
+}
+
 /// Tokens issued at login or refresh.
 #[derive(Debug)]
 pub struct Granted {
@@ -144,6 +151,23 @@ pub struct Registration {
     pub organisation: Option<String>,
     /// Whether a code to prove the address is sent at once.
     pub send_verification: bool,
+}
+
+impl Registration {
+    /// With nothing but address and password; no code is sent.
+    pub fn new(email: String, password: SecretString) -> Self {
+        Self {
+            username: None,
+            email,
+            password,
+            full_name: None,
+            first_name: None,
+            last_name: None,
+            preferences: None,
+            organisation: None,
+            send_verification: false,
+        }
+    }
 }
 
 /// A change of an account: what is `None` stays as it is.

@@ -14,6 +14,7 @@ pub mod agent;
 pub mod authn;
 pub mod authz;
 pub mod carrier;
+pub mod cookie;
 pub mod cors;
 pub mod deny;
 pub mod egress;

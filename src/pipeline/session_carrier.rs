@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{
     carrier::Credential,
+    cookie,
     cors::Cors,
     deny::{Deny, SessionFault},
     view::RequestView,
@@ -35,14 +36,14 @@ impl SessionCarrier {
     ) -> Option<Result<Credential<'a>, Deny>> {
         let found = match self {
             SessionCarrier::Cookie(name) => {
-                let found = only(cookies(view.headers, name))?;
+                let found = cookie::value(view.headers, name)?;
                 if crosses_sites(view, cors) {
                     return Some(Err(Deny::Forbidden { action: "same-site".into() }));
                 }
                 found
             }
             SessionCarrier::Header(name) => {
-                only(view.headers.get_all(name).iter().map(HeaderValue::as_bytes))?
+                cookie::only(view.headers.get_all(name).iter().map(HeaderValue::as_bytes))?
             }
         };
         // Form first: what cannot be a session id costs no look-up. Two different ones are none.
@@ -62,36 +63,8 @@ impl SessionCarrier {
     /// The request's cookies without the session's, as one field; `None`: nothing is left.
     pub(super) fn other_cookies(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let SessionCarrier::Cookie(own) = self else { return None };
-        let rest: Vec<&[u8]> =
-            pairs(headers).filter(|pair| name_of(pair) != own.as_bytes()).collect();
-        HeaderValue::from_bytes(&rest.join(&b"; "[..])).ok().filter(|value| !value.is_empty())
+        cookie::without(headers, own)
     }
-}
-
-/// The values of a cookie (RFC 6265 section 4.2.1), in all `Cookie` fields.
-fn cookies<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
-    pairs(headers).filter(|pair| name_of(pair) == name.as_bytes()).map(|pair| {
-        let at = pair.iter().position(|byte| *byte == b'=').map_or(pair.len(), |at| at + 1);
-        pair.get(at..).unwrap_or_default()
-    })
-}
-
-fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let fields = headers.get_all(header::COOKIE).iter();
-    fields
-        .flat_map(|field| field.as_bytes().split(|byte| *byte == b';'))
-        .map(<[u8]>::trim_ascii)
-        .filter(|pair| !pair.is_empty())
-}
-
-fn name_of<'p>(pair: &&'p [u8]) -> &'p [u8] {
-    pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii()
-}
-
-/// `None`: no value at all. `Some(None)`: several that are not the same.
-fn only<'v>(mut values: impl Iterator<Item = &'v [u8]>) -> Option<Option<&'v [u8]>> {
-    let first = values.next()?;
-    Some(values.all(|other| other == first).then_some(first))
 }
 
 /// What the browser itself says about where an unsafe request comes from (Fetch metadata, "Sec-Fetch-Site").

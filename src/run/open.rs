@@ -88,7 +88,7 @@ pub(super) fn set_mounts(shared: &Shared, config: &Config, identity: &Identity, 
     let mounts = config.blueprint.mounts.iter().map(|mount| Mounted {
         name: mount.is.name.clone(),
         realm: mount.is.realm.clone(),
-        router: (mount.is.dialect.router)(dialects::Parts {
+        router: (mount.is.dialect.router)(dialects::App {
             identity: identity.clone(),
             mount: mount.is.name.clone(),
             secure_cookies: mount.is.secure_cookies,

@@ -29,8 +29,7 @@ impl Store {
             .rows_affected();
             let end = (status != AccountStatus::Active).then_some(&Spare::Nothing);
             let change = changed_account(&mut tx, id, changed, end, now).await?;
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(change)
         })
         .await
@@ -57,8 +56,7 @@ impl Store {
             .rows_affected();
             let change =
                 changed_account(&mut tx, id, changed, Some(&Spare::Nothing), now).await?;
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(change)
         })
         .await
@@ -95,8 +93,7 @@ impl Store {
             let done =
                 changed_account(&mut tx, &change.account, changed, change.end.as_ref(), change.now)
                     .await?;
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(done)
         })
         .await

@@ -19,8 +19,7 @@ impl Store {
         self.bounded("update_account", async {
             let mut tx = self.begin().await?;
             let change = apply(&mut tx, update).await?;
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(change)
         })
         .await

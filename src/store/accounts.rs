@@ -25,8 +25,7 @@ impl Store {
                 return Err(StoreError::Conflict { field });
             }
             insert(&mut tx, account).await?;
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }
@@ -53,8 +52,7 @@ impl Store {
                 codes::insert(&mut tx, code).await?;
                 outbox::insert(&mut tx, std::slice::from_ref(parcel)).await?;
             }
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }
@@ -78,8 +76,7 @@ impl Store {
                 tx.rollback().await?;
                 return Ok(Inserted::None(refused));
             }
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(Inserted::All)
         })
         .await

@@ -40,8 +40,7 @@ impl Store {
             if added == 0 {
                 return Ok(false);
             }
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(true)
         })
         .await

@@ -52,8 +52,7 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
             let entry = entry_of(&mut tx, key).await?.ok_or(StoreError::Internal)?;
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(entry)
         })
         .await
@@ -79,11 +78,8 @@ impl Store {
             .bind(&key.subject)
             .bind(now.millis())
             .execute(&mut *tx)
-            .await?
-            .rows_affected();
-            if gone == 0 {
-                return Err(StoreError::NotFound);
-            }
+            .await?;
+            rows::met(&gone, StoreError::NotFound)?;
             let account: Option<String> = sqlx::query_scalar(
                 "SELECT account_id FROM foreign_identity \
                  WHERE realm = $1 AND provider = $2 AND subject = $3",
@@ -98,8 +94,7 @@ impl Store {
                 let which = super::SessionsToEnd::Account(AccountId::from(account), Spare::Nothing);
                 ended = sessions::end(&mut tx, &which, now).await?;
             }
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(ended)
         })
         .await

@@ -18,9 +18,8 @@ impl Store {
     /// Appends events that belong to no other change (counted refusals).
     pub async fn audit_append(&self, records: &[AuditRecord]) -> Result<(), StoreError> {
         self.bounded("audit_append", async {
-            let mut tx = self.begin().await?;
-            self.record(&mut tx, records).await?;
-            Ok(tx.commit().await?)
+            let tx = self.begin().await?;
+            self.commit(tx, records).await
         })
         .await
     }

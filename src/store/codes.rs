@@ -16,8 +16,7 @@ impl Store {
         self.bounded("insert_code", async {
             let mut tx = self.begin().await?;
             insert(&mut tx, code).await?;
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }
@@ -36,8 +35,7 @@ impl Store {
             }
             insert(&mut tx, code).await?;
             outbox::insert(&mut tx, parcels).await?;
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }
@@ -69,8 +67,7 @@ impl Store {
             if let Some(account) = &proof.account {
                 count_wrong(&mut tx, proof, account).await?;
             }
-            self.record(&mut tx, on_wrong).await?;
-            tx.commit().await?;
+            self.commit(tx, on_wrong).await?;
             Ok(Judged::Wrong)
         })
         .await
@@ -91,8 +88,7 @@ impl Store {
                 return Ok(None);
             }
             let change = account_update::apply(&mut tx, update).await?;
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(Some(change))
         })
         .await
@@ -112,8 +108,7 @@ impl Store {
             let mut tx = self.begin().await?;
             let code = burn(&mut tx, realm, purpose, digest, now).await?;
             let Some(code) = code else { return Ok(None) };
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(Some(code))
         })
         .await

@@ -102,8 +102,7 @@ impl Store {
             if replaced == 0 {
                 return Ok(false);
             }
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(true)
         })
         .await

@@ -158,8 +158,7 @@ impl Store {
                 return Ok(false);
             }
             foreign::drop_unused_tokens(&mut tx, account, now).await?;
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(true)
         })
         .await

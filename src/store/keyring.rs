@@ -47,8 +47,7 @@ impl Store {
                 return rows::signing_key(&row);
             }
             insert(&mut tx, new).await?;
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(new.clone())
         })
         .await
@@ -73,8 +72,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             insert(&mut tx, new).await?;
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }

@@ -16,8 +16,7 @@ impl Store {
         self.bounded("insert_key", async {
             let mut tx = self.begin().await?;
             insert(&mut tx, key).await?;
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }
@@ -109,14 +108,10 @@ impl Store {
             .bind(mount.as_str())
             .bind(rows::to_json(scopes)?)
             .execute(&mut *tx)
-            .await?
-            .rows_affected();
-            if changed == 0 {
-                return Err(StoreError::NotFound);
-            }
+            .await?;
+            rows::met(&changed, StoreError::NotFound)?;
             let key = by_id(&mut tx, mount, id).await?.ok_or(StoreError::NotFound)?;
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(key)
         })
         .await
@@ -209,8 +204,7 @@ impl Store {
                 return Err(StoreError::Changed);
             }
             insert(&mut tx, new).await?;
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(key)
         })
         .await

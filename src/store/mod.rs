@@ -138,6 +138,12 @@ impl Store {
     async fn record(&self, tx: &mut Connection, audit: &[AuditRecord]) -> Result<(), StoreError> {
         chain::append(tx, &self.inner.node, audit).await
     }
+
+    /// Ends a write with the audit events that tell of it: both are durable, or neither.
+    async fn commit(&self, mut tx: Transaction, audit: &[AuditRecord]) -> Result<(), StoreError> {
+        self.record(&mut tx, audit).await?;
+        Ok(tx.commit().await?)
+    }
 }
 
 #[cfg(test)]

@@ -27,8 +27,7 @@ impl Store {
             }
             add_account(&mut tx, account).await?;
             join(&mut tx, organisation, &account.id, role, account.created_at).await?;
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }
@@ -54,8 +53,7 @@ impl Store {
                 .bind(now.millis())
                 .execute(&mut *tx)
                 .await?;
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(organisation)
         })
         .await

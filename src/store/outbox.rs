@@ -16,8 +16,7 @@ impl Store {
         self.bounded("enqueue", async {
             let mut tx = self.begin().await?;
             insert(&mut tx, parcels).await?;
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }

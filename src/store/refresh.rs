@@ -41,8 +41,7 @@ impl Store {
             .bind(rotate.expires_at.millis())
             .execute(&mut *tx)
             .await?;
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(Rotation::Won)
         })
         .await
@@ -68,8 +67,7 @@ impl Store {
             if ended == 0 {
                 return Ok(false);
             }
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(true)
         })
         .await

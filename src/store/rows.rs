@@ -179,6 +179,14 @@ pub(super) fn signing_key(row: &Row) -> Result<SigningKeyRecord, StoreError> {
     })
 }
 
+/// That a statement met a row; `missed` if it met none.
+pub(super) fn met(
+    done: &<Db as sqlx::Database>::QueryResult,
+    missed: StoreError,
+) -> Result<(), StoreError> {
+    if done.rows_affected() == 0 { Err(missed) } else { Ok(()) }
+}
+
 /// One column.
 pub(super) fn get<'r, T: Decode<'r, Db> + Type<Db>>(
     row: &'r Row,

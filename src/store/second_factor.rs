@@ -37,11 +37,8 @@ impl Store {
             .bind(secret.0.as_slice())
             .bind(now.millis())
             .execute(&mut *tx)
-            .await?
-            .rows_affected();
-            if kept == 0 {
-                return Err(StoreError::Changed);
-            }
+            .await?;
+            rows::met(&kept, StoreError::Changed)?;
             Ok(tx.commit().await?)
         })
         .await
@@ -70,14 +67,10 @@ impl Store {
             .bind(step)
             .bind(now.millis())
             .execute(&mut *tx)
-            .await?
-            .rows_affected();
-            if enabled == 0 {
-                return Err(StoreError::Changed);
-            }
+            .await?;
+            rows::met(&enabled, StoreError::Changed)?;
             replace_codes(&mut tx, account, backup_codes, now).await?;
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }
@@ -102,8 +95,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             replace_codes(&mut tx, account, &[], now).await?;
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }
@@ -121,8 +113,7 @@ impl Store {
             let mut tx = self.begin().await?;
             take_if_any(&mut tx, account, spent).await?;
             replace_codes(&mut tx, account, codes, now).await?;
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }
@@ -137,8 +128,7 @@ impl Store {
         self.bounded("spend_factor", async {
             let mut tx = self.begin().await?;
             take(&mut tx, account, spent).await?;
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }

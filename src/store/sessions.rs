@@ -29,11 +29,8 @@ impl Store {
             .bind(new.account_version)
             .bind(session.created_at.millis())
             .execute(&mut *tx)
-            .await?
-            .rows_affected();
-            if judged == 0 {
-                return Err(StoreError::Changed);
-            }
+            .await?;
+            rows::met(&judged, StoreError::Changed)?;
             if let Some(spent) = &new.factor {
                 second_factor::take(&mut tx, &session.account, spent).await?;
             }
@@ -45,8 +42,7 @@ impl Store {
             for name in &new.clear_failures {
                 failures::clear(&mut tx, &session.realm, name).await?;
             }
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }
@@ -144,8 +140,7 @@ impl Store {
             if touched == 0 {
                 return Ok(false);
             }
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(true)
         })
         .await
@@ -193,8 +188,7 @@ impl Store {
             if ended.is_empty() && !revoked {
                 return Ok(ended);
             }
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(ended)
         })
         .await
@@ -235,8 +229,7 @@ impl Store {
                 return Ok(Vec::new());
             }
             end_families(&mut tx, &ended, now).await?;
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(ended.into_iter().map(SessionId::from).collect())
         })
         .await

@@ -37,8 +37,7 @@ impl Store {
             .bind(team.updated_at.millis())
             .execute(&mut *tx)
             .await?;
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }
@@ -88,8 +87,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             let changed = by_id(&mut tx, organisation, id).await?.ok_or(StoreError::NotFound)?;
-            self.record(&mut tx, audit).await?;
-            tx.commit().await?;
+            self.commit(tx, audit).await?;
             Ok(changed)
         })
         .await
@@ -108,13 +106,9 @@ impl Store {
                 .bind(id.as_str())
                 .bind(organisation.as_str())
                 .execute(&mut *tx)
-                .await?
-                .rows_affected();
-            if removed == 0 {
-                return Err(StoreError::NotFound);
-            }
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+                .await?;
+            rows::met(&removed, StoreError::NotFound)?;
+            self.commit(tx, audit).await
         })
         .await
     }
@@ -166,13 +160,9 @@ impl Store {
                     .bind(id.as_str())
                     .bind(account.as_str())
                     .execute(&mut *tx)
-                    .await?
-                    .rows_affected();
-            if removed == 0 {
-                return Err(StoreError::NotFound);
-            }
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+                    .await?;
+            rows::met(&removed, StoreError::NotFound)?;
+            self.commit(tx, audit).await
         })
         .await
     }

@@ -53,8 +53,7 @@ impl Store {
             .bind(webhook.updated_at.millis())
             .execute(&mut *tx)
             .await?;
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }
@@ -85,13 +84,9 @@ impl Store {
             .bind(head)
             .bind(webhook.updated_at.millis())
             .execute(&mut *tx)
-            .await?
-            .rows_affected();
-            if changed == 0 {
-                return Err(StoreError::NotFound);
-            }
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            .await?;
+            rows::met(&changed, StoreError::NotFound)?;
+            self.commit(tx, audit).await
         })
         .await
     }
@@ -100,16 +95,10 @@ impl Store {
     pub async fn delete_webhook(&self, id: &str, audit: &[AuditRecord]) -> Result<(), StoreError> {
         self.bounded("delete_webhook", async {
             let mut tx = self.begin().await?;
-            let removed = sqlx::query("DELETE FROM webhook WHERE id = $1")
-                .bind(id)
-                .execute(&mut *tx)
-                .await?
-                .rows_affected();
-            if removed == 0 {
-                return Err(StoreError::NotFound);
-            }
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            let removed =
+                sqlx::query("DELETE FROM webhook WHERE id = $1").bind(id).execute(&mut *tx).await?;
+            rows::met(&removed, StoreError::NotFound)?;
+            self.commit(tx, audit).await
         })
         .await
     }
@@ -226,8 +215,7 @@ impl Store {
         self.bounded("insert_delivery", async {
             let mut tx = self.begin().await?;
             insert_all(&mut tx, webhook, std::slice::from_ref(new)).await?;
-            self.record(&mut tx, audit).await?;
-            Ok(tx.commit().await?)
+            self.commit(tx, audit).await
         })
         .await
     }

@@ -119,7 +119,7 @@ impl Kit {
         let mounted = mounts.iter().map(|name| Mounted {
             name: (*name).into(),
             realm: "main".into(),
-            router: crate::dialects::tmws::routes::router(crate::dialects::Parts {
+            router: crate::dialects::tmws::routes::router(crate::dialects::App {
                 identity: identity.clone(),
                 mount: (*name).into(),
                 secure_cookies: true,

@@ -2,27 +2,21 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::Method;
 use jsonwebtoken::Algorithm;
 use serde_json::json;
 
 use super::herald::Words;
 use crate::{
-    dialects::Defaults,
+    dialects::{
+        Defaults,
+        table::{self, ALL, DAY, HOUR, MINUTE, Row, limit, resource, texts},
+    },
     identity::settings::{
         AgentSettings, Claim, CodeRule, CodeSettings, Fact, Lockout, PasswordRule, RealmRules,
         RefreshForm, TokenSettings, WebhookSettings,
     },
-    pipeline::{
-        AgentPolicy, Limit, Per, Policy, RateHeaders, Window,
-        agent::AgentType,
-        policy::{ActionRule, PathPattern, ResourceRule},
-    },
+    pipeline::{AgentPolicy, Limit, Per, Policy, RateHeaders, Window, agent::AgentType},
 };
-
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Roles of the contract, the mightiest first: nobody gives away one that stands before its own.
 const ROLES: [&str; 9] = [
@@ -38,7 +32,7 @@ const ROLES: [&str; 9] = [
 ];
 
 /// Types of agents with what each may have at most.
-const AGENTS: [(&str, &[&str]); 8] = [
+const AGENTS: [Row; 8] = [
     ("system_architect", &["file:read"]),
     ("code_implementer", &["file:read", "file:write", "file:create", "git:commit"]),
     ("test_coverage_validator", &["file:read"]),
@@ -117,13 +111,11 @@ fn codes() -> CodeSettings {
 fn realm() -> RealmRules {
     RealmRules {
         password: PasswordRule {
-            min_length: 8,
-            max_length: 256,
             upper: true,
             lower: true,
             digit: true,
             symbols: "@$!%*?&".into(),
-            forbidden: Vec::new(),
+            ..PasswordRule::at_least(8)
         },
         lockout: Some(Lockout { failures: 5, duration: MINUTE * 15 }),
         roles: texts(&ROLES),
@@ -136,11 +128,6 @@ fn realm() -> RealmRules {
 }
 
 fn limits() -> Vec<Limit> {
-    let limit = |name: &str, per: Per, limit, span| Limit {
-        name: name.into(),
-        per: vec![per],
-        windows: vec![Window { limit, per: span }],
-    };
     vec![
         limit("archon-login", Per::Client, 5, MINUTE),
         limit("archon-register", Per::Client, 3, MINUTE),
@@ -155,7 +142,7 @@ fn limits() -> Vec<Limit> {
 
 /// Contract section "Capability grants".
 fn agents() -> AgentSettings {
-    let kind = |(name, capabilities): (&str, &[&str])| {
+    let kind = |(name, capabilities): Row| {
         let restrictions = match name {
             // Relative, because the guide's agent compares beginnings of relative paths.
             "code_implementer" => json!({
@@ -195,33 +182,15 @@ fn agents() -> AgentSettings {
 
 /// Who may reach what is administered, and what is protected behind the gateway.
 fn policy() -> Policy {
-    let action = |methods: &[Method], name: &str| ActionRule {
-        methods: methods.to_vec(),
-        path: None,
-        action: name.into(),
-    };
-    let resource = |name: &str, paths: &[&str], grants: &[(&str, &[&str])]| ResourceRule {
-        resource: name.into(),
-        paths: paths.iter().filter_map(|path| PathPattern::parse(path).ok()).collect(),
-        grants: grants.iter().map(|(role, list)| (Arc::from(*role), texts(list))).collect(),
-    };
+    let administrators: &[Row] = &[("admin", ALL)];
     Policy {
-        actions: vec![
-            action(&[Method::GET, Method::HEAD], "read"),
-            action(&[Method::POST], "create"),
-            action(&[Method::PUT, Method::PATCH], "update"),
-            action(&[Method::DELETE], "delete"),
-        ],
+        actions: table::actions(),
         resources: vec![
-            resource("users", &["/admin/**"], &[("admin", &["*"])]),
-            resource("webhooks", &["/webhooks/**"], &[("admin", &["*"])]),
+            resource("users", &["/admin/**"], administrators),
+            resource("webhooks", &["/webhooks/**"], administrators),
         ],
         ..Policy::default()
     }
-}
-
-fn texts(names: &[&str]) -> Vec<Arc<str>> {
-    names.iter().map(|name| Arc::from(*name)).collect()
 }
 
 #[cfg(test)]
@@ -237,17 +206,9 @@ mod tests {
     }
 
     #[test]
-    fn every_row_of_the_policy_is_read_and_every_role_of_it_exists() {
-        let policy = policy();
-        assert!(policy.resources.iter().all(|rule| !rule.paths.is_empty()));
+    fn every_role_that_runs_agents_exists() {
         let roles = realm().roles;
-        let named =
-            policy.resources.iter().flat_map(|rule| rule.grants.iter().map(|(role, _)| role));
-        assert!(
-            named
-                .chain(agents().policy.runs.iter().map(|(role, _)| role))
-                .all(|r| roles.contains(r))
-        );
+        assert!(agents().policy.runs.iter().all(|(role, _)| roles.contains(role)));
     }
 
     #[test]

@@ -1,23 +1,20 @@
 //! What the bearer contract fixes, as data the configuration starts from. Decides nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use http::Method;
 use jsonwebtoken::Algorithm;
 
 use crate::{
-    dialects::Defaults,
+    dialects::{
+        Defaults,
+        table::{self, ALL, HOUR, MINUTE, limit, resource, texts},
+    },
     identity::settings::{
         Claim, CodeForm, CodeRule, CodeSettings, Fact, LoginThrottle, PasswordRule, RealmRules,
         RefreshForm, TokenSettings,
     },
-    pipeline::{
-        Limit, Per, Policy, RateHeaders, Window,
-        policy::{ActionRule, PathPattern, ResourceRule},
-    },
+    pipeline::{Per, Policy, RateHeaders, Window},
 };
-
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// The role behind `is_superuser`, and the one of everybody else.
 pub(super) const SUPERUSER: &str = "superuser";
@@ -38,10 +35,10 @@ pub(super) fn defaults() -> Defaults {
         policy: policy(),
         // The contract fixes none; without any, registration and mail would be open to floods.
         limits: vec![
-            limit("bearer-general", Per::Credential, 300),
-            limit("bearer-register", Per::Client, 10),
-            limit("bearer-mail", Per::Client, 10),
-            limit("bearer-codes", Per::Client, 10),
+            limit("bearer-general", Per::Credential, 300, MINUTE),
+            limit("bearer-register", Per::Client, 10, MINUTE),
+            limit("bearer-mail", Per::Client, 10, MINUTE),
+            limit("bearer-codes", Per::Client, 10, MINUTE),
         ],
         general_limits: &["bearer-general"],
         rate_headers: RateHeaders { legacy_always: false, policy: false, ietf: false },
@@ -59,7 +56,7 @@ fn tokens() -> TokenSettings {
         algorithm: Algorithm::HS256,
         key_id_in_header: false,
         access_claims: CLAIMS,
-        access_lifetime: Duration::from_secs(3600),
+        access_lifetime: HOUR,
         refresh_form: RefreshForm::None,
         ..TokenSettings::strict("fastapi-users")
     }
@@ -69,29 +66,21 @@ const CLAIMS: &[Claim] = &[Claim::new("roles", Fact::Roles), Claim::new("sid", F
 
 fn code(audience: &str) -> CodeRule {
     let form = CodeForm::Jwt { audience: audience.into() };
-    CodeRule { form, lifetime: Duration::from_secs(3600), ..CodeRule::default() }
+    CodeRule { form, lifetime: HOUR, ..CodeRule::default() }
 }
 
 /// Throttle only, no lock: a client that logs in again at each 401 must meet a 429 (trap 5). The library ends no session
 /// when a password or address changes; here the others end.
 fn realm() -> RealmRules {
     RealmRules {
-        password: PasswordRule {
-            min_length: 8,
-            max_length: 256,
-            upper: false,
-            lower: false,
-            digit: false,
-            symbols: "".into(),
-            forbidden: Vec::new(),
-        },
+        password: PasswordRule::at_least(8),
         lockout: None,
         throttle: LoginThrottle {
             per_address_and_name: vec![Window { limit: 10, per: MINUTE }],
             per_address: vec![Window { limit: 100, per: MINUTE }],
             attempts: Vec::new(),
         },
-        roles: [SUPERUSER, USER].map(Arc::from).into(),
+        roles: texts(&[SUPERUSER, USER]),
         default_role: USER.into(),
         registration: true,
         verified_email: false,
@@ -102,45 +91,20 @@ fn realm() -> RealmRules {
 
 /// Other people's accounts are a superuser's; everything else is for every user.
 fn policy() -> Policy {
-    let all = || vec![Arc::from("*")];
-    let rule = |resource: &str, path: &str, roles: &[&str]| ResourceRule {
-        resource: resource.into(),
-        paths: PathPattern::parse(path).into_iter().collect(),
-        grants: roles.iter().map(|role| (Arc::from(*role), all())).collect(),
-    };
-    let action = |methods: &[Method], action: &str| ActionRule {
-        methods: methods.to_vec(),
-        path: None,
-        action: action.into(),
-    };
     Policy {
-        actions: vec![
-            action(&[Method::GET, Method::HEAD], "read"),
-            action(&[Method::POST], "create"),
-            action(&[Method::PUT, Method::PATCH], "update"),
-            action(&[Method::DELETE], "delete"),
-        ],
+        actions: table::actions(),
         resources: vec![
-            rule("own account", "/users/me", &[SUPERUSER, USER]),
-            rule("users", "/users/**", &[SUPERUSER]),
-            rule("everything else", "/**", &[SUPERUSER, USER]),
+            resource("own account", &["/users/me"], &[(SUPERUSER, ALL), (USER, ALL)]),
+            resource("users", &["/users/**"], &[(SUPERUSER, ALL)]),
+            resource("everything else", &["/**"], &[(SUPERUSER, ALL), (USER, ALL)]),
         ],
         ..Policy::default()
     }
 }
 
-fn limit(name: &str, per: Per, limit: u32) -> Limit {
-    Limit { name: name.into(), per: vec![per], windows: vec![Window { limit, per: MINUTE }] }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_path_of_the_policy_is_one() {
-        assert!(policy().resources.iter().all(|rule| rule.paths.len() == 1));
-    }
 
     #[test]
     fn tokens_live_well_above_the_clients_margin_and_are_never_refreshed() {

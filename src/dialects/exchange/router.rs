@@ -13,7 +13,7 @@ use axum::{
 use super::{Answer, BodyLimit, Hop, no_route, write, wrong_method};
 use crate::{
     dialects::{
-        self, Dialect, JWKS, Parts, Served, health,
+        self, App, Dialect, JWKS, Served, health,
         refusal::{ErrorShape, to_json},
     },
     model::{Clock, SystemClock},
@@ -26,37 +26,34 @@ static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// added here.
 pub fn complete<S: ErrorShape>(
     dialect: &'static dyn Dialect,
-    parts: &Parts,
-    handlers: Router,
+    app: App,
+    handlers: Router<App>,
 ) -> Router {
     LazyLock::force(&STARTED);
     let limit = usize::try_from(dialect.defaults().body_limit).unwrap_or(usize::MAX);
-    let mut router = handlers;
+    let mut router = handlers.with_state(app.clone());
     for endpoint in dialect.endpoints() {
-        let parts = parts.clone();
+        let app = app.clone();
         router = match endpoint.served {
             // Those of every contract, below.
             Served::Handler | Served::Keys => router,
             Served::Health => {
-                router.route(endpoint.path, get(move |hop: Hop| answer_health(dialect, parts, hop)))
+                router.route(endpoint.path, get(move |hop: Hop| answer_health(dialect, app, hop)))
             }
-            Served::Metrics => {
-                router.route(endpoint.path, get(async move || answer_metrics(&parts)))
-            }
+            Served::Metrics => router.route(endpoint.path, get(async move || answer_metrics(&app))),
         };
     }
-    let keys = parts.clone();
     router
-        .route(JWKS.path, get(async move || answer_keys(&keys)))
+        .route(JWKS.path, get(async move || answer_keys(&app)))
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(Extension(BodyLimit(limit)))
         .layer(middleware::from_fn(write::<S>))
 }
 
-async fn answer_health(dialect: &'static dyn Dialect, parts: Parts, hop: Hop) -> Answer {
+async fn answer_health(dialect: &'static dyn Dialect, app: App, hop: Hop) -> Answer {
     let facts = health::HealthFacts {
-        store_answers: parts.identity.healthy().await,
+        store_answers: app.identity.healthy().await,
         now: SystemClock.now(),
         uptime: STARTED.elapsed(),
     };
@@ -69,14 +66,14 @@ async fn answer_health(dialect: &'static dyn Dialect, parts: Parts, hop: Hop) ->
 
 /// Whoever verifies our tokens may keep it for a while: a new key is published before it signs, and old ones stay until
 /// their last token has expired.
-fn answer_keys(parts: &Parts) -> Answer {
-    let keys = to_json(&parts.identity.jwks(&parts.mount));
+fn answer_keys(app: &App) -> Answer {
+    let keys = to_json(&app.identity.jwks(&app.mount));
     Answer::of(StatusCode::OK, "application/jwk-set+json", keys)
         .with(header::CACHE_CONTROL, "public, max-age=300")
 }
 
-fn answer_metrics(parts: &Parts) -> Answer {
+fn answer_metrics(app: &App) -> Answer {
     const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
-    Answer::of(StatusCode::OK, KIND, (parts.figures)(&parts.mount))
+    Answer::of(StatusCode::OK, KIND, (app.figures)(&app.mount))
         .with(header::CACHE_CONTROL, "no-store")
 }

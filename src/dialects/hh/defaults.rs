@@ -1,19 +1,15 @@
 //! What the hh contract fixes, as data the configuration starts from. Decides nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use crate::{
-    dialects::{Defaults, OAuthDefaults},
-    identity::settings::{CodeSettings, RealmRules, TokenSettings},
-    pipeline::{
-        Limit, Per, Policy, RateHeaders, Window,
-        policy::{ActionRule, PathPattern, ResourceRule},
+    dialects::{
+        Defaults, OAuthDefaults,
+        table::{self, ALL, DAY, HOUR, MINUTE},
     },
+    identity::settings::{CodeSettings, RealmRules, TokenSettings},
+    pipeline::{Limit, Per, Policy, RateHeaders, Window},
 };
-
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The one role: whoever is on the allow list.
 const USER: &str = "USER";
@@ -66,15 +62,9 @@ fn realm() -> RealmRules {
 
 /// Who is on the allow list may use what the operator opens to sessions; a route may ask for more.
 fn policy() -> Policy {
-    let any: Arc<str> = "*".into();
     Policy {
-        actions: vec![ActionRule { methods: Vec::new(), path: None, action: "use".into() }],
-        resources: vec![ResourceRule {
-            resource: "everything".into(),
-            // A bad pattern would be none, and then nobody may use anything; a test reads it.
-            paths: PathPattern::parse("/**").into_iter().collect(),
-            grants: vec![(USER.into(), vec![any])],
-        }],
+        actions: vec![table::action(&[], None, "use")],
+        resources: vec![table::resource("everything", &["/**"], &[(USER, ALL)])],
         ..Policy::default()
     }
 }
@@ -89,11 +79,6 @@ mod tests {
         assert_eq!(oauth.state_lifetime.as_secs(), 600);
         assert_eq!(oauth.code_lifetime.as_secs(), 300);
         assert_eq!(oauth.session_lifetime.as_secs(), 720 * 3600);
-    }
-
-    #[test]
-    fn the_one_role_may_use_everything_that_is_opened_to_it() {
-        assert_eq!(policy().resources.iter().map(|rule| rule.paths.len()).sum::<usize>(), 1);
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::time::Duration;
 use jsonwebtoken::Algorithm;
 
 use crate::{
-    dialects::Defaults,
+    dialects::{
+        Defaults,
+        table::{DAY, HOUR, MINUTE, limit, texts},
+    },
     identity::settings::{
         Claim, CodeForm, CodeRule, CodeSettings, Fact, LoginThrottle, PasswordRule, RealmRules,
         RefreshForm, TokenSettings,
@@ -13,10 +16,6 @@ use crate::{
     model::api_key::{KeyForm, KeyFormat},
     pipeline::{Limit, Per, Policy, RateHeaders, Window},
 };
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// Roles of the contract, the mightiest first; names only.
 const ROLES: [&str; 4] = ["owner", "admin", "developer", "viewer"];
@@ -87,22 +86,14 @@ fn codes() -> CodeSettings {
 /// Contract section "Accounts, organizations, permissions".
 fn realm() -> RealmRules {
     RealmRules {
-        password: PasswordRule {
-            min_length: 8,
-            max_length: 256,
-            upper: false,
-            lower: false,
-            digit: false,
-            symbols: "".into(),
-            forbidden: Vec::new(),
-        },
+        password: PasswordRule::at_least(8),
         lockout: None,
         throttle: LoginThrottle {
             per_address_and_name: Vec::new(),
             per_address: vec![Window { limit: 100, per: MINUTE }],
             attempts: vec![Window { limit: 10, per: MINUTE }],
         },
-        roles: ROLES.iter().map(|role| (*role).into()).collect(),
+        roles: texts(&ROLES),
         default_role: "viewer".into(),
         registration: true,
         organisations: true,
@@ -110,12 +101,8 @@ fn realm() -> RealmRules {
     }
 }
 
-fn per_minute(name: &str, limit: u32) -> Limit {
-    Limit {
-        name: name.into(),
-        per: vec![Per::Client],
-        windows: vec![Window { limit, per: MINUTE }],
-    }
+fn per_minute(name: &str, most: u32) -> Limit {
+    limit(name, Per::Client, most, MINUTE)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 use crate::{
     dialects::{
-        Defaults, Dialect, Endpoint, Overlap, Parts, Served, exchange, health, tmws,
+        App, Defaults, Dialect, Endpoint, Overlap, Served, exchange, health, tmws,
         tmws::{Tmws, wire::Shape},
     },
     identity::{self, Identity, Settings},
@@ -53,7 +53,7 @@ impl Dialect for Small {
 }
 
 struct Kit {
-    parts: Parts,
+    app: App,
     store: Store,
     _folder: tempfile::TempDir,
 }
@@ -73,7 +73,7 @@ impl Kit {
         let identity = Identity::open(Settings::default(), parts).await.unwrap();
         let figures = Arc::new(|mount: &crate::model::MountName| format!("of {mount}\n"));
         Self {
-            parts: Parts { identity, mount: "m".into(), secure_cookies: true, figures },
+            app: App { identity, mount: "m".into(), secure_cookies: true, figures },
             store,
             _folder: folder,
         }
@@ -103,7 +103,7 @@ impl Kit {
     }
 
     fn small(&self) -> Router {
-        exchange::complete::<Shape>(&Small, &self.parts, Router::new())
+        exchange::complete::<Shape>(&Small, self.app.clone(), Router::new())
     }
 }
 
@@ -121,7 +121,7 @@ async fn health_is_one_object_for_every_contract_of_the_place() {
     assert_eq!(body["components"], json!({ "database": "healthy", "authentication": "enabled" }));
 
     kit.store.close().await;
-    let router = tmws::routes::router(kit.parts.clone());
+    let router = tmws::routes::router(kit.app.clone());
     let (status, _, body) = kit.get(router, "/health", &[]).await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &body["status"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unhealthy")));

@@ -1,20 +1,20 @@
 //! What the tmws contract fixes, as data the configuration starts from. Decides nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
 
 use super::policy;
 use crate::{
-    dialects::Defaults,
+    dialects::{
+        Defaults,
+        table::{DAY, HOUR, MINUTE, limit, texts},
+    },
     identity::settings::{
         Claim, CodeSettings, Fact, Lockout, LoginThrottle, PasswordRule, RealmRules, TokenSettings,
     },
-    pipeline::{Limit, Per, RateHeaders, Window},
+    pipeline::{Per, RateHeaders, Window},
 };
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// Roles of the contract, the mightiest first. A creator gives no role that stands before its own.
 pub(super) const ROLES: [&str; 5] = ["SUPER_ADMIN", "ADMIN", "USER", "READONLY", "SERVICE"];
@@ -29,11 +29,7 @@ pub(super) fn defaults() -> Defaults {
         api_key_format: Some("tmws_key_".into()),
         realm: realm(),
         policy: policy::policy(),
-        limits: vec![Limit {
-            name: "tmws-general".into(),
-            per: vec![Per::Credential],
-            windows: vec![Window { limit: 100, per: MINUTE }],
-        }],
+        limits: vec![limit("tmws-general", Per::Credential, 100, MINUTE)],
         general_limits: &["tmws-general"],
         rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },
         body_limit: 64 * 1024,
@@ -49,7 +45,7 @@ fn tokens() -> TokenSettings {
         algorithm: Algorithm::HS256,
         key_id_in_header: false,
         access_claims: CLAIMS,
-        access_lifetime: Duration::from_secs(3600),
+        access_lifetime: HOUR,
         refresh_lifetime: DAY * 30,
         refresh_rotates: true,
         refresh_grace: Duration::from_secs(10),
@@ -70,13 +66,12 @@ const CLAIMS: &[Claim] = &[
 fn realm() -> RealmRules {
     RealmRules {
         password: PasswordRule {
-            min_length: 12,
-            max_length: 256,
             upper: true,
             lower: true,
             digit: true,
             symbols: "!@#$%^&*()_+-=[]{}|;:,.<>?".into(),
             forbidden: texts(&["password", "123456", "qwerty", "admin", "user"]),
+            ..PasswordRule::at_least(12)
         },
         lockout: Some(Lockout { failures: 5, duration: MINUTE * 30 }),
         throttle: LoginThrottle {
@@ -88,10 +83,6 @@ fn realm() -> RealmRules {
         default_role: "USER".into(),
         ..RealmRules::strict()
     }
-}
-
-fn texts(names: &[&str]) -> Vec<Arc<str>> {
-    names.iter().map(|name| Arc::from(*name)).collect()
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! The scope and role tables of the tmws contract ("Scopes and roles") as data. The pipeline decides with them; an
 //! operator may replace rows in TOML.
 
-use std::sync::Arc;
-
 use http::Method;
 
-use crate::pipeline::{
-    Policy,
-    policy::{ActionRule, PathPattern, ResourceRule, ScopeRule},
+use crate::{
+    dialects::table::{self, ALL, action, patterns, resource, rows, texts},
+    pipeline::{
+        Policy,
+        policy::{ActionRule, ResourceRule, ScopeRule},
+    },
 };
 
 /// What the ADMIN scope is for, and what FULL and WRITE do not reach.
@@ -25,11 +26,7 @@ const WORKFLOWS: &[&str] = &["/api/v1/workflows/**"];
 /// All seven scopes; a key of an administrator may carry any of them.
 const ALL_SCOPES: &[&str] = &["FULL", "READ", "WRITE", "ADMIN", "MEMORY", "TASKS", "WORKFLOWS"];
 
-const ALL: &[&str] = &["*"];
 const READ: &[&str] = &["read"];
-
-/// One column of the role table.
-type Grant = (&'static str, &'static [&'static str]);
 
 /// The contract's table.
 pub(super) fn policy() -> Policy {
@@ -37,14 +34,14 @@ pub(super) fn policy() -> Policy {
         scopes: scopes(),
         actions: actions(),
         resources: resources(),
-        role_scopes: named(&[
+        role_scopes: rows(&[
             ("SUPER_ADMIN", ALL_SCOPES),
             ("ADMIN", ALL_SCOPES),
             ("USER", &["FULL", "READ", "WRITE", "MEMORY", "TASKS", "WORKFLOWS"]),
             ("READONLY", &["READ"]),
             ("SERVICE", &["READ", "WRITE", "MEMORY", "TASKS", "WORKFLOWS"]),
         ]),
-        includes: named(&[
+        includes: rows(&[
             ("FULL", &["READ", "WRITE", "MEMORY", "TASKS", "WORKFLOWS"]),
             ("WRITE", &["READ"]),
         ]),
@@ -70,14 +67,12 @@ fn scopes() -> Vec<ScopeRule> {
 
 /// Method to action; the first that fits counts, so the two POST forms stand before POST.
 fn actions() -> Vec<ActionRule> {
-    vec![
-        action(&[Method::GET, Method::HEAD], None, "read"),
+    let mut actions = vec![
         action(&[Method::POST], Some("**/search"), "read"),
         action(&[Method::POST], Some("**/execute"), "execute"),
-        action(&[Method::POST], None, "create"),
-        action(&[Method::PUT, Method::PATCH], None, "update"),
-        action(&[Method::DELETE], None, "delete"),
-    ]
+    ];
+    actions.extend(table::actions());
+    actions
 }
 
 /// The role table. "Own" and "own namespace" are about the object: the handler or the upstream looks at it.
@@ -167,33 +162,6 @@ fn scope(
         paths: patterns(paths),
         except: patterns(except),
     }
-}
-
-fn action(methods: &[Method], path: Option<&str>, name: &str) -> ActionRule {
-    ActionRule { methods: methods.to_vec(), path: path.map(pattern), action: name.into() }
-}
-
-fn resource(name: &str, paths: &[&str], grants: &[Grant]) -> ResourceRule {
-    ResourceRule { resource: name.into(), paths: patterns(paths), grants: named(grants) }
-}
-
-fn patterns(paths: &[&str]) -> Vec<PathPattern> {
-    paths.iter().map(|path| pattern(path)).collect()
-}
-
-#[allow(clippy::expect_used)]
-fn pattern(path: &str) -> PathPattern {
-    // Every text comes from the constants of this file, and the tests read the whole table. To leave out a bad one
-    // quietly could widen what a scope reaches.
-    PathPattern::parse(path).expect("the contract's patterns are well formed")
-}
-
-fn named(rows: &[Grant]) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
-    rows.iter().map(|(name, values)| (Arc::from(*name), texts(values))).collect()
-}
-
-fn texts(names: &[&str]) -> Vec<Arc<str>> {
-    names.iter().map(|name| Arc::from(*name)).collect()
 }
 
 #[cfg(test)]

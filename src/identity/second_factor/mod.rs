@@ -51,7 +51,7 @@ impl Identity {
         issuer: &str,
     ) -> Result<PreparedFactor, IdentityError> {
         let inner = &self.inner;
-        let account = inner.caller_account(caller).await?;
+        let account = inner.login_account(caller).await?;
         let seed = Seed::fresh(&*inner.random)?;
         let purpose = purpose(&account.id);
         let sealed = Ciphertext(inner.keyring.seal(&purpose, seed.as_bytes(), &*inner.random)?);
@@ -73,7 +73,7 @@ impl Identity {
         by: &Actor,
     ) -> Result<Vec<SecretString>, IdentityError> {
         let inner = &self.inner;
-        let account = inner.caller_account(caller).await?;
+        let account = inner.login_account(caller).await?;
         let state = inner.store.factor(&account.id).await?;
         if state.enabled_at.is_some() {
             return Err(already_on());
@@ -106,7 +106,7 @@ impl Identity {
         by: &Actor,
     ) -> Result<(), IdentityError> {
         let inner = &self.inner;
-        let account = inner.caller_account(caller).await?;
+        let account = inner.login_account(caller).await?;
         let now = self.now();
         let spent = inner.judged_factor(&account, code, now).await?;
         let told = told(EventKind::SecondFactorUsed, caller, &account, by, now);
@@ -122,7 +122,7 @@ impl Identity {
         by: &Actor,
     ) -> Result<(), IdentityError> {
         let inner = &self.inner;
-        let account = inner.caller_account(caller).await?;
+        let account = inner.login_account(caller).await?;
         let now = self.now();
         let spent = inner.judged_factor(&account, code, now).await?;
         let told = told(EventKind::SecondFactorDisabled, caller, &account, by, now);
@@ -138,7 +138,7 @@ impl Identity {
         by: &Actor,
     ) -> Result<Vec<SecretString>, IdentityError> {
         let inner = &self.inner;
-        let account = inner.caller_account(caller).await?;
+        let account = inner.login_account(caller).await?;
         let now = self.now();
         let spent = inner.judged_factor(&account, code, now).await?;
         let (shown, kept) = totp::backup_codes(&account.id, &*inner.random)?;
@@ -245,13 +245,12 @@ impl Inner {
         Seed::from_slice(&self.keyring.open(&purpose(account), &sealed.0)?)
     }
 
-    /// The account behind a login; one that is gone or disabled proves nobody any more.
-    async fn caller_account(&self, caller: &Principal) -> Result<AccountRecord, IdentityError> {
-        match self.own_account(&caller.realm, &caller.subject).await {
-            Ok(account) if account.enabled() && caller.key.is_none() => Ok(account),
-            Ok(_) | Err(IdentityError::NotFound) => Err(IdentityError::CredentialEnded),
-            Err(error) => Err(error),
+    /// The account behind a login; a key has no second factor.
+    async fn login_account(&self, caller: &Principal) -> Result<AccountRecord, IdentityError> {
+        if caller.key.is_some() {
+            return Err(IdentityError::CredentialEnded);
         }
+        self.caller_account(caller).await
     }
 }
 

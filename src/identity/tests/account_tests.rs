@@ -106,8 +106,8 @@ async fn a_changed_password_ends_all_sessions() {
     let (one, two) = (kit.login("ada", GOOD).await.unwrap(), kit.login("ada", GOOD).await.unwrap());
     let change = async |current: &str, new: &str| {
         let (current, new) = (current.into(), new.into());
-        let by = acting(&ada.id);
-        kit.identity.change_password(&ada.id, &realm(), &current, &new, None, &by).await
+        let (caller, by) = (kit.principal(&one), acting(&ada.id));
+        kit.identity.change_password(&caller, &current, &new, &by).await
     };
     let wrong = change("wrong", "N3w-Enough-also").await;
     assert_eq!(wrong, Err(IdentityError::WrongCurrentPassword));
@@ -126,11 +126,10 @@ async fn a_changed_password_ends_all_sessions() {
 async fn guessing_the_current_password_is_throttled_but_locks_nobody_out() {
     let kit = Kit::open(|_| ()).await;
     let ada = kit.user("ada", &["USER"]).await;
+    let caller = kit.principal(&kit.login("ada", GOOD).await.unwrap());
     let guess = async || {
         let (current, new) = ("wrong".into(), "N3w-Enough-also".into());
-        kit.identity
-            .change_password(&ada.id, &realm(), &current, &new, None, &acting(&ada.id))
-            .await
+        kit.identity.change_password(&caller, &current, &new, &acting(&ada.id)).await
     };
     for _ in 0..10 {
         assert_eq!(guess().await, Err(IdentityError::WrongCurrentPassword));

@@ -117,8 +117,9 @@ async fn a_code_ends_by_time_by_a_newer_one_and_by_a_change_of_the_password() {
         assert_eq!(reset(&kit, &second, NEW).await, Err(IdentityError::InvalidCode));
         let third = asked(&kit).await;
         let by = acting(&ada.id);
+        let caller = kit.principal(&kit.login("ada", GOOD).await.unwrap());
         let (current, new) = (GOOD.into(), NEW.into());
-        kit.identity.change_password(&ada.id, &realm(), &current, &new, None, &by).await.unwrap();
+        kit.identity.change_password(&caller, &current, &new, &by).await.unwrap();
         assert_eq!(reset(&kit, &third, GOOD).await, Err(IdentityError::InvalidCode));
     }
 }

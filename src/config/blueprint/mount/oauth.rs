@@ -224,9 +224,7 @@ fn carrier(mount: &mut Section<'_>) -> Option<SessionCarrier> {
     };
     let carrier = match (cookie, header) {
         (Some(name), None) => {
-            let token =
-                |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            if name.is_empty() || !name.bytes().all(token) {
+            if !crate::pipeline::cookie::is_name(&name) {
                 let why = "a cookie's name has letters, digits and a few signs (RFC 6265)";
                 section.fault("cookie", fault("bad cookie name", why));
             }

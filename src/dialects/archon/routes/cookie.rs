@@ -28,7 +28,7 @@ pub(super) fn clear(secure: bool) -> Option<HeaderValue> {
 
 /// Reads it.
 pub(super) fn read(headers: &HeaderMap) -> Option<SecretString> {
-    cookies::read(headers, NAME).filter(|value| !value.is_empty()).map(SecretString::from)
+    cookies::read(headers, NAME)
 }
 
 fn cookie(value: &str, max_age: Duration, secure: bool) -> Cookie<'_> {

@@ -14,27 +14,10 @@ use axum::{
 };
 
 use super::{Archon, wire::Shape};
-use crate::{
-    dialects::{Parts, exchange},
-    identity::Identity,
-    model::MountName,
-};
-
-/// What every handler holds.
-#[derive(Clone)]
-struct App {
-    identity: Identity,
-    mount: MountName,
-    secure_cookies: bool,
-}
+use crate::dialects::{App, exchange};
 
 /// The router of one mount.
-pub fn router(parts: Parts) -> Router {
-    let app = App {
-        identity: parts.identity.clone(),
-        mount: parts.mount.clone(),
-        secure_cookies: parts.secure_cookies,
-    };
+pub fn router(app: App) -> Router {
     let handlers = Router::new()
         .route("/auth/login", post(sessions::login))
         .route("/auth/register", post(users::register))
@@ -62,7 +45,6 @@ pub fn router(parts: Parts) -> Router {
         .route(
             "/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver",
             post(webhooks::redeliver),
-        )
-        .with_state(app);
-    exchange::complete::<Shape>(&Archon, &parts, handlers)
+        );
+    exchange::complete::<Shape>(&Archon, app, handlers)
 }

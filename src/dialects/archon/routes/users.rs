@@ -4,12 +4,9 @@ use axum::extract::State;
 use serde_json::json;
 
 use super::{App, talk::Talk};
-use crate::{
-    dialects::{
-        archon::wire::{self, ChangePassword, Confirm, Email, Profile, Refusal, Register, Token},
-        exchange::{Answer, Sent},
-    },
-    identity::IdentityError,
+use crate::dialects::{
+    archon::wire::{self, ChangePassword, Confirm, Email, Profile, Refusal, Register, Token},
+    exchange::{Answer, Sent},
 };
 
 pub(super) async fn register(
@@ -64,9 +61,8 @@ pub(super) async fn reset(
 }
 
 pub(super) async fn me(State(app): State<App>, talk: Talk) -> Result<Answer, Refusal> {
-    let caller = talk.caller()?;
-    let found = app.identity.account(&caller.realm, &caller.subject).await;
-    Ok(talk.ok(wire::user(&found.map_err(nobody)?, talk.snake)))
+    let account = app.identity.account_of(talk.caller()?).await?;
+    Ok(talk.ok(wire::user(&account, talk.snake)))
 }
 
 pub(super) async fn change(
@@ -83,19 +79,7 @@ pub(super) async fn change_password(
     talk: Talk,
     Sent(sent): Sent<ChangePassword>,
 ) -> Result<Answer, Refusal> {
-    let caller = talk.caller()?;
-    let (session, by) = (caller.session.as_ref(), talk.actor());
-    app.identity
-        .change_password(&caller.subject, &caller.realm, &sent.current, &sent.new, session, &by)
-        .await
-        .map_err(nobody)?;
+    let (caller, by) = (talk.caller()?, talk.actor());
+    app.identity.change_password(caller, &sent.current, &sent.new, &by).await?;
     Ok(talk.ok(wire::message("Password changed")))
-}
-
-/// A credential that outlived its account proves nobody any more.
-fn nobody(error: IdentityError) -> IdentityError {
-    match error {
-        IdentityError::NotFound => IdentityError::CredentialEnded,
-        other => other,
-    }
 }

@@ -34,13 +34,7 @@ impl Request for LogIn {
         let snake = fields.any_snake() && !fields.any_camel();
         // Beside the facts stands how this session wants its replies.
         let device = json!({ "info": device, "snake": snake });
-        let login = Login {
-            name: email?,
-            password: password?,
-            device: Some(device),
-            remember,
-            second_factor: None,
-        };
+        let login = Login { device: Some(device), remember, ..Login::new(email?, password?) };
         Some(Self { login, snake })
     }
 }
@@ -61,15 +55,10 @@ impl Request for Register {
         }
         let consent = fields.optional_bool("marketing_consent");
         Some(Self(Registration {
-            username: None,
-            email: email?,
-            password: password?,
             full_name: Some(name?),
-            first_name: None,
-            last_name: None,
-            organisation: None,
             preferences: consent.map(|consent| json!({ "marketing_consent": consent })),
             send_verification: true,
+            ..Registration::new(email?, password?)
         }))
     }
 }

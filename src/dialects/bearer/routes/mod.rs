@@ -9,22 +9,10 @@ use axum::{
 };
 
 use super::{Bearer, wire::Shape};
-use crate::{
-    dialects::{Parts, exchange},
-    identity::Identity,
-    model::MountName,
-};
-
-/// What every handler holds.
-#[derive(Clone)]
-struct App {
-    identity: Identity,
-    mount: MountName,
-}
+use crate::dialects::{App, exchange};
 
 /// The router of one mount.
-pub fn router(parts: Parts) -> Router {
-    let app = App { identity: parts.identity.clone(), mount: parts.mount.clone() };
+pub fn router(app: App) -> Router {
     let handlers = Router::new()
         .route("/auth/jwt/login", post(auth::login))
         .route("/auth/jwt/logout", post(auth::logout))
@@ -34,7 +22,6 @@ pub fn router(parts: Parts) -> Router {
         .route("/auth/request-verify-token", post(auth::request_verify_token))
         .route("/auth/verify", post(auth::verify))
         .route("/users/me", get(users::me).patch(users::change_me))
-        .route("/users/{id}", get(users::one).patch(users::change).delete(users::remove))
-        .with_state(app);
-    exchange::complete::<Shape>(&Bearer, &parts, handlers)
+        .route("/users/{id}", get(users::one).patch(users::change).delete(users::remove));
+    exchange::complete::<Shape>(&Bearer, app, handlers)
 }

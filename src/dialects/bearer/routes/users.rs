@@ -11,18 +11,13 @@ use crate::{
         },
         exchange::{Answer, Hop, Param, Sent},
     },
-    identity::{Account, AccountChanges, IdentityError},
+    identity::{Account, AccountChanges},
     model::AccountId,
 };
 
 pub(super) async fn me(State(app): State<App>, hop: Hop) -> Result<Answer, Refusal> {
-    let caller = hop.caller()?;
-    match app.identity.account(&caller.realm, &caller.subject).await {
-        Ok(account) => Ok(Answer::ok(&User::from(account))),
-        // The token outlived its account: it proves nobody any more.
-        Err(IdentityError::NotFound) => Err(Refusal::nobody()),
-        Err(error) => Err(error.into()),
-    }
+    let account = app.identity.account_of(hop.caller()?).await?;
+    Ok(Answer::ok(&User::from(account)))
 }
 
 /// The three flags are ignored, whoever it is: the owner of an account does not give them.

@@ -37,11 +37,6 @@ pub enum During {
 }
 
 impl Refusal {
-    /// 401: a token that is genuine, but stands for nobody any more.
-    pub fn nobody() -> Self {
-        Self::from(&Deny::Token(TokenFault::Revoked))
-    }
-
     /// From identity, in the words of what was asked for.
     pub fn during(what: During, error: &IdentityError) -> Self {
         let bad = |code: &'static str| Self::new(StatusCode::BAD_REQUEST, code, error.reason());
@@ -92,7 +87,9 @@ impl ErrorShape for Shape {
                 retry_after: Some(*retry_after),
                 ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded", reason)
             },
-            IdentityError::CredentialEnded => Refusal { reason, ..Refusal::nobody() },
+            IdentityError::CredentialEnded => {
+                Refusal { reason, ..Refusal::from(&Deny::Token(TokenFault::Revoked)) }
+            }
             IdentityError::Forbidden { action } => {
                 Refusal::from(&Deny::Forbidden { action: (*action).into() })
             }

@@ -18,13 +18,7 @@ impl Request for LogIn {
             fields.refuse::<()>("grant_type", "string_pattern_mismatch", msg);
         }
         let (name, password) = (fields.text("username"), fields.secret("password"));
-        Some(Self(Login {
-            name: name?,
-            password: password?,
-            device: None,
-            remember: false,
-            second_factor: None,
-        }))
+        Some(Self(Login::new(name?, password?)))
     }
 }
 
@@ -39,18 +33,8 @@ impl Request for Register {
     fn read(fields: &mut Fields) -> Option<Self> {
         flags(fields);
         let (email, password) = (fields.text("email"), fields.secret("password"));
-        Some(Self(Registration {
-            username: None,
-            email: email?,
-            password: password?,
-            full_name: None,
-            first_name: None,
-            last_name: None,
-            preferences: None,
-            organisation: None,
-            // The library sends none by itself; a program asks for it.
-            send_verification: false,
-        }))
+        // The library sends no code by itself; a program asks for it.
+        Some(Self(Registration::new(email?, password?)))
     }
 }
 

@@ -26,7 +26,7 @@ fn cookie_name(oauth: &OAuthSettings) -> &'static str {
 
 /// What the browser brought of it. The other cookies are the client applications' own.
 fn browser(headers: &HeaderMap, oauth: &OAuthSettings) -> Option<SecretString> {
-    cookies::read(headers, cookie_name(oauth)).map(SecretString::from)
+    cookies::read(headers, cookie_name(oauth))
 }
 
 /// Sends the browser to the provider.

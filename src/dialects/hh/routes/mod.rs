@@ -11,22 +11,10 @@ use axum::{
 };
 
 use super::{Hh, wire::Shape};
-use crate::{
-    dialects::{Parts, exchange},
-    identity::Identity,
-    model::MountName,
-};
-
-/// What every handler holds.
-#[derive(Clone)]
-struct App {
-    identity: Identity,
-    mount: MountName,
-}
+use crate::dialects::{App, exchange};
 
 /// The router of one mount.
-pub fn router(parts: Parts) -> Router {
-    let app = App { identity: parts.identity.clone(), mount: parts.mount.clone() };
+pub fn router(app: App) -> Router {
     let handlers = Router::new()
         .route("/auth/login", get(login::begin))
         .route("/auth/callback", get(login::finish))
@@ -44,7 +32,6 @@ pub fn router(parts: Parts) -> Router {
         .route("/admin/statistics", get(admin::statistics))
         .route("/admin/whitelist", post(admin::white_allow).get(admin::white_list))
         .route("/admin/whitelist/{hh_user_id}", delete(admin::remove))
-        .route("/ping", get(sessions::ping))
-        .with_state(app);
-    exchange::complete::<Shape>(&Hh, &parts, handlers)
+        .route("/ping", get(sessions::ping));
+    exchange::complete::<Shape>(&Hh, app, handlers)
 }

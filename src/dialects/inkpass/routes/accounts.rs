@@ -32,12 +32,7 @@ pub(super) async fn me(State(app): State<App>, hop: Hop) -> Result<Answer, Refus
         let stored = app.identity.own_key_facts(caller).await?;
         return Ok(Answer::ok(&KeyFacts::new(caller, stored)));
     }
-    match app.identity.account(&caller.realm, &caller.subject).await {
-        Ok(account) => Ok(Answer::ok(&Me::from(account))),
-        // The credential outlived its account: it proves nobody any more.
-        Err(IdentityError::NotFound) => Err(IdentityError::CredentialEnded.into()),
-        Err(error) => Err(error.into()),
-    }
+    Ok(Answer::ok(&Me::from(app.identity.account_of(caller).await?)))
 }
 
 pub(super) async fn verify_email(

@@ -16,25 +16,12 @@ use axum::{
 };
 
 use super::{Inkpass, wire::Shape};
-use crate::{
-    dialects::{Parts, exchange},
-    identity::Identity,
-    model::MountName,
-};
-
-/// What every handler holds.
-#[derive(Clone)]
-struct App {
-    identity: Identity,
-    mount: MountName,
-}
+use crate::dialects::{App, exchange};
 
 /// The router of one mount.
-pub fn router(parts: Parts) -> Router {
-    let app = App { identity: parts.identity.clone(), mount: parts.mount.clone() };
-    let handlers =
-        own_account().merge(within_organisation()).merge(of_organisation()).with_state(app);
-    exchange::complete::<Shape>(&Inkpass, &parts, handlers)
+pub fn router(app: App) -> Router {
+    let handlers = own_account().merge(within_organisation()).merge(of_organisation());
+    exchange::complete::<Shape>(&Inkpass, app, handlers)
 }
 
 fn own_account() -> Router<App> {

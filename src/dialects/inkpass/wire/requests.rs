@@ -37,15 +37,11 @@ impl Request for Register {
         let first_name = fields.optional_bounded_text("first_name", PERSON.0, PERSON.1);
         let last_name = fields.optional_bounded_text("last_name", PERSON.0, PERSON.1);
         Some(Self(Registration {
-            username: None,
-            email: email?,
-            password: password?,
-            full_name: None,
             first_name,
             last_name,
-            preferences: None,
             organisation,
             send_verification: true,
+            ..Registration::new(email?, password?)
         }))
     }
 }
@@ -59,13 +55,7 @@ impl Request for LogIn {
         let name = fields.text("email");
         let password = fields.secret("password");
         let second_factor = fields.optional_secret("two_fa_code");
-        Some(Self(Login {
-            name: name?,
-            password: password?,
-            device: None,
-            remember: false,
-            second_factor,
-        }))
+        Some(Self(Login { second_factor, ..Login::new(name?, password?) }))
     }
 }
 

@@ -12,29 +12,10 @@ use axum::{
 };
 
 use super::{Tmws, wire::Shape};
-use crate::{
-    dialects::{Parts, exchange},
-    identity::Identity,
-    model::{Clock, MountName, SystemClock, Timestamp},
-};
-
-/// What every handler holds.
-#[derive(Clone)]
-struct App {
-    identity: Identity,
-    mount: MountName,
-}
-
-impl App {
-    /// Now, for the one reply that names a moment identity does not give.
-    fn now(&self) -> Timestamp {
-        SystemClock.now()
-    }
-}
+use crate::dialects::{App, exchange};
 
 /// The router of one mount.
-pub fn router(parts: Parts) -> Router {
-    let app = App { identity: parts.identity.clone(), mount: parts.mount.clone() };
+pub fn router(app: App) -> Router {
     let handlers = Router::new()
         .route("/api/v1/auth/login", post(sessions::login))
         .route("/api/v1/auth/refresh", post(sessions::refresh))
@@ -47,7 +28,6 @@ pub fn router(parts: Parts) -> Router {
         .route("/api/v1/users/me/password", put(users::change_own_password))
         .route("/api/v1/users/{id}/password", put(users::change_password))
         .route("/api/v1/auth/me", get(users::me))
-        .route("/api/v1/users/me", get(users::me))
-        .with_state(app);
-    exchange::complete::<Shape>(&Tmws, &parts, handlers)
+        .route("/api/v1/users/me", get(users::me));
+    exchange::complete::<Shape>(&Tmws, app, handlers)
 }

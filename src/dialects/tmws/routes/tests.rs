@@ -92,7 +92,7 @@ impl Kit {
             master_keys: vec!["a master key for the tests of the tmws router".into()],
         };
         let identity = Identity::open(settings, parts).await.unwrap();
-        let router = super::router(super::Parts {
+        let router = super::router(super::App {
             identity: identity.clone(),
             mount: mount(),
             secure_cookies: true,

@@ -8,19 +8,13 @@ use crate::{
         exchange::{Answer, Hop, Param, Sent},
         tmws::wire::{ChangePassword, CreateUser, Message, Refusal, User},
     },
-    identity::IdentityError,
     pipeline::Deny,
 };
 
 /// The caller's own account; for a key, its owner's.
 pub(super) async fn me(State(app): State<App>, hop: Hop) -> Result<Answer, Refusal> {
-    let caller = hop.caller()?;
-    match app.identity.account(&caller.realm, &caller.subject).await {
-        Ok(account) => Ok(Answer::ok(&User::from(account))),
-        // The credential outlived its account: it proves nobody any more.
-        Err(IdentityError::NotFound) => Err(Refusal::nobody()),
-        Err(error) => Err(error.into()),
-    }
+    let account = app.identity.account_of(hop.caller()?).await?;
+    Ok(Answer::ok(&User::from(account)))
 }
 
 pub(super) async fn create(
@@ -55,21 +49,8 @@ pub(super) async fn change_password(
 }
 
 async fn change(app: &App, hop: &Hop, sent: &ChangePassword) -> Result<Answer, Refusal> {
-    let caller = hop.caller()?;
-    let by = hop.actor();
-    app.identity
-        .change_password(
-            &caller.subject,
-            &caller.realm,
-            &sent.current,
-            &sent.new,
-            caller.session.as_ref(),
-            &by,
-        )
-        .await
-        .map_err(|error| match error {
-            IdentityError::NotFound => Refusal::nobody(),
-            other => Refusal::on_password_change(&other),
-        })?;
+    let (caller, by) = (hop.caller()?, hop.actor());
+    let changed = app.identity.change_password(caller, &sent.current, &sent.new, &by).await;
+    changed.map_err(|error| Refusal::on_password_change(&error))?;
     Ok(Answer::ok(&Message { message: "Password changed" }))
 }

@@ -45,11 +45,6 @@ struct Body<'a> {
 }
 
 impl Refusal {
-    /// 401: a token that is genuine, but stands for nobody any more.
-    pub fn nobody() -> Self {
-        Self::from(&Deny::Token(TokenFault::Revoked))
-    }
-
     /// From identity, while a password is changed: a weak new one is 400 here, 422 elsewhere (contract, PUT password).
     pub fn on_password_change(error: &IdentityError) -> Self {
         match error {
@@ -114,7 +109,9 @@ impl ErrorShape for Shape {
             IdentityError::NotVerified | IdentityError::AgentRefused => {
                 Refusal::plain(StatusCode::FORBIDDEN, reason)
             }
-            IdentityError::CredentialEnded => Refusal { reason, ..Refusal::nobody() },
+            IdentityError::CredentialEnded => {
+                Refusal { reason, ..Refusal::from(&Deny::Token(TokenFault::Revoked)) }
+            }
             IdentityError::WrongCurrentPassword => {
                 Refusal::new(StatusCode::BAD_REQUEST, "Current password is incorrect", reason)
             }

@@ -24,13 +24,7 @@ impl Request for LogIn {
     fn read(fields: &mut Fields) -> Option<Self> {
         let name = fields.text("username");
         let password = fields.secret("password");
-        Some(Self(Login {
-            name: name?,
-            password: password?,
-            device: None,
-            remember: false,
-            second_factor: None,
-        }))
+        Some(Self(Login::new(name?, password?)))
     }
 }
 
