@@ -22,7 +22,7 @@ async fn the_line_has_everything_a_program_needs() {
     let facts = &gateway.facts;
     assert_eq!(facts["ready"], true);
     assert_eq!(facts["pid"].as_u64(), Some(u64::from(gateway.pid)));
-    for pointer in ["/dir", "/config", "/operator/socket"] {
+    for pointer in ["/dir", "/config", "/operator/socket", "/mail_dir"] {
         let path = facts.pointer(pointer).and_then(Value::as_str).expect(pointer);
         assert!(std::path::Path::new(path).exists(), "{pointer}: {path}");
     }
@@ -65,6 +65,22 @@ async fn the_line_has_everything_a_program_needs() {
     assert!(stderr.contains("demo"), "it says loudly what it is");
     assert!(gateway.stop().success());
     assert_eq!(gateway.stdout.all().len(), 1);
+}
+
+#[tokio::test]
+async fn letters_lie_in_the_folder_that_the_line_names() {
+    let gateway = Gateway::demo(&[]);
+    let folder = gateway.facts["mail_dir"].as_str().unwrap();
+    let bearer = Client::at(gateway.facts["mounts"]["bearer"]["url"].as_str().unwrap());
+    let body = serde_json::json!({ "email": "alice@example.com" });
+    bearer.post("/auth/forgot-password", body).await.expect(202);
+    wait::until("the letter", || async {
+        let mut letters = std::fs::read_dir(folder).unwrap().filter_map(Result::ok);
+        letters.find(|letter| {
+            std::fs::read_to_string(letter.path()).is_ok_and(|text| text.contains("alice@example"))
+        })
+    })
+    .await;
 }
 
 #[test]
