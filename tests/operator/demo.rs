@@ -83,6 +83,35 @@ async fn letters_lie_in_the_folder_that_the_line_names() {
     .await;
 }
 
+#[tokio::test]
+async fn the_receiver_writes_down_what_a_check_of_the_signature_needs() {
+    let gateway = Gateway::demo(&[]);
+    let facts = &gateway.facts;
+    let archon = Client::at(facts["mounts"]["archon"]["url"].as_str().unwrap());
+    let accounts = facts["accounts"]["archon"].as_array().unwrap();
+    let is_admin = |found: &&Value| found["roles"] == serde_json::json!(["admin"]);
+    let admin = accounts.iter().find(is_admin).unwrap();
+    let body = serde_json::json!({ "email": admin["email"], "password": admin["password"] });
+    let reply = archon.post("/auth/login", body).await.expect(200).json();
+    let admin = archon.bearer(reply["data"]["access_token"].as_str().unwrap());
+    let secret = "a-secret-of-the-receiver-of-this-test";
+    let url = format!("{}/hook", facts["webhook_receiver"]["url"].as_str().unwrap());
+    let hook = serde_json::json!({ "url": url, "events": ["user.logout"], "secret": secret });
+    admin.post("/webhooks", hook).await.expect(201);
+    admin.post("/auth/logout", serde_json::json!({})).await.expect(200);
+    let file = facts["webhook_receiver"]["file"].as_str().unwrap();
+    let line = wait::until("the event", || async {
+        let text = std::fs::read_to_string(file).ok()?;
+        serde_json::from_str::<Value>(text.lines().next()?).ok()
+    })
+    .await;
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
+    let tag = aws_lc_rs::hmac::sign(&key, line["body"].as_str().unwrap().as_bytes());
+    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(line["signature"], format!("sha256={hex}"));
+    assert_eq!(line["headers"]["x-archon-event-type"], "user.logout");
+}
+
 #[test]
 fn a_temporary_folder_is_removed_at_exit_by_either_signal() {
     for name in ["TERM", "INT"] {
