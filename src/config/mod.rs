@@ -118,10 +118,11 @@ fn unreadable(file: &Path, error: &std::io::Error) -> Report {
 
 /// The effective record as TOML, in the order in which `conf/portcullis.toml` explains it.
 fn render(blueprint: &Blueprint) -> String {
-    const ORDER: [&str; 16] = [
+    const ORDER: [&str; 17] = [
         "version",
         "server",
         "data",
+        "mail",
         "internal",
         "secrets",
         "log",
@@ -136,8 +137,11 @@ fn render(blueprint: &Blueprint) -> String {
         "mount",
         "route",
     ];
+    // A section that the order does not know stands at the end: a reload reads what is written here, and must miss nothing.
+    let unordered = blueprint.effective.keys().filter(|key| !ORDER.contains(&key.as_str()));
+    let keys = ORDER.into_iter().chain(unordered.map(String::as_str));
     let mut out = String::new();
-    for key in ORDER {
+    for key in keys {
         let Some(value) = blueprint.effective.get(key) else { continue };
         // An empty list behind a `[[section]]` would be read as one of its keys.
         if value.as_array().is_some_and(Vec::is_empty) {

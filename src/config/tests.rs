@@ -100,6 +100,7 @@ fn the_shipped_files_load_and_their_effective_form_loads_to_the_same() {
         let config = load(text).unwrap();
         let again = load(&config.effective).unwrap_or_else(|e| panic!("{e}\n{}", config.effective));
         assert_eq!(config.effective, again.effective);
+        assert_eq!(config.blueprint.effective, again.blueprint.effective, "nothing is left out");
         assert_eq!(config.hash, again.hash);
         assert_eq!(
             config.blueprint.mounts.first().unwrap().is.policy.resources,

@@ -48,6 +48,11 @@ pub(super) fn sets(address: SocketAddr) -> Vec<String> {
         format!("{provider}.token_url=http://{address}/token"),
         format!("{provider}.profile_url=http://{address}/me"),
         format!("{provider}.redirect_uri=http://{gateway}/auth/callback"),
+        // Published pages write the address with this name, and a cookie of one host is none of the other.
+        format!(
+            "{provider}.other_redirect_uris=[\"http://localhost:{}/auth/callback\"]",
+            gateway.port()
+        ),
     ]
 }
 

@@ -69,6 +69,14 @@ impl Facts {
                 keys: keys.map(|seeded| seeded.keys.clone()).unwrap_or_default(),
             });
         }
+        let mail = config.blueprint.mail.as_ref().and_then(|mail| match &mail.route {
+            mail::Route::Folder(folder) => Some(folder.clone()),
+            mail::Route::Smtp { .. } => None,
+        });
+        if let Some(folder) = &mail {
+            // Before the first letter: whoever is told of it may look into it.
+            std::fs::create_dir_all(folder)?;
+        }
         Ok(Self {
             dir: dir.to_owned(),
             config: config.file.clone(),
@@ -76,10 +84,7 @@ impl Facts {
             token: token_of(&config)?,
             socket: boot.operator_socket,
             mounts,
-            mail: config.blueprint.mail.as_ref().and_then(|mail| match &mail.route {
-                mail::Route::Folder(folder) => Some(folder.clone()),
-                mail::Route::Smtp { .. } => None,
-            }),
+            mail,
             beside,
         })
     }

@@ -22,7 +22,7 @@ async fn the_line_has_everything_a_program_needs() {
     let facts = &gateway.facts;
     assert_eq!(facts["ready"], true);
     assert_eq!(facts["pid"].as_u64(), Some(u64::from(gateway.pid)));
-    for pointer in ["/dir", "/config", "/operator/socket"] {
+    for pointer in ["/dir", "/config", "/operator/socket", "/mail_dir"] {
         let path = facts.pointer(pointer).and_then(Value::as_str).expect(pointer);
         assert!(std::path::Path::new(path).exists(), "{pointer}: {path}");
     }
@@ -65,6 +65,51 @@ async fn the_line_has_everything_a_program_needs() {
     assert!(stderr.contains("demo"), "it says loudly what it is");
     assert!(gateway.stop().success());
     assert_eq!(gateway.stdout.all().len(), 1);
+}
+
+#[tokio::test]
+async fn letters_lie_in_the_folder_that_the_line_names() {
+    let gateway = Gateway::demo(&[]);
+    let folder = gateway.facts["mail_dir"].as_str().unwrap();
+    let bearer = Client::at(gateway.facts["mounts"]["bearer"]["url"].as_str().unwrap());
+    let body = serde_json::json!({ "email": "alice@example.com" });
+    bearer.post("/auth/forgot-password", body).await.expect(202);
+    wait::until("the letter", || async {
+        let mut letters = std::fs::read_dir(folder).unwrap().filter_map(Result::ok);
+        letters.find(|letter| {
+            std::fs::read_to_string(letter.path()).is_ok_and(|text| text.contains("alice@example"))
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_receiver_writes_down_what_a_check_of_the_signature_needs() {
+    let gateway = Gateway::demo(&[]);
+    let facts = &gateway.facts;
+    let archon = Client::at(facts["mounts"]["archon"]["url"].as_str().unwrap());
+    let accounts = facts["accounts"]["archon"].as_array().unwrap();
+    let is_admin = |found: &&Value| found["roles"] == serde_json::json!(["admin"]);
+    let admin = accounts.iter().find(is_admin).unwrap();
+    let body = serde_json::json!({ "email": admin["email"], "password": admin["password"] });
+    let reply = archon.post("/auth/login", body).await.expect(200).json();
+    let admin = archon.bearer(reply["data"]["access_token"].as_str().unwrap());
+    let secret = "a-secret-of-the-receiver-of-this-test";
+    let url = format!("{}/hook", facts["webhook_receiver"]["url"].as_str().unwrap());
+    let hook = serde_json::json!({ "url": url, "events": ["user.logout"], "secret": secret });
+    admin.post("/webhooks", hook).await.expect(201);
+    admin.post("/auth/logout", serde_json::json!({})).await.expect(200);
+    let file = facts["webhook_receiver"]["file"].as_str().unwrap();
+    let line = wait::until("the event", || async {
+        let text = std::fs::read_to_string(file).ok()?;
+        serde_json::from_str::<Value>(text.lines().next()?).ok()
+    })
+    .await;
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
+    let tag = aws_lc_rs::hmac::sign(&key, line["body"].as_str().unwrap().as_bytes());
+    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(line["signature"], format!("sha256={hex}"));
+    assert_eq!(line["headers"]["x-archon-event-type"], "user.logout");
 }
 
 #[test]

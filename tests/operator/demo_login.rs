@@ -66,6 +66,24 @@ async fn a_script_logs_in_at_once_and_tokens_are_renewed() {
     assert!(echo["headers"].to_string().contains("x-auth-subject"), "{echo}");
 }
 
+#[tokio::test]
+async fn a_login_comes_back_to_the_name_at_which_it_began() {
+    let demo = Gateway::demo(&[]);
+    let base = told(&demo, "/mounts/hh/url").replace("127.0.0.1", "localhost");
+    // As a browser: the cookie of one name is not sent to the other.
+    let started = Client::at(&base).get("/auth/login").await.expect(302);
+    let consented = Client::at("").get(started.header("location").unwrap()).await.expect(303);
+    let back = consented.header("location").unwrap();
+    assert!(back.starts_with(&format!("{base}/auth/callback?code=")), "{back}");
+    let page = Client::at("").with("Cookie", &cookie_of(&started)).get(back).await.expect(200);
+    let body = json!({"exchange_code": code_in(&page)});
+    Client::at(&base).post("/auth/exchange", body).await.expect(200);
+    // A host that nobody listed changes nothing.
+    let strange = Client::at(&told(&demo, "/mounts/hh/url")).with("Host", "evil.example.org");
+    let started = strange.get("/auth/login").await.expect(302);
+    assert!(started.header("location").unwrap().contains("redirect_uri=http%3A%2F%2F127.0.0.1"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_clicks_through_the_consent() {
     let Some(mut browser) = Browser::start() else { return };

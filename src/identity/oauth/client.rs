@@ -58,6 +58,7 @@ impl<'a> Provider<'a> {
     pub(super) fn new(
         settings: &Arc<OAuthSettings>,
         outgoing: &'a Outgoing,
+        redirect_uri: &str,
     ) -> Result<Self, IdentityError> {
         // The configuration was checked when it was loaded.
         let wrong = |_| IdentityError::Internal;
@@ -66,7 +67,7 @@ impl<'a> Provider<'a> {
             .set_client_secret(ClientSecret::new(secret))
             .set_auth_uri(AuthUrl::new(settings.authorize_url.to_string()).map_err(wrong)?)
             .set_token_uri(TokenUrl::new(settings.token_url.to_string()).map_err(wrong)?)
-            .set_redirect_uri(RedirectUrl::new(settings.redirect_uri.to_string()).map_err(wrong)?)
+            .set_redirect_uri(RedirectUrl::new(redirect_uri.to_owned()).map_err(wrong)?)
             .set_auth_type(AuthType::RequestBody);
         Ok(Self { settings: settings.clone(), outgoing, library })
     }

@@ -45,14 +45,24 @@ pub struct Callback {
     pub browser: Option<SecretString>,
 }
 
+/// What a login's state remembers.
+struct Begun {
+    /// Of PKCE.
+    verifier: Option<SecretString>,
+    /// The callback that the provider was told, and wants to hear again.
+    back: Option<String>,
+}
+
 impl Identity {
-    /// Begins a login. `browser` is what the browser brought from a login that it began before: two tabs share it.
+    /// Begins a login; it comes back to `host` if a callback there is configured. `browser` is what the browser brought from a login that it began before: two tabs share it.
     pub async fn begin_login(
         &self,
         mount: &MountName,
+        host: Option<&str>,
         browser: Option<&SecretString>,
     ) -> Result<LoginStart, IdentityError> {
         let (mount, oauth) = self.provider_of(mount)?;
+        let back = oauth.callback_at(host);
         let now = self.now();
         let (state, digest) = self.secret()?;
         let browser = match browser.filter(|own| opaque::digest(own.expose_secret()).is_some()) {
@@ -67,6 +77,7 @@ impl Identity {
         };
         let payload = json!({
             "browser": browser.as_ref().map(|own| encoded(&Digest::of(own.expose_secret().as_bytes()))),
+            "callback": &**back,
             "verifier": sealed.map(|sealed| STANDARD_NO_PAD.encode(sealed.0)),
         });
         let code = CodeRecord {
@@ -79,7 +90,7 @@ impl Identity {
             expires_at: now + oauth.state_lifetime,
         };
         self.inner.store.insert_code(&code, &[]).await?;
-        let provider = Provider::new(&oauth, &self.inner.outgoing)?;
+        let provider = Provider::new(&oauth, &self.inner.outgoing, back)?;
         Ok(LoginStart {
             authorization_url: provider.authorize(&state, verifier.as_ref()),
             state,
@@ -97,8 +108,9 @@ impl Identity {
         by: &Actor,
     ) -> Result<SecretString, IdentityError> {
         let (mount, oauth) = self.provider_of(mount)?;
-        let verifier = self.burn_state(&mount, &callback).await?;
-        let provider = Provider::new(&oauth, &self.inner.outgoing)?;
+        let Begun { verifier, back } = self.burn_state(&mount, &callback).await?;
+        let back = back.as_deref().unwrap_or(&oauth.redirect_uri);
+        let provider = Provider::new(&oauth, &self.inner.outgoing, back)?;
         let given = match &callback.code {
             Some(code) => provider.trade(code, verifier.as_ref(), self.now()).await?,
             None => None,
@@ -112,12 +124,12 @@ impl Identity {
         self.write_login(&mount, &oauth, given, profile, by).await
     }
 
-    /// The state is used up whatever comes of it. Gives the verifier that belongs to it.
+    /// The state is used up whatever comes of it. Gives what belongs to it.
     async fn burn_state(
         &self,
         mount: &MountSettings,
         callback: &Callback,
-    ) -> Result<Option<SecretString>, IdentityError> {
+    ) -> Result<Begun, IdentityError> {
         const INVALID: IdentityError = IdentityError::Foreign(ForeignFault::State);
         let state = callback.state.as_ref().map(ExposeSecret::expose_secret);
         let digest = state.and_then(opaque::digest).ok_or(INVALID)?;
@@ -133,9 +145,13 @@ impl Identity {
                 return Err(INVALID);
             }
         }
-        let Some(sealed) = kept.get("verifier").and_then(Value::as_str) else { return Ok(None) };
+        let back = kept.get("callback").and_then(Value::as_str).map(str::to_owned);
+        let Some(sealed) = kept.get("verifier").and_then(Value::as_str) else {
+            return Ok(Begun { verifier: None, back });
+        };
         let sealed = STANDARD_NO_PAD.decode(sealed).map_err(|_| IdentityError::Internal)?;
-        self.unseal(&verifier_purpose(&digest), &Ciphertext(sealed)).map(Some)
+        let verifier = self.unseal(&verifier_purpose(&digest), &Ciphertext(sealed))?;
+        Ok(Begun { verifier: Some(verifier), back })
     }
 
     async fn write_login(

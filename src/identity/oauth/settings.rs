@@ -21,6 +21,8 @@ pub struct OAuthSettings {
     pub client_secret: SecretString,
     /// Our callback, exactly as registered there.
     pub redirect_uri: Arc<str>,
+    /// The callback at other hosts that browsers reach us at: the state's cookie is of the host where the login began.
+    pub other_redirect_uris: Arc<[Arc<str>]>,
     /// `User-Agent` of every call.
     pub user_agent: Arc<str>,
     /// Whether codes are bound to a verifier (RFC 7636), where the provider can.
@@ -44,6 +46,17 @@ pub struct OAuthSettings {
 }
 
 impl OAuthSettings {
+    /// The callback at the host that the browser asked, else the first.
+    pub fn callback_at(&self, host: Option<&str>) -> &Arc<str> {
+        let here = |uri: &&Arc<str>| {
+            let uri = uri.parse::<http::Uri>().ok();
+            let own = uri.as_ref().and_then(http::Uri::authority);
+            own.is_some_and(|own| host.is_some_and(|host| own.as_str().eq_ignore_ascii_case(host)))
+        };
+        let mut all = [&self.redirect_uri].into_iter().chain(self.other_redirect_uris.iter());
+        all.find(here).unwrap_or(&self.redirect_uri)
+    }
+
     /// Whether browsers reach us over TLS, so that the state's cookie can ask for it.
     pub fn secure(&self) -> bool {
         self.redirect_uri.starts_with("https://")

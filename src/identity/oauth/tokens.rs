@@ -65,7 +65,8 @@ impl Identity {
         }
         let Some(sealed) = &now_so.tokens.refresh else { return Err(REFUSED) };
         let refresh = self.unseal(&purpose(REFRESH, &now_so.key), sealed)?;
-        let provider = Provider::new(&renewal.oauth, &self.inner.outgoing)?;
+        let provider =
+            Provider::new(&renewal.oauth, &self.inner.outgoing, &renewal.oauth.redirect_uri)?;
         match provider.renew(&refresh, self.now()).await? {
             Renewed::NotYet => Ok(Arc::new(now_so)),
             Renewed::Given(given) => {

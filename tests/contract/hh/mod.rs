@@ -2,6 +2,7 @@
 
 mod admin;
 mod canary;
+mod clients;
 mod credential;
 mod errors;
 mod exchange;

@@ -50,6 +50,7 @@ struct Provider {
     name: Arc<str>,
     urls: [Arc<str>; 3],
     redirect_uri: Arc<str>,
+    other_redirect_uris: Vec<Arc<str>>,
     client: (Arc<str>, SecretString),
     user_agent: Arc<str>,
     pkce: bool,
@@ -76,6 +77,17 @@ fn provider(
     if let Some(Err(fault)) = redirect_uri.as_ref().map(web_address) {
         section.fault("redirect_uri", fault);
     }
+    let main = redirect_uri.clone();
+    let others = section.checked("other_redirect_uris", Vec::<Arc<str>>::new(), |others| {
+        others.iter().try_for_each(|uri| web_address(uri))?;
+        // One cookie for all of them: it asks for TLS, or it does not.
+        let scheme = |uri: &str| uri.split_once(':').map(|(scheme, _)| scheme.to_owned());
+        if others.iter().all(|uri| main.as_ref().is_none_or(|main| scheme(main) == scheme(uri))) {
+            return Ok(());
+        }
+        let why = "the cookie of a login either asks for TLS or does not";
+        Err(Fault::new("another scheme than redirect_uri", why, "write https everywhere"))
+    });
     let user_agent = section.checked("user_agent", Arc::from(start.user_agent), |text| {
         let plain = |c: char| c.is_ascii_graphic() || c == ' ';
         if !text.trim().is_empty() && text.chars().all(plain) {
@@ -99,6 +111,7 @@ fn provider(
         name,
         urls: [authorize, token, profile],
         redirect_uri: redirect_uri?,
+        other_redirect_uris: others,
         client: (client_id?, client_secret?),
         user_agent,
         pkce,
@@ -138,6 +151,7 @@ fn login(
         name,
         urls: [authorize_url, token_url, profile_url],
         redirect_uri,
+        other_redirect_uris,
         client: (client_id, client_secret),
         user_agent,
         pkce,
@@ -152,6 +166,7 @@ fn login(
         client_id,
         client_secret,
         redirect_uri,
+        other_redirect_uris: other_redirect_uris.into(),
         user_agent,
         pkce,
         client_at_refresh,

@@ -29,11 +29,16 @@ fn browser(headers: &HeaderMap, oauth: &OAuthSettings) -> Option<SecretString> {
     cookies::read(headers, cookie_name(oauth))
 }
 
+/// The host that the browser asked, as the edge tells it.
+fn host(headers: &HeaderMap) -> Option<&str> {
+    headers.get("x-forwarded-host")?.to_str().ok()
+}
+
 /// Sends the browser to the provider.
 pub(super) async fn begin(State(app): State<App>, headers: HeaderMap) -> Result<Answer, Refusal> {
     let oauth = app.identity.oauth(&app.mount)?;
     let brought = browser(&headers, &oauth);
-    let start = app.identity.begin_login(&app.mount, brought.as_ref()).await?;
+    let start = app.identity.begin_login(&app.mount, host(&headers), brought.as_ref()).await?;
     if oauth.json_login {
         return Ok(Answer::ok(&Start::from(&start)));
     }
