@@ -11,7 +11,7 @@ use std::{
 use criterion::{Criterion, criterion_group, criterion_main};
 use portcullis::{
     limit::{RateLimiter, Settings, local::LocalLimiter},
-    pipeline::quota::{Charge, KeyPart, LimitKey, Window},
+    pipeline::quota::{Charge, KeyPart, KeyParts, LimitKey, Window},
 };
 
 /// High enough to refuse nothing.
@@ -22,7 +22,7 @@ const WIDE: [Window; 2] = [
 const NARROW: [Window; 1] = [Window { limit: 1, per: Duration::from_secs(3600) }];
 
 fn charge<'a>(limit: &'a str, part: KeyPart<'a>, windows: &'a [Window]) -> Charge<'a> {
-    Charge { key: LimitKey { limit, parts: vec![part] }, windows }
+    Charge { key: LimitKey { limit, parts: KeyParts::from_iter([part]) }, windows }
 }
 
 /// The local limiter answers at the first poll.

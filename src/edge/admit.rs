@@ -24,7 +24,7 @@ use crate::{
         deny::{Malformed, TokenFault},
         mutate::{self, HopFacts},
         quota,
-        view::check_target,
+        view::{Field, check_target},
     },
 };
 
@@ -110,21 +110,21 @@ pub(super) async fn admit(
 
     // 8 limits of the caller, its key's own hour included.
     charge(edge, trail, &late(who.as_deref())).await?;
-    if announced_length(asked.head) > route.body_limit {
+    if view.known.announced_length() > route.body_limit {
         return Err(Deny::BodyTooLarge);
     }
     if let Some(who) = permit.principal() {
-        who.key.iter().for_each(|key| edge.parts.lookup.used(key));
-        who.session.iter().for_each(|session| edge.parts.lookup.seen(session));
+        who.key.iter().for_each(|key| edge.parts.lookup.used(key, now));
+        who.session.iter().for_each(|session| edge.parts.lookup.seen(session, now));
     }
 
     // 9 what goes upstream.
-    let hop = HopFacts { scheme: asked.caller.scheme, host: outer_host(asked) };
+    let hop = HopFacts { scheme: asked.caller.scheme, host: outer_host(asked, &view) };
     let names = &live.snapshot.identity_headers;
     let patch = mutate::patch(&permit, &view, found.prefix_len, names, &hop, |who| {
         live.told.of(names, who)
     });
-    let cors = route.mount.cors.reply_headers(view.headers.get(http::header::ORIGIN));
+    let cors = route.mount.cors.reply_headers(view.known.origin.value());
     let (route, prefix_len) = (Arc::clone(place), found.prefix_len);
     let joined = found.joined.iter().map(|route| route.mount.dialect).collect();
     Ok(Admission::Pass(Admitted { permit, patch, route, prefix_len, joined, cors }))
@@ -135,11 +135,11 @@ fn read<'a>(live: &Live, asked: &Asked<'a>) -> Result<RequestView<'a>, Malformed
     head::judge(asked.raw_head)?;
     check_target(asked.head.raw_path())?;
     let head = asked.head;
+    let view = RequestView::new(&head.method, &head.uri, &head.headers, &asked.caller.facts)?;
     // The absolute form names a host as well, but the field must be there (RFC 9112 section 3.2).
-    if head.version == http::Version::HTTP_11 && !head.headers.contains_key(http::header::HOST) {
+    if head.version == http::Version::HTTP_11 && matches!(view.known.host, Field::Absent) {
         return Err(Malformed::Host);
     }
-    let view = RequestView::new(&head.method, &head.uri, &head.headers, &asked.caller.facts)?;
     view.check_connection(&live.snapshot.identity_headers)?;
     Ok(view)
 }
@@ -207,17 +207,10 @@ async fn charge(edge: &Shared, trail: &mut Trail, charges: &[Charge<'_>]) -> Res
     }
 }
 
-/// What `Content-Length` announces; the view made sure that there is at most one, and a number.
-fn announced_length(head: &RequestHeader) -> u64 {
-    let length = head.headers.get(http::header::CONTENT_LENGTH);
-    length.and_then(|value| value.to_str().ok()?.trim().parse().ok()).unwrap_or(0)
-}
-
 /// `Host` as the client used it, port included.
-fn outer_host<'a>(asked: &Asked<'a>) -> &'a str {
-    let caller = asked.caller;
-    let sent = || asked.head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
-    caller.forwarded_host.as_deref().or_else(sent).unwrap_or_default()
+fn outer_host<'a>(asked: &Asked<'a>, view: &RequestView<'a>) -> &'a str {
+    let sent = || view.known.host.value().and_then(|host| host.to_str().ok());
+    asked.caller.forwarded_host.as_deref().or_else(sent).unwrap_or_default()
 }
 
 /// Whether this method is never proxied, whatever the routes say.

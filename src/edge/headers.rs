@@ -1,5 +1,7 @@
 //! Header fields the gateway owns on every reply: request id, rate limits, cross-origin and safety.
 
+use std::fmt::{self, Write};
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, response};
 use pingora::http::ResponseHeader;
 
@@ -9,7 +11,7 @@ use crate::{
         Timestamp,
         hop::{CONTEXT_HEADER, VERDICT_HEADER},
     },
-    pipeline::{RateHeaders, Toll},
+    pipeline::{RateHeaders, Toll, mutate::Fields},
 };
 
 const CONTEXT: HeaderName = HeaderName::from_static(CONTEXT_HEADER);
@@ -45,10 +47,15 @@ pub(super) fn edit(reply: &mut ResponseHeader, change: impl FnOnce(StatusCode, &
 /// Puts the gateway's fields on a reply, replacing the upstream's where both have a say.
 pub(super) fn stamp(status: StatusCode, headers: &mut HeaderMap, ctx: &Ctx, now: Timestamp) {
     headers.reserve(OURS);
+    let mut fields = Fields::with_capacity(160);
     // Kept or made, a request id has only letters, digits and `_.-`.
-    if let Ok(id) = HeaderValue::from_str(ctx.request_id()) {
-        headers.insert(REQUEST_ID, id);
+    fields.put(&REQUEST_ID, |out| out.push_str(ctx.request_id()));
+    if let Some(toll) = &ctx.trail.toll {
+        rate(status, &mut fields, toll, ctx.mount().rate_headers, now);
     }
+    fields.each(|name, value| {
+        headers.insert(name, value);
+    });
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers
@@ -56,9 +63,6 @@ pub(super) fn stamp(status: StatusCode, headers: &mut HeaderMap, ctx: &Ctx, now:
         .or_insert_with(|| HeaderValue::from_static("no-referrer"));
     if let Some(admitted) = &ctx.admitted {
         cross_origin(headers, &admitted.cors);
-    }
-    if let Some(toll) = &ctx.trail.toll {
-        rate(status, headers, toll, ctx.mount().rate_headers, now);
     }
 }
 
@@ -131,39 +135,30 @@ pub(super) fn cross_origin(headers: &mut HeaderMap, fields: &[(HeaderName, Heade
 }
 
 /// The state of the tightest limit, from one computed value.
-fn rate(
-    status: StatusCode,
-    headers: &mut HeaderMap,
-    toll: &Toll,
-    wanted: RateHeaders,
-    now: Timestamp,
-) {
-    if wanted.legacy_always || status == StatusCode::TOO_MANY_REQUESTS {
+fn rate(status: StatusCode, fields: &mut Fields, toll: &Toll, wanted: RateHeaders, now: Timestamp) {
+    let (limit, remaining, window) = (toll.window.limit, toll.remaining, toll.window.per.as_secs());
+    let legacy = wanted.legacy_always || status == StatusCode::TOO_MANY_REQUESTS;
+    if legacy {
         let full = now + toll.reset_after;
         let reset = full.secs() + i64::from(full.millis() % 1000 != 0);
-        headers.insert(LIMIT, HeaderValue::from(toll.window.limit));
-        headers.insert(REMAINING, HeaderValue::from(toll.remaining));
-        headers.insert(RESET, HeaderValue::from(reset));
-        if wanted.policy {
-            let text = format!("{};w={}", toll.window.limit, toll.window.per.as_secs());
-            // Digits and letters.
-            if let Ok(value) = HeaderValue::try_from(text) {
-                headers.insert(POLICY, value);
-            }
-        }
+        let mut digits = itoa::Buffer::new();
+        fields.put(&LIMIT, |out| out.push_str(digits.format(limit)));
+        fields.put(&REMAINING, |out| out.push_str(digits.format(remaining)));
+        fields.put(&RESET, |out| out.push_str(digits.format(reset)));
+    }
+    // Writing to a String does not fail.
+    let mut put = |name: &HeaderName, text: fmt::Arguments<'_>| {
+        fields.put(name, |out| {
+            let _ = out.write_fmt(text);
+        });
+    };
+    if legacy && wanted.policy {
+        put(&POLICY, format_args!("{limit};w={window}"));
     }
     if wanted.ietf {
-        let name = quoted(&toll.name);
-        let (limit, remaining) = (toll.window.limit, toll.remaining);
-        let (reset, window) = (whole_seconds(toll.reset_after), toll.window.per.as_secs());
-        let state = format!("{name};r={remaining};t={reset}");
-        let policy = format!("{name};q={limit};w={window}");
-        for (field, text) in [(IETF_STATE, state), (IETF_POLICY, policy)] {
-            // The name was cut to what can stand in a field.
-            if let Ok(value) = HeaderValue::try_from(text) {
-                headers.insert(field, value);
-            }
-        }
+        let (name, reset) = (quoted(&toll.name), whole_seconds(toll.reset_after));
+        put(&IETF_STATE, format_args!("{name};r={remaining};t={reset}"));
+        put(&IETF_POLICY, format_args!("{name};q={limit};w={window}"));
     }
 }
 
@@ -195,12 +190,11 @@ mod tests {
             reset_after: Duration::from_millis(1001),
             retry_after: None,
         };
-        let mut headers = HeaderMap::new();
+        let mut fields = Fields::with_capacity(64);
         let status = StatusCode::from_u16(status).unwrap();
-        rate(status, &mut headers, &toll, wanted, Timestamp(5_500));
-        let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
-        let mut all: Vec<_> =
-            headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        rate(status, &mut fields, &toll, wanted, Timestamp(5_500));
+        let mut all = Vec::new();
+        fields.each(|name, value| all.push((name.to_string(), value.to_str().unwrap().to_owned())));
         all.sort();
         all
     }

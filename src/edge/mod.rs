@@ -38,7 +38,11 @@ pub use serve::{EdgeError, serve};
 pub use settings::{ListenerSettings, Settings, UpstreamSettings};
 pub use shared::{Bound, Parts, Shared};
 
-use std::{sync::Arc, time::Duration, time::Instant};
+use std::{
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -78,7 +82,7 @@ impl Gateway {
         let conn = Arc::clone(conn_of(session).ok_or(Deny::Internal)?);
         // Before anything that may fail: whatever happens, this connection must be ended well.
         ctx.conn = Some(Arc::clone(&conn));
-        conn.begin(!session.as_downstream_mut().is_body_empty());
+        conn.begin(may_have_body(session));
         let head = session.req_header();
         let (snapshot, ids) = (&ctx.live.snapshot, &self.shared.ids);
         let caller = ctx.caller.insert(Caller::read(snapshot, conn.peer.ip(), &head.headers, ids));
@@ -93,6 +97,17 @@ impl Gateway {
             }
         }
     }
+}
+
+/// Whether a body may follow the head. A length of zero counts as one, which is complete at once.
+fn may_have_body(session: &mut Session) -> bool {
+    let head = session.req_header();
+    if head.version > Version::HTTP_11 {
+        return !session.as_downstream_mut().is_body_empty();
+    }
+    // What pingora would find out as well, at several times the cost.
+    let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    framing.iter().any(|name| head.headers.contains_key(name))
 }
 
 /// The connection a request came on.
@@ -116,20 +131,21 @@ impl ProxyHttp for Gateway {
         // The stream itself watches every read; pingora's own minute would end silent WebSockets.
         session.as_downstream_mut().set_read_timeout(None);
         let now = || self.shared.parts.clock.now();
-        let admission = panics::contained(self.admit(session, ctx)).await;
+        let admission = panics::contained(pin!(self.admit(session, ctx))).await;
+        // In boxes: what passes must not carry the space of answers that it does not get.
         match admission.unwrap_or(Err(Deny::Internal)) {
             Ok(None) => return Ok(false),
-            Ok(Some(answer)) => reply::answer(session, ctx, &answer, now()).await?,
+            Ok(Some(answer)) => Box::pin(reply::answer(session, ctx, &answer, now())).await?,
             Err(deny) => {
                 ctx.deny = Some(deny.clone());
-                reply::refuse(session, ctx, &deny, now()).await?;
+                Box::pin(reply::refuse(session, ctx, &deny, now())).await?;
             }
         }
         Ok(true)
     }
 
     async fn upstream_peer(&self, _: &mut Session, ctx: &mut Box<Ctx>) -> Result<Box<HttpPeer>> {
-        let peer = panics::contained(forward::peer(&self.shared, ctx)).await;
+        let peer = panics::contained(pin!(forward::peer(&self.shared, ctx))).await;
         peer.unwrap_or_else(|| Err(panics::error()))
     }
 

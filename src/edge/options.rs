@@ -32,7 +32,7 @@ pub(super) fn refuse_or_answer(
     if *view.method != Method::OPTIONS {
         return Ok(None);
     }
-    let origin = view.headers.get(header::ORIGIN);
+    let origin = view.known.origin.value();
     let preflight =
         origin.is_some() && view.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if !preflight && routes.names(asked.listener, view, &Method::OPTIONS) {

@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::Pin,
 };
 
 use pingora::{Error, ErrorType, Result};
@@ -13,8 +13,8 @@ const PANIC: ErrorType = ErrorType::Custom("panic");
 /// Drives a future; `None` if it panicked. The panic itself is told by the process's hook.
 ///
 /// What the future borrowed is only used to answer 500 afterwards: half-filled facts can say too little, never permit.
-pub(super) async fn contained<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
+/// The caller holds it, because a future that is handed on is copied whole, and this one is on every request's way.
+pub(super) async fn contained<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Some),
         Err(_) => std::task::Poll::Ready(None),

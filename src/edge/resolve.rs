@@ -215,7 +215,8 @@ impl<I: Clone + Eq + Hash, E> EvidenceCache<I, E> {
             return Ok(entry.evidence.clone());
         }
         asked.metrics.cache(self.kind, false);
-        self.fetch(&asked.key, ask, epoch, now).await
+        // In a box: a hit must not carry the space that a question takes.
+        Box::pin(self.fetch(&asked.key, ask, epoch, now)).await
     }
 
     async fn fetch<F>(

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     limit::LimitError,
     model::{MountName, SecretString, Timestamp},
-    pipeline::quota::{Charge, KeyPart, LimitKey},
+    pipeline::quota::{Charge, KeyPart, KeyParts, LimitKey},
     store::{
         AccountRecord, AccountUpdate, AuditRecord, CodeProof, CodeRecord, Judged, OutboxRecord,
         Spare, StoreError, fold_name,
@@ -252,7 +252,8 @@ impl Inner {
             return Ok(());
         }
         let folded = fold_name(email);
-        let parts = vec![KeyPart::Text(mount.realm.as_str()), KeyPart::Text(&folded)];
+        let parts =
+            KeyParts::from_iter([KeyPart::Text(mount.realm.as_str()), KeyPart::Text(&folded)]);
         let key = LimitKey { limit: purpose.limit(), parts };
         match self.limiter.check(&[Charge { key, windows }]).await {
             Ok(_) => Ok(()),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{Identity, IdentityError, Lookup, StaticKey};
 use crate::{
-    model::{AuthMethod, Digest, KeyId, MountName, Principal, SessionId},
+    model::{AuthMethod, Digest, KeyId, MountName, Principal, SessionId, Timestamp},
     pipeline::{KeyEvidence, SessionEvidence},
     store::OwnedKey,
 };
@@ -40,15 +40,15 @@ impl Lookup for Identity {
         self.inner.feed.epoch()
     }
 
-    fn used(&self, id: &KeyId) {
+    fn used(&self, id: &KeyId, now: Timestamp) {
         // Of a key of the configuration the store knows nothing.
         if !StaticKey::is_static(id) {
-            self.inner.usage.note(id, self.now());
+            self.inner.usage.note(id, now);
         }
     }
 
-    fn seen(&self, id: &SessionId) {
-        self.inner.seen.note(id, self.now());
+    fn seen(&self, id: &SessionId, now: Timestamp) {
+        self.inner.seen.note(id, now);
     }
 }
 

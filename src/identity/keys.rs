@@ -10,7 +10,7 @@ use crate::{
     model::{AccountId, KeyId, MountName, ScopeSet, Timestamp, api_key},
     pipeline::{
         Toll, Window,
-        quota::{Charge, KEY_HOUR, KeyPart, LimitKey},
+        quota::{Charge, KEY_HOUR, KeyPart, KeyParts, LimitKey},
     },
     store::{AuditRecord, KeyRecord, StoreError},
 };
@@ -163,7 +163,7 @@ impl Identity {
         let Some(limit) = key.rate_limit_per_hour else { return Ok(None) };
         // The edge charges the key's own limit under exactly this name and part.
         let windows = [Window { limit, per: HOUR }];
-        let parts = vec![KeyPart::Key(key.id.as_str())];
+        let parts = KeyParts::from_iter([KeyPart::Key(key.id.as_str())]);
         let charge = Charge { key: LimitKey { limit: KEY_HOUR, parts }, windows: &windows };
         self.inner.limiter.peek(&[charge]).await.map_err(lockout::refusal)
     }

@@ -9,7 +9,7 @@ use super::{Actor, EventKind, IdentityError, Inner, LoginThrottle, RealmRules, a
 use crate::{
     limit::LimitError,
     model::{Digest, RealmName, Timestamp},
-    pipeline::quota::{Charge, KeyPart, LimitKey, counted_address},
+    pipeline::quota::{Charge, KeyPart, KeyParts, LimitKey, counted_address},
     store::{AccountRecord, AuditRecord, LoginFailure, fold_name},
 };
 
@@ -34,11 +34,11 @@ impl Counted {
 
     /// The charge of a try, right or wrong; none for the operator, or where tries are not counted.
     fn attempt<'a>(&'a self, throttle: &'a LoginThrottle) -> Option<Charge<'a>> {
-        let parts = vec![
+        let parts = KeyParts::from_iter([
             KeyPart::Client(self.address?),
             KeyPart::Text(self.realm.as_str()),
             KeyPart::Text(&self.name),
-        ];
+        ]);
         let key = LimitKey { limit: "login-attempts", parts };
         let windows = &throttle.attempts;
         (!windows.is_empty()).then_some(Charge { key, windows })
@@ -50,8 +50,11 @@ impl Counted {
         let realm = KeyPart::Text(self.realm.as_str());
         let client = KeyPart::Client(address);
         let name = KeyPart::Text(&self.name);
-        let both = LimitKey { limit: "login-address-name", parts: vec![client, realm, name] };
-        let one = LimitKey { limit: "login-address", parts: vec![client, realm] };
+        let both = LimitKey {
+            limit: "login-address-name",
+            parts: KeyParts::from_iter([client, realm, name]),
+        };
+        let one = LimitKey { limit: "login-address", parts: KeyParts::from_iter([client, realm]) };
         let all = [
             Charge { key: both, windows: &throttle.per_address_and_name },
             Charge { key: one, windows: &throttle.per_address },

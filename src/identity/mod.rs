@@ -144,10 +144,10 @@ pub trait Lookup: Send + Sync + 'static {
     fn epoch(&self) -> u64;
 
     /// Notes one use of a key (batched; never a write per request).
-    fn used(&self, id: &KeyId);
+    fn used(&self, id: &KeyId, now: Timestamp);
 
     /// Notes one use of a session, batched likewise.
-    fn seen(&self, _: &SessionId) {}
+    fn seen(&self, _: &SessionId, _: Timestamp) {}
 }
 
 /// What identity needs from its surroundings.

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     limit::LimitError,
     model::{Digest, MountName, SecretString, Timestamp, api_key::hex, secret::ExposeSecret},
-    pipeline::quota::{Charge, KeyPart, LimitKey, counted_address},
+    pipeline::quota::{Charge, KeyPart, KeyParts, LimitKey, counted_address},
     store::{AccountStatus, AuditRecord, RefreshRecord, RefreshState, Rotate, Rotation},
 };
 
@@ -190,11 +190,13 @@ impl Inner {
         let windows = &mount.tokens.refresh_rejections;
         let name = KeyPart::Text(mount.name.as_str());
         let digest = hex(Digest::of(token.expose_secret().as_bytes()).as_bytes());
-        let of_token =
-            LimitKey { limit: "refresh-rejected-token", parts: vec![name, KeyPart::Text(&digest)] };
+        let of_token = LimitKey {
+            limit: "refresh-rejected-token",
+            parts: KeyParts::from_iter([name, KeyPart::Text(&digest)]),
+        };
         let of_address = by.address().map(|address| LimitKey {
             limit: "refresh-rejected-address",
-            parts: vec![name, KeyPart::Client(counted_address(address))],
+            parts: KeyParts::from_iter([name, KeyPart::Client(counted_address(address))]),
         });
         let mut answer = rejected;
         // One by one: a window already full must not keep the other from counting.

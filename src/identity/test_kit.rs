@@ -21,7 +21,7 @@ use crate::{
     },
     pipeline::{
         Charge, Toll, Window,
-        quota::{KeyPart, LimitKey},
+        quota::{KeyPart, KeyParts, LimitKey},
     },
     store::Options,
 };
@@ -309,7 +309,8 @@ impl CountingLimiter {
 
     /// Charges one request to an API key, as the edge does.
     pub(super) async fn charge_key(&self, id: &KeyId, limit: u32) {
-        let key = LimitKey { limit: "key-hour", parts: vec![KeyPart::Key(id.as_str())] };
+        let key =
+            LimitKey { limit: "key-hour", parts: KeyParts::from_iter([KeyPart::Key(id.as_str())]) };
         let windows = [Window { limit, per: Duration::from_secs(3600) }];
         self.check(&[Charge { key, windows: &windows }]).await.unwrap();
     }

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use http::header;
-
 use super::{
     carrier::{self, Credential},
     deny::{Deny, KeyFault, SessionFault, TokenFault},
     mount::Mount,
-    view::{API_KEY, RequestView},
+    view::RequestView,
 };
 use crate::model::{AuthMethod, Digest, Principal, SessionId, Timestamp, TokenId};
 
@@ -48,10 +46,10 @@ impl Authn {
             let found = match kind {
                 // Which of the two it is stands in its claims, to be believed after the signature only.
                 CredentialKind::Jwt | CredentialKind::Agent => {
-                    view.headers.get(header::AUTHORIZATION).map(carrier::bearer)
+                    view.known.authorization.value().map(carrier::bearer)
                 }
                 CredentialKind::ApiKey => {
-                    view.headers.get(API_KEY).map(|value| carrier::api_key(value, mount))
+                    view.known.api_key.value().map(|value| carrier::api_key(value, mount))
                 }
                 CredentialKind::Session => mount
                     .session_carrier

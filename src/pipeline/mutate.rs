@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, header};
 
-use self::fields::Fields;
-pub use self::identity::IdentityFields;
+pub use self::{fields::Fields, identity::IdentityFields};
 use super::{SessionCarrier, Target, authz::Permit, route::TrailingSlash, view::RequestView};
 use crate::model::Principal;
 
@@ -101,9 +100,9 @@ pub fn patch(
     let cookies = cookies.filter(|_| !route.headers.request_remove.contains(&header::COOKIE));
     set.extend(cookies.map(|rest| (header::COOKIE, rest)));
     set.extend(route.headers.request_set.iter().cloned());
-    let mut fields = Fields::new();
+    let mut fields = Fields::with_capacity(256);
     forward::set(&mut fields, view.client, hop);
-    fields.append_to(&mut set);
+    fields.each(|name, value| set.push((name, value)));
     HeaderPatch {
         remove,
         set,

@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use smallvec::{SmallVec, smallvec};
+
 use super::{RequestView, Route};
 use crate::model::Principal;
 
@@ -86,13 +88,19 @@ pub enum KeyPart<'a> {
     Text(&'a str),
 }
 
+/// Parts of one key: hardly any limit has more than two, and a request must not pay for the others.
+pub type KeyParts<'a> = SmallVec<[KeyPart<'a>; 2]>;
+
+/// What one request is charged, likewise.
+pub type Charges<'a> = SmallVec<[Charge<'a>; 2]>;
+
 /// Whom one charge counts: the limit's name and its parts. Hashed, never stored as text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LimitKey<'a> {
     /// Name of the limit.
     pub limit: &'a str,
     /// Its parts in the limit's order.
-    pub parts: Vec<KeyPart<'a>>,
+    pub parts: KeyParts<'a>,
 }
 
 /// One limit to be charged for one request.
@@ -137,7 +145,7 @@ pub fn counted_address(address: IpAddr) -> IpAddr {
 }
 
 /// The limits of a route that are checked before a credential is looked at.
-pub fn early_charges<'a>(route: &'a Route, view: &RequestView<'_>) -> Vec<Charge<'a>> {
+pub fn early_charges<'a>(route: &'a Route, view: &RequestView<'_>) -> Charges<'a> {
     charges(&route.early_limits, route, None, view.client.address)
 }
 
@@ -148,11 +156,11 @@ pub fn late_charges<'a>(
     who: Option<&'a Principal>,
     client: IpAddr,
     own: Option<&'a Window>,
-) -> Vec<Charge<'a>> {
+) -> Charges<'a> {
     let mut out = charges(&route.late_limits, route, who, client);
     let key = who.and_then(|who| who.key.as_ref());
     if let (Some(window), Some(key)) = (own, key) {
-        let parts = vec![KeyPart::Key(key.as_str())];
+        let parts = smallvec![KeyPart::Key(key.as_str())];
         let key = LimitKey { limit: KEY_HOUR, parts };
         out.push(Charge { key, windows: std::slice::from_ref(window) });
     }
@@ -171,7 +179,7 @@ pub fn charges<'a>(
     route: &'a Route,
     who: Option<&'a Principal>,
     client: IpAddr,
-) -> Vec<Charge<'a>> {
+) -> Charges<'a> {
     let charge = |limit: &'a Arc<Limit>| {
         let parts = limit.per.iter().map(|per| part(*per, route, who, client)).collect();
         Charge { key: LimitKey { limit: &limit.name, parts }, windows: &limit.windows }

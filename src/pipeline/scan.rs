@@ -2,12 +2,26 @@
 
 /// Bytes looked at together. A fixed number without an early end is what the compiler can turn into wide instructions.
 const STEP: usize = 32;
+/// The same for what is left, and for the short texts that most names and values are.
+const SHORT: usize = 8;
 
 /// Whether every byte is `good`.
 pub fn all(bytes: &[u8], good: impl Fn(u8) -> bool) -> bool {
     let (steps, rest) = bytes.as_chunks::<STEP>();
-    steps.iter().all(|step| step.iter().fold(true, |all, byte| all & good(*byte)))
-        && rest.iter().all(|byte| good(*byte))
+    let (shorts, few) = rest.as_chunks::<SHORT>();
+    if !steps.iter().all(|step| whole(step, &good)) || !shorts.iter().all(|step| whole(step, &good))
+    {
+        return false;
+    }
+    match bytes.last_chunk::<SHORT>() {
+        // Some bytes twice, which costs less than a few one by one.
+        Some(last) if !few.is_empty() => whole(last, &good),
+        _ => few.iter().all(|byte| good(*byte)),
+    }
+}
+
+fn whole<const N: usize>(step: &[u8; N], good: &impl Fn(u8) -> bool) -> bool {
+    step.iter().fold(true, |all, byte| all & good(*byte))
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ fn crosses_sites(view: &RequestView<'_>, cors: &Cors) -> bool {
     let site = view.headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
     !view.method.is_safe()
         && matches!(site, Some(b"cross-site" | b"same-site"))
-        && !cors.names(view.headers.get(header::ORIGIN))
+        && !cors.names(view.known.origin.value())
 }
 
 #[cfg(test)]

@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, Method, Uri, header};
+use http::{HeaderMap, Method, Uri};
 
 use super::{deny::Malformed, mutate::IdentityHeaders, path::CanonicalPath, scan};
 use crate::model::ClientFacts;
 
 mod framing;
 mod host;
+mod known;
+
+pub use known::{Field, Known};
 
 /// `X-API-Key` in the form header maps use.
 pub const API_KEY: http::HeaderName = http::HeaderName::from_static("x-api-key");
@@ -26,6 +29,8 @@ pub struct RequestView<'a> {
     pub query: Option<&'a str>,
     /// Header fields as sent.
     pub headers: &'a HeaderMap,
+    /// Those that every request is judged by.
+    pub known: Known<'a>,
     /// Client facts.
     pub client: &'a ClientFacts,
 }
@@ -45,19 +50,21 @@ impl<'a> RequestView<'a> {
         if query.is_some_and(|query| !scan::all(query.as_bytes(), is_query_byte)) {
             return Err(Malformed::Target);
         }
-        let host = host::read(uri, headers)?;
-        for name in [header::AUTHORIZATION, API_KEY, header::CONTENT_TYPE] {
-            at_most_once(headers, &name)?;
+        let known = Known::of(headers);
+        let host = host::read(uri, known.host)?;
+        for field in [known.authorization, known.api_key, known.content_type] {
+            at_most_once(field)?;
         }
-        framing::check_length(headers)?;
-        framing::check_connection(headers)?;
-        Ok(Self { method, host, path, query, headers, client })
+        framing::check_length(&known)?;
+        let view = Self { method, host, path, query, headers, known, client };
+        framing::check_connection(&view)?;
+        Ok(view)
     }
 
     /// Refuses a request whose `Connection` names a field that carries identity. Beside [`RequestView::new`] because these
     /// names are the configuration's.
     pub fn check_connection(&self, names: &IdentityHeaders) -> Result<(), Malformed> {
-        framing::check_identity(self.headers, names)
+        framing::check_identity(self, names)
     }
 }
 
@@ -77,15 +84,14 @@ fn is_query_byte(byte: u8) -> bool {
 }
 
 /// RFC 9110 section 5.3: a field that is no list may stand once, and we only read text.
-fn at_most_once(headers: &HeaderMap, name: &header::HeaderName) -> Result<(), Malformed> {
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(()) };
+fn at_most_once(field: Field<'_>) -> Result<(), Malformed> {
     // Blank to tilde, and the tab: what `HeaderValue::to_str` takes, which looks at one byte at a time.
     let is_text = |byte: u8| ((b' '..=b'~').contains(&byte)) | (byte == b'\t');
-    if values.next().is_some() || !scan::all(value.as_bytes(), is_text) {
-        return Err(Malformed::Header);
+    match field {
+        Field::Absent => Ok(()),
+        Field::Once(value) if scan::all(value.as_bytes(), is_text) => Ok(()),
+        Field::Once(_) | Field::Repeated => Err(Malformed::Header),
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ impl Lookup for Store {
         self.epoch.load(SeqCst)
     }
 
-    fn used(&self, _: &KeyId) {}
+    fn used(&self, _: &KeyId, _: Timestamp) {}
 }
 
 fn evidence() -> KeyEvidence {

@@ -16,8 +16,8 @@ use crate::{
     edge::testing,
     identity::{IdentityError, Lookup},
     model::{
-        AuthMethod, Digest, KeyId, MountName, Principal, SessionId, SystemRandom, TokenId, api_key,
-        secret::ExposeSecret,
+        AuthMethod, Digest, KeyId, MountName, Principal, SessionId, SystemRandom, Timestamp,
+        TokenId, api_key, secret::ExposeSecret,
     },
     pipeline::{
         Authn, Authz, CredentialKind, KeyEvidence, Limit, Mount, Per, RevocationView, Snapshot,
@@ -235,7 +235,7 @@ impl Lookup for Keys {
     fn epoch(&self) -> u64 {
         0
     }
-    fn used(&self, _: &KeyId) {}
+    fn used(&self, _: &KeyId, _: Timestamp) {}
 }
 
 /// A key's text and a store that knows it.

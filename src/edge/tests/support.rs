@@ -18,7 +18,7 @@ use crate::{
     },
     identity::{IdentityError, Lookup},
     limit::{self, local::LocalLimiter},
-    model::{KeyId, MountName, SessionId, SystemClock, SystemRandom, TokenId},
+    model::{KeyId, MountName, SessionId, SystemClock, SystemRandom, Timestamp, TokenId},
     pipeline::{KeyEvidence, RevocationView, Snapshot},
     telemetry::{AccessLog, Metrics},
 };
@@ -37,7 +37,7 @@ impl Lookup for NoKeys {
     fn epoch(&self) -> u64 {
         0
     }
-    fn used(&self, _: &KeyId) {}
+    fn used(&self, _: &KeyId, _: Timestamp) {}
 }
 
 struct NoRevocations;

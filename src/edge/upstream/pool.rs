@@ -115,8 +115,9 @@ impl Pool {
     pub(in crate::edge) async fn ready(&self, limit: Duration) {
         if !*self.resolved.borrow() {
             let mut resolved = self.resolved.subscribe();
-            // Late or never: the pick after this tells.
-            let _ = tokio::time::timeout(limit, resolved.wait_for(|done| *done)).await;
+            let done = resolved.wait_for(|done| *done);
+            // Late or never: the pick after this tells. In a box, since hardly any request waits here.
+            let _ = Box::pin(tokio::time::timeout(limit, done)).await;
         }
     }
 

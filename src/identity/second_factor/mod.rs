@@ -18,7 +18,7 @@ use crate::{
     model::{AccountId, Principal, RealmName, SecretString, Timestamp, secret::ExposeSecret},
     pipeline::{
         Window,
-        quota::{Charge, KeyPart, LimitKey},
+        quota::{Charge, KeyPart, KeyParts, LimitKey},
     },
     store::{
         AccountRecord, AuditRecord, Ciphertext, Factor, FactorRecord, SpentFactor, StoreError,
@@ -255,7 +255,7 @@ impl Inner {
 }
 
 fn charge(account: &AccountRecord) -> Charge<'_> {
-    let parts = vec![KeyPart::User(account.realm.as_str(), account.id.as_str())];
+    let parts = KeyParts::from_iter([KeyPart::User(account.realm.as_str(), account.id.as_str())]);
     Charge { key: LimitKey { limit: LIMIT, parts }, windows: &WRONG_CODES }
 }
 

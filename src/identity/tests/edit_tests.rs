@@ -221,9 +221,9 @@ async fn the_last_use_of_a_session_is_written_in_batches() {
         kit.identity.sessions(None, Some(&ada.id), 9).await.unwrap()[0].last_seen_at
     };
     kit.advance(10);
-    kit.identity.lookup().seen(&session);
+    kit.identity.lookup().seen(&session, kit.identity.now());
     assert_eq!(seen().await, START, "not worth a write");
     kit.advance(30);
-    kit.identity.lookup().seen(&session);
+    kit.identity.lookup().seen(&session, kit.identity.now());
     assert_eq!(seen().await.since(START).as_secs(), 40);
 }

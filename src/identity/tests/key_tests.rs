@@ -142,9 +142,9 @@ async fn uses_show_before_and_after_they_are_written() {
     let kit = Kit::open(|_| ()).await;
     let NewKeyText { key, .. } = made(&kit, &["USER"], new_key(&["READ"])).await;
     let lookup = kit.identity.lookup();
-    lookup.used(&key.id);
+    lookup.used(&key.id, kit.identity.now());
     kit.advance(5);
-    lookup.used(&key.id);
+    lookup.used(&key.id, kit.identity.now());
     let facts = async || {
         let key = kit.identity.key(&api(), &key.id).await.unwrap();
         (key.usage_count, key.last_used_at)
@@ -154,7 +154,7 @@ async fn uses_show_before_and_after_they_are_written() {
     kit.identity.flush_usage().await.unwrap();
     kit.identity.flush_usage().await.unwrap();
     assert_eq!(facts().await, wanted);
-    lookup.used(&key.id);
+    lookup.used(&key.id, kit.identity.now());
     assert_eq!(facts().await.0, 3);
 }
 

@@ -21,9 +21,9 @@ pub struct IdentityFields(Arc<[(HeaderName, HeaderValue)]>);
 impl IdentityFields {
     /// Writes them under these names.
     pub fn of(names: &IdentityHeaders, who: &Principal) -> Self {
-        let (mut fields, mut out) = (Fields::new(), Vec::with_capacity(8));
+        let (mut fields, mut out) = (Fields::with_capacity(512), Vec::with_capacity(8));
         set(&mut fields, names, who);
-        fields.append_to(&mut out);
+        fields.each(|name, value| out.push((name, value)));
         Self(out.into())
     }
 }

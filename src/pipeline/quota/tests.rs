@@ -77,7 +77,7 @@ fn early_limits_are_charged_before_and_late_ones_after_the_caller_is_known() {
     let late = late_charges(&route, Some(&who), client, own.as_ref());
     let names: Vec<&str> = late.iter().map(|charge| charge.key.limit).collect();
     assert_eq!(names, ["late", KEY_HOUR]);
-    assert_eq!(late[1].key.parts, [KeyPart::Key("k1")]);
+    assert_eq!(*late[1].key.parts, [KeyPart::Key("k1")]);
     assert_eq!(late[1].windows, [Window { limit: 5, per: Duration::from_secs(3600) }]);
     assert_eq!(late_charges(&route, Some(&who), client, None).len(), 1);
 }

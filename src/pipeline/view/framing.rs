@@ -1,7 +1,8 @@
 //! Fields that frame a message or speak about the connection (RFC 9112 sections 6 and 7, RFC 9110 section 7.6.1).
 
-use http::{HeaderMap, header};
+use http::header;
 
+use super::{Field, Known, RequestView};
 use crate::pipeline::{
     deny::Malformed,
     mutate::IdentityHeaders,
@@ -9,24 +10,22 @@ use crate::pipeline::{
 };
 
 /// One message length or a refusal: no length beside a coding, one plain length, no coding but `chunked`.
-pub(super) fn check_length(headers: &HeaderMap) -> Result<(), Malformed> {
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let (length, coding) = (lengths.next(), codings.next());
-    let ambiguous = (length.is_some() && coding.is_some())
-        || lengths.next().is_some()
-        || codings.next().is_some();
-    let bad_length = length.is_some_and(|value| {
-        let digits = value.as_bytes();
-        digits.is_empty() || digits.len() > 19 || !digits.iter().all(u8::is_ascii_digit)
-    });
-    let bad_coding = coding.is_some_and(|value| value.as_bytes() != b"chunked");
-    if ambiguous || bad_length || bad_coding { Err(Malformed::Framing) } else { Ok(()) }
+pub(super) fn check_length(known: &Known<'_>) -> Result<(), Malformed> {
+    let fits = match (known.content_length, known.transfer_encoding) {
+        (Field::Absent, Field::Absent) => true,
+        (Field::Once(length), Field::Absent) => {
+            let digits = length.as_bytes();
+            (1..=19).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
+        }
+        (Field::Absent, Field::Once(coding)) => coding.as_bytes() == b"chunked",
+        _ => false,
+    };
+    if fits { Ok(()) } else { Err(Malformed::Framing) }
 }
 
 /// A client may not name fields in `Connection` that are not its own to remove (CVE-2025-48865 and kin).
-pub(super) fn check_connection(headers: &HeaderMap) -> Result<(), Malformed> {
-    check_options(headers, |name| {
+pub(super) fn check_connection(view: &RequestView<'_>) -> Result<(), Malformed> {
+    check_options(view, |name| {
         is_reserved(name)
             || matches!(
                 name,
@@ -43,14 +42,17 @@ pub(super) fn check_connection(headers: &HeaderMap) -> Result<(), Malformed> {
 
 /// Nor those that carry identity under names of the operator's choice.
 pub(super) fn check_identity(
-    headers: &HeaderMap,
+    view: &RequestView<'_>,
     names: &IdentityHeaders,
 ) -> Result<(), Malformed> {
-    check_options(headers, |name| names.covers(name))
+    check_options(view, |name| names.covers(name))
 }
 
-fn check_options(headers: &HeaderMap, is_ours: impl Fn(&str) -> bool) -> Result<(), Malformed> {
-    for value in headers.get_all(header::CONNECTION) {
+fn check_options(view: &RequestView<'_>, is_ours: impl Fn(&str) -> bool) -> Result<(), Malformed> {
+    if matches!(view.known.connection, Field::Absent) {
+        return Ok(());
+    }
+    for value in view.headers.get_all(header::CONNECTION) {
         let text = value.to_str().map_err(|_| Malformed::Connection)?;
         for option in text.split(',').map(str::trim).filter(|option| !option.is_empty()) {
             let close_or_keep = ["close", "keep-alive", "upgrade"];

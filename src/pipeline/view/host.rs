@@ -2,20 +2,20 @@
 
 use std::{borrow::Cow, net::Ipv6Addr};
 
-use http::{HeaderMap, Uri, header};
+use http::Uri;
 
+use super::Field;
 use crate::pipeline::deny::Malformed;
 
 /// Longest DNS name.
 const MAX_HOST: usize = 253;
 
 /// Reads the host from the target's authority and from `Host`; where both stand they must agree.
-pub(super) fn read<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<Cow<'a, str>, Malformed> {
-    let mut fields = headers.get_all(header::HOST).iter();
-    let field = match (fields.next(), fields.next()) {
-        (_, Some(_)) => return Err(Malformed::Host),
-        (Some(value), None) => Some(value.to_str().map_err(|_| Malformed::Host)?),
-        (None, None) => None,
+pub(super) fn read<'a>(uri: &'a Uri, field: Field<'a>) -> Result<Cow<'a, str>, Malformed> {
+    let field = match field {
+        Field::Repeated => return Err(Malformed::Host),
+        Field::Once(value) => Some(value.to_str().map_err(|_| Malformed::Host)?),
+        Field::Absent => None,
     };
     let field = field.map(Named::parse).transpose()?;
     let target = uri.authority().map(|own| Named::parse(own.as_str())).transpose()?;
