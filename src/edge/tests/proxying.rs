@@ -235,7 +235,7 @@ fn a_mount_that_shows_figures_counts_by_template_and_the_others_show_nothing() {
         edge.get(path);
     }
     let metrics = &edge.shared.parts.metrics;
-    let counted = "requests_total{endpoint=\"/users/{id}\",method=\"GET\"} 2";
+    let counted = "requests_total{method=\"GET\",endpoint=\"/users/{id}\"} 2";
     // The figures are written after the answer is out.
     let end = std::time::Instant::now() + Duration::from_secs(30);
     while !metrics.render_public("shown").contains(counted) {

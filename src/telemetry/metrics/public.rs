@@ -60,11 +60,18 @@ impl PublicFigures {
     pub(super) fn render(&self, mount: &str) -> String {
         let Some(families) = self.of(mount) else { return String::new() };
         let mut text = String::new();
-        if let Err(error) = TextEncoder::new().encode_utf8(&families.registry.gather(), &mut text) {
+        // The library sorts by name. The contract prints the counter first, and the method before the endpoint; who reads
+        // with grep or sed relies on that.
+        let mut gathered = families.registry.gather();
+        gathered.reverse();
+        for metric in gathered.iter_mut().flat_map(|family| family.mut_metric()) {
+            metric.mut_label().reverse();
+        }
+        if let Err(error) = TextEncoder::new().encode_utf8(&gathered, &mut text) {
             tracing::error!(%error, "public metrics cannot be rendered");
         }
         // A family that counted nothing yet is left out by the library; a scraper wants to know that it is there.
-        for ((name, help), kind) in [(DURATION, "histogram"), (REQUESTS, "counter")] {
+        for ((name, help), kind) in [(REQUESTS, "counter"), (DURATION, "histogram")] {
             if !text.contains(&format!("# TYPE {name} ")) {
                 text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
             }
@@ -126,14 +133,15 @@ mod tests {
             "# HELP requests_total Total number of requests",
             "# TYPE requests_total counter",
             "# TYPE request_duration_seconds histogram",
-            "requests_total{endpoint=\"/admin/users/{hh_user_id}\",method=\"DELETE\"} 1",
-            "requests_total{endpoint=\"/admin/users/{hh_user_id}\",method=\"other\"} 1",
-            "request_duration_seconds_bucket{endpoint=\"/admin/users/{hh_user_id}\",method=\"DELETE\",le=\"0.1\"} 1",
-            "request_duration_seconds_bucket{endpoint=\"/admin/users/{hh_user_id}\",method=\"other\",le=\"0.1\"} 0",
-            "request_duration_seconds_count{endpoint=\"/admin/users/{hh_user_id}\",method=\"DELETE\"} 1",
+            "requests_total{method=\"DELETE\",endpoint=\"/admin/users/{hh_user_id}\"} 1",
+            "requests_total{method=\"other\",endpoint=\"/admin/users/{hh_user_id}\"} 1",
+            "request_duration_seconds_bucket{method=\"DELETE\",endpoint=\"/admin/users/{hh_user_id}\",le=\"0.1\"} 1",
+            "request_duration_seconds_bucket{method=\"other\",endpoint=\"/admin/users/{hh_user_id}\",le=\"0.1\"} 0",
+            "request_duration_seconds_count{method=\"DELETE\",endpoint=\"/admin/users/{hh_user_id}\"} 1",
         ] {
             assert!(text.lines().any(|own| own == line), "{line}\n{text}");
         }
+        assert!(text.starts_with("# HELP requests_total "), "{text}");
         assert!(!text.contains("/api/v1"), "{text}");
         let families = text.lines().filter(|line| line.starts_with("# TYPE")).count();
         assert_eq!(families, 2);

@@ -72,14 +72,14 @@ async fn metrics_are_the_two_families_by_template() {
         let reply = house.caller().get("/metrics").await.expect(200);
         assert_eq!(reply.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
         let text = reply.text();
-        let line = "requests_total{endpoint=\"/admin/users/{hh_user_id}\",method=\"DELETE\"} 1";
+        let line = "requests_total{method=\"DELETE\",endpoint=\"/admin/users/{hh_user_id}\"} 1";
         text.contains(line).then_some(text)
     })
     .await;
     for line in [
         "# HELP requests_total Total number of requests",
-        "requests_total{endpoint=\"/users/me\",method=\"GET\"} 1",
-        "request_duration_seconds_bucket{endpoint=\"/users/me\",method=\"GET\",le=\"0.1\"}",
+        "requests_total{method=\"GET\",endpoint=\"/users/me\"} 1",
+        "request_duration_seconds_bucket{method=\"GET\",endpoint=\"/users/me\",le=\"0.1\"}",
         "request_duration_seconds_sum{",
         "request_duration_seconds_count{",
     ] {
