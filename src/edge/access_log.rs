@@ -75,7 +75,7 @@ fn line(
         request_id: &caller.facts.request_id,
         method: session.req_header().method.as_str(),
         host: &trail.host,
-        path: &trail.path,
+        path: &trail.shown_path(),
         status: end.status,
         outcome: end.outcome,
         reason: end.reason,

@@ -1,6 +1,7 @@
 //! What one request carries from hook to hook, filled stage by stage.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     model::{Principal, Timestamp},
-    pipeline::{Deny, HeaderPatch, Mount, Outcome, Permit, Toll},
+    pipeline::{Deny, HeaderPatch, Mount, Outcome, Permit, Target, Toll},
 };
 
 /// One request.
@@ -87,7 +88,7 @@ pub(super) struct Trail {
     pub(super) toll: Option<Toll>,
     /// When it was admitted, by the wall clock.
     pub(super) charged_at: Option<Timestamp>,
-    /// Host and path for the log; empty where they could not be read.
+    /// Host and path; empty where they could not be read. See [`Trail::shown_path`].
     pub(super) host: String,
     pub(super) path: String,
     /// What identity says about a request it answered.
@@ -95,7 +96,27 @@ pub(super) struct Trail {
     pub(super) subject: Option<String>,
 }
 
+/// A path segment as long as this may be a secret (a session id has 43 characters) that was sent to a wrong path, with a
+/// wrong method, or in the place of its public id.
+const SECRET_LENGTH: usize = 40;
+
 impl Trail {
+    /// The path as it may be written down. What an upstream's paths look like is the operator's affair; in all others
+    /// whatever could be a secret is left out.
+    pub(super) fn shown_path(&self) -> Cow<'_, str> {
+        let could_be = |segment: &&str| segment.len() >= SECRET_LENGTH;
+        let is_operators =
+            |place: &Arc<RouteLive>| matches!(place.route.target, Target::Upstream(_));
+        if self.route.as_ref().is_some_and(is_operators)
+            || !self.path.split('/').any(|segment| could_be(&segment))
+        {
+            return Cow::Borrowed(&self.path);
+        }
+        let shown =
+            self.path.split('/').map(|segment| if could_be(&segment) { "{…}" } else { segment });
+        Cow::Owned(shown.collect::<Vec<_>>().join("/"))
+    }
+
     /// Keeps the toll that is to be shown.
     pub(super) fn pay(&mut self, toll: Option<Toll>) {
         self.toll = match (self.toll.take(), toll) {
@@ -160,5 +181,26 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.0.parts.metrics.request_ended();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_route_nothing_long_is_shown() {
+        let session = "6WzscvWVn7ds_d2mTnHSvauM5QyH3PNWhQIL9G0wQ0I";
+        let uuid = "00000000-0000-4000-8000-000000000000";
+        for (path, shown) in [
+            (String::new(), String::new()),
+            ("/".into(), "/".into()),
+            (format!("/a/{uuid}"), format!("/a/{uuid}")),
+            (format!("/admin/sessions/{session}"), "/admin/sessions/{…}".into()),
+            (format!("/{session}/x/{session}/"), "/{…}/x/{…}/".into()),
+        ] {
+            let trail = Trail { path, ..Trail::default() };
+            assert_eq!(trail.shown_path(), shown);
+        }
     }
 }

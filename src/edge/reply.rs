@@ -18,7 +18,8 @@ pub(super) async fn refuse(
     now: Timestamp,
 ) -> Result<()> {
     let head = session.req_header();
-    let path = if ctx.trail.path.is_empty() { head.uri.path() } else { &ctx.trail.path };
+    let shown = ctx.trail.shown_path();
+    let path = if shown.is_empty() { head.uri.path() } else { &shown };
     let facts = ReplyFacts { request_id: ctx.request_id(), path, method: head.method.as_str() };
     let reply = ctx.mount().face.render(deny, &facts);
     let mut out = build(reply.status, &reply.headers, &reply.body)?;

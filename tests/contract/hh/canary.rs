@@ -1,5 +1,6 @@
 //! No secret of a login ever reaches a log, a metric, an audit event or an operator's listing.
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{
@@ -32,6 +33,17 @@ async fn no_secret_is_written_anywhere() {
         .get(&format!("/nowhere?session_id={session}&code={code}&state={state}"))
         .await
         .expect(404);
+    // In a path where none belongs, or with a method that the path has not.
+    for path in ["/admin/sessions", "/users/me", "/auth/token", "/nowhere"] {
+        let reply = client.get(&format!("{path}/{session}")).await;
+        assert!([404, 405].contains(&reply.status), "{path}: {}", reply.status);
+        let path = format!("{path}/{session};x");
+        client.get(&path).await.expect(if path.starts_with("/admin") { 405 } else { 404 });
+    }
+    let preflight = client.with("Origin", "https://app.example.org");
+    let preflight = preflight.with("Access-Control-Request-Method", "DELETE");
+    preflight.call(Method::OPTIONS, &format!("/admin/sessions/{session}"), None).await.expect(200);
+    house.admin().delete(&format!("/admin/users/{session}")).await.expect(404);
     let guest = client.with("Cookie", &format!("hh_session_id={session}"));
     guest.get("/api/tasks").await.expect(200);
     house.admin().delete(&format!("/admin/sessions/{session}")).await.expect(200);
