@@ -19,7 +19,7 @@ use tower::ServiceExt;
 use super::shared::Shared;
 use crate::{
     model::hop::{self, CONTEXT_HEADER, HopContext, HopVerdict, VERDICT_HEADER},
-    pipeline::{Deny, Reply, ReplyFacts},
+    pipeline::{Deny, Face, ReplyFacts},
 };
 
 /// Upper bound for any contract; each holds its own, smaller one.
@@ -40,13 +40,18 @@ async fn forward(State(shared): State<Arc<Shared>>, mut request: Request) -> Res
         return failed(StatusCode::INTERNAL_SERVER_ERROR, None);
     };
     let id = context.client.request_id.clone();
+    let (path, method) = (request.uri().path().to_owned(), request.method().to_string());
+    let facts = ReplyFacts { request_id: &id, path: &path, method: &method };
     let Some((router, face)) = shared.router(&context.mount) else {
-        // A reload took the mount away between the edge's decision and now.
+        // A reload took the mount away between the edge's decision and now: in its own words, that it is not there at the
+        // moment. Who comes again is answered by what stands there then.
         tracing::warn!(event = "mount_gone", mount = %context.mount, request_id = id);
-        return failed(StatusCode::SERVICE_UNAVAILABLE, Some(&id));
+        let Some(face) = shared.face_of_gone(&context.mount) else {
+            return failed(StatusCode::SERVICE_UNAVAILABLE, Some(&id));
+        };
+        return refused(face, &Deny::Unavailable { dependency: "mount" }, &facts);
     };
     request.extensions_mut().insert(context);
-    let (path, method) = (request.uri().path().to_owned(), request.method().to_string());
     let request = request.map(|body| Body::new(Limited::new(body, BODY_LIMIT)));
     // A task of its own: a panic ends this request only, and what was begun is finished when the client goes away.
     match tokio::spawn(router.oneshot(request)).await {
@@ -54,20 +59,20 @@ async fn forward(State(shared): State<Arc<Shared>>, mut request: Request) -> Res
         Ok(Err(never)) => match never {},
         Err(error) => {
             tracing::error!(event = "handler_failed", request_id = id, panicked = error.is_panic());
-            let facts = ReplyFacts { request_id: &id, path: &path, method: &method };
-            broken(face.render(&Deny::Internal, &facts))
+            // The handler is gone.
+            refused(face, &Deny::Internal, &facts)
         }
     }
 }
 
-/// In the shape of the contract; the handler is gone.
-fn broken(reply: Reply) -> Response {
+/// In the shape of the contract, where no handler can say so.
+fn refused(face: &dyn Face, deny: &Deny, facts: &ReplyFacts<'_>) -> Response {
+    let reply = face.render(deny, facts);
     let mut response = (reply.status, reply.body).into_response();
     for (name, value) in reply.headers {
         response.headers_mut().insert(name, value);
     }
-    let verdict =
-        HopVerdict { reason: Some(Deny::Internal.reason().to_owned()), ..HopVerdict::default() };
+    let verdict = HopVerdict { reason: Some(deny.reason().to_owned()), ..HopVerdict::default() };
     if let Ok(value) = HeaderValue::from_str(&hop::encode(&verdict)) {
         response.headers_mut().insert(VERDICT_HEADER, value);
     }

@@ -33,6 +33,8 @@ struct Current {
     realms: Vec<RealmName>,
     mounts: Vec<(MountName, RealmName)>,
     routers: HashMap<MountName, (Router, &'static dyn Face)>,
+    /// Faces of mounts that the reload before took away: the edge may still ask for one.
+    gone: HashMap<MountName, &'static dyn Face>,
 }
 
 impl Shared {
@@ -43,12 +45,22 @@ impl Shared {
             next.mounts.push((name.clone(), realm));
             next.routers.insert(name, (router, face));
         }
+        for (name, (_, face)) in &self.current.load().routers {
+            if !next.routers.contains_key(name) {
+                next.gone.insert(name.clone(), *face);
+            }
+        }
         self.current.store(next.into());
     }
 
     /// The handlers of a mount, and the face of its contract.
     pub(super) fn router(&self, mount: &MountName) -> Option<(Router, &'static dyn Face)> {
         self.current.load().routers.get(mount).cloned()
+    }
+
+    /// How the refusals of a mount looked that is there no more.
+    pub(super) fn face_of_gone(&self, mount: &MountName) -> Option<&'static dyn Face> {
+        self.current.load().gone.get(mount).copied()
     }
 
     /// Realm names in the order of the file.

@@ -158,7 +158,12 @@ async fn a_reload_swaps_the_mounts() {
     let shared = Arc::new(Shared::default());
     let router = contract(shared.clone());
     shared.set_mounts(Vec::new(), Vec::new());
-    assert_eq!(send(&router, hopping("/tell", Some(&context("api")))).await.status, 503);
+    let answer = send(&router, hopping("/tell", Some(&context("api")))).await;
+    // In the words of the contract that stood there, for the edge to log, and to be tried again.
+    assert_eq!((answer.status, &answer.json()["status_code"]), (503, &503.into()));
+    assert_eq!(answer.json()["request_id"], "req_7");
+    assert_eq!(answer.headers.get("retry-after").map(|value| value.as_bytes()), Some(&b"1"[..]));
+    assert!(answer.headers.contains_key(crate::model::hop::VERDICT_HEADER));
 }
 
 #[tokio::test]
