@@ -12,6 +12,7 @@ use crate::{
 /// one fault, told once.
 pub(super) fn explain(errors: Vec<RouteError>, blueprint: &Blueprint, problems: &Problems) {
     let mut told: Vec<(String, String)> = Vec::new();
+    let pairs: Vec<_> = errors.iter().filter_map(pair_of).collect();
     for error in errors {
         let conflict = match error {
             RouteError::Conflict(conflict) => conflict,
@@ -20,17 +21,23 @@ pub(super) fn explain(errors: Vec<RouteError>, blueprint: &Blueprint, problems: 
                 continue;
             }
         };
-        let pair = generated_by(&conflict.first).zip(generated_by(&conflict.second));
-        let Some((first, second)) = pair else {
+        let Some(pair) = pair_of(&RouteError::Conflict(conflict.clone())) else {
             problems.add(equal_routes(blueprint, &conflict));
             continue;
         };
-        let pair = (first.to_owned(), second.to_owned());
         if !told.contains(&pair) {
-            problems.add(same_place(blueprint, first, second, &conflict));
+            let alone = pairs.iter().filter(|other| **other == pair).count() == 1;
+            problems.add(same_place(blueprint, &pair, &conflict, alone));
             told.push(pair);
         }
     }
+}
+
+/// The two mounts whose generated routes collide.
+fn pair_of(error: &RouteError) -> Option<(String, String)> {
+    let RouteError::Conflict(conflict) = error else { return None };
+    let first = generated_by(&conflict.first)?.to_owned();
+    Some((first, generated_by(&conflict.second)?.to_owned()))
 }
 
 /// The mount of a generated route, from its name `mount:METHOD path`.
@@ -76,9 +83,9 @@ fn equal_routes(blueprint: &Blueprint, conflict: &RouteConflict) -> Problem {
 
 fn same_place(
     blueprint: &Blueprint,
-    first: &str,
-    second: &str,
+    (first, second): &(String, String),
     conflict: &RouteConflict,
+    alone: bool,
 ) -> Problem {
     let (one, two) = (find(blueprint, &conflict.first), find(blueprint, &conflict.second));
     Problem {
@@ -89,7 +96,11 @@ fn same_place(
             place(one).in_words(),
             place(two).in_words()
         ),
-        why: format!("both would answer {}, among others", conflict.what),
+        why: format!(
+            "both would answer {}{}",
+            conflict.what,
+            if alone { "" } else { ", among others" }
+        ),
         fix: "give one of them another listener, host or prefix in its at".into(),
         nearest: None,
     }

@@ -67,6 +67,18 @@ fn two_claims_name_both_mounts_and_their_lines_even_at_one_of_several_places() {
 }
 
 #[test]
+fn two_mounts_that_publish_keys_at_one_place_are_told_with_both_names() {
+    let other = "[[mount]]\nname = \"two\"\ndialect = \"bearer\"\nrealm = \"main\"\nalgorithm = \"ES256\"\n";
+    let one = mount("one", "main", "algorithm = \"RS256\"");
+    let said = read_with(&[REALM, &one, other].concat(), &[]).unwrap_err();
+    assert!(said.contains("mounts \"one\" (line 3) and \"two\" (line 8) claim"), "{said}");
+    let path = "would answer GET /.well-known/jwks.json on listener";
+    assert!(said.contains(path) && !said.contains("others"), "{said}");
+    // One that signs with a shared secret publishes nothing.
+    good(&[REALM, &mount("one", "main", "algorithm = \"HS256\""), other].concat());
+}
+
+#[test]
 fn a_second_default_of_a_place_is_refused() {
     let text = [
         REALM,
