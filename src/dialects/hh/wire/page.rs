@@ -3,7 +3,7 @@
 
 /// What browsers may load and do on the page: only what carries its nonce.
 const POLICY: &str = "default-src 'none'; script-src 'nonce-{{nonce}}'; style-src 'nonce-{{nonce}}'; \
-                      img-src data:;                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const PAGE: &str = include_str!("page.html");
 const CODE: &str = "<label for=\"exchange-code\">{{label}}</label>\n<div class=\"row\">\n\
     <input id=\"exchange-code\" value=\"{{code}}\" readonly autocomplete=\"off\" spellcheck=\"false\">\n\
