@@ -130,6 +130,7 @@ fn mount() -> Arc<Mount> {
         static_keys: Arc::default(),
         policy: Arc::new(policy()),
         cors: Cors::default(),
+        limits: Vec::new(),
         rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },
         public_figures: false,
     })

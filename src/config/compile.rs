@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{
     Config, Report,
-    blueprint::{At, Blueprint, MountConfig, RouteConfig},
+    blueprint::{At, Blueprint, Declared, MountConfig, RouteConfig},
     problem::Problems,
 };
 use crate::{
@@ -150,8 +150,9 @@ pub(super) fn snapshot(
     keys: &KeySource<'_>,
     problems: &Problems,
 ) -> Option<Snapshot> {
-    let mounts: Vec<Arc<Mount>> =
-        blueprint.mounts.iter().map(|mount| Arc::new(compile_mount(&mount.is, keys))).collect();
+    let limits = &blueprint.limits;
+    let compiled = |mount: &Declared<MountConfig>| Arc::new(compile_mount(&mount.is, limits, keys));
+    let mounts: Vec<Arc<Mount>> = blueprint.mounts.iter().map(compiled).collect();
     let plain = Arc::new(plain_mount());
     let mut builder = RouteTableBuilder::default();
 
@@ -228,7 +229,7 @@ fn add_endpoints(
     }
 }
 
-fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
+fn compile_mount(config: &MountConfig, limits: &[Limit], keys: &KeySource<'_>) -> Mount {
     let tokens = TokenProfile {
         issuer: config.tokens.issuer.clone(),
         audience: config.tokens.audience.clone(),
@@ -255,6 +256,12 @@ fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
             .collect(),
         policy: Arc::new(config.policy.clone()),
         cors: config.cors.clone(),
+        limits: config
+            .limits
+            .iter()
+            .filter_map(|name| find_limit(limits, name))
+            .filter(|limit| limit.counts_anybody())
+            .collect(),
         rate_headers: config.rate_headers,
         public_figures: config
             .dialect
@@ -280,6 +287,7 @@ fn plain_mount() -> Mount {
         static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
+        limits: Vec::new(),
         rate_headers: RateHeaders { legacy_always: false, policy: false, ietf: false },
         public_figures: false,
     }

@@ -14,6 +14,7 @@ use super::{
     client::Caller,
     ctx::{Admitted, Trail},
     head,
+    live::UNMATCHED,
     options::{self, LocalAnswer},
 };
 use crate::{
@@ -64,10 +65,17 @@ pub(super) async fn admit(
     if let Some(answer) = options::refuse_or_answer(routes, asked, &view, trail)? {
         return Ok(Admission::Answer(answer));
     }
-    let found = routes.find(asked.listener, &view).map_err(|missed| {
-        trail.mount = missed.mount.cloned();
-        missed.deny
-    })?;
+    let found = match routes.find(asked.listener, &view) {
+        Ok(found) => found,
+        Err(missed) => {
+            trail.mount = missed.mount.cloned();
+            // It counts like any other request of the mount.
+            let limits = missed.mount.map_or(&[][..], |mount| &mount.limits);
+            let address = view.client.address;
+            charge(edge, trail, &quota::charges(limits, UNMATCHED, None, address)).await?;
+            return Err(missed.deny);
+        }
+    };
     let route = found.route;
     let place = live.route(route).ok_or(Deny::Internal)?;
     trail.mount = Some(Arc::clone(&route.mount));
@@ -88,8 +96,12 @@ pub(super) async fn admit(
         Err(deny) => {
             if deny.status() == http::StatusCode::UNAUTHORIZED || deny == Deny::AddressNotAllowed {
                 let limits = &place.anonymous_limits;
-                charge(edge, trail, &quota::charges(limits, route, None, view.client.address))
-                    .await?;
+                charge(
+                    edge,
+                    trail,
+                    &quota::charges(limits, &route.name, None, view.client.address),
+                )
+                .await?;
             }
             return Err(deny);
         }

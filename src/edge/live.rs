@@ -13,7 +13,7 @@ use super::{
     upstream::Pool,
 };
 use crate::{
-    pipeline::{Limit, Mount, Per, Route, Snapshot, Target},
+    pipeline::{Limit, Mount, Route, Snapshot, Target},
     telemetry::{Metrics, PublicRoute, RouteMetrics},
 };
 
@@ -111,23 +111,24 @@ impl RouteLive {
             Target::Upstream(name) => pools.iter().find(|pool| pool.settings().name == *name),
             Target::Identity => None,
         };
-        let counts_anybody = |limit: &&Arc<Limit>| {
-            let anybody = |per: &Per| matches!(per, Per::Client | Per::Route | Per::Credential);
-            limit.per.iter().all(anybody)
-        };
         Self {
             route: Arc::clone(route),
             pool: pool.cloned(),
             metrics: metrics.route(route.mount.name.as_str(), &route.name),
             public: public(&route.mount, &route.template, metrics),
-            anonymous_limits: route.late_limits.iter().filter(counts_anybody).cloned().collect(),
+            anonymous_limits: route
+                .late_limits
+                .iter()
+                .filter(|limit| limit.counts_anybody())
+                .cloned()
+                .collect(),
             spellings: Spellings::default(),
         }
     }
 }
 
-/// Endpoint label of requests that no route has.
-const UNMATCHED: &str = "unmatched";
+/// What stands in figures and counts for the route of requests that none has.
+pub(super) const UNMATCHED: &str = "unmatched";
 
 fn public(mount: &Mount, endpoint: &str, metrics: &Metrics) -> Option<PublicRoute> {
     mount.public_figures.then(|| metrics.public_route(mount.name.as_str(), endpoint)).flatten()

@@ -40,6 +40,7 @@ pub(super) fn mount(name: &str) -> Mount {
         static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
+        limits: Vec::new(),
         rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },
         public_figures: false,
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy, session_carrier::SessionCarrier,
+    cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy, quota::Limit,
+    session_carrier::SessionCarrier,
 };
 use crate::model::{Digest, KeyId, MountName, RealmName, api_key::KeyFormat};
 
@@ -41,6 +42,8 @@ pub struct Mount {
     pub policy: Arc<Policy>,
     /// Cross-origin rules.
     pub cors: Cors,
+    /// Its general limits, as far as they count anybody: requests that no route of it takes are charged to these.
+    pub limits: Vec<Arc<Limit>>,
     /// Rate-limit headers.
     pub rate_headers: RateHeaders,
     /// Whether it shows its two public metric families to everybody.

@@ -63,6 +63,12 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// Whether it counts a caller of whom nothing is proven by itself: all its parts are early, or fall back to the address.
+    pub fn counts_anybody(&self) -> bool {
+        let anybody = |per: &Per| matches!(per, Per::Client | Per::Route | Per::Credential);
+        self.per.iter().all(anybody)
+    }
+
     /// Whether it can be checked before authentication: all its parts are early.
     pub fn is_early(&self) -> bool {
         self.per.iter().all(|per| per.is_early())
@@ -146,7 +152,7 @@ pub fn counted_address(address: IpAddr) -> IpAddr {
 
 /// The limits of a route that are checked before a credential is looked at.
 pub fn early_charges<'a>(route: &'a Route, view: &RequestView<'_>) -> Charges<'a> {
-    charges(&route.early_limits, route, None, view.client.address)
+    charges(&route.early_limits, &route.name, None, view.client.address)
 }
 
 /// The limits of a route that need the caller, and the caller's own limit, whether it is permitted or not. `own` is
@@ -157,7 +163,7 @@ pub fn late_charges<'a>(
     client: IpAddr,
     own: Option<&'a Window>,
 ) -> Charges<'a> {
-    let mut out = charges(&route.late_limits, route, who, client);
+    let mut out = charges(&route.late_limits, &route.name, who, client);
     let key = who.and_then(|who| who.key.as_ref());
     if let (Some(window), Some(key)) = (own, key) {
         let parts = smallvec![KeyPart::Key(key.as_str())];
@@ -173,10 +179,10 @@ pub fn own_window(who: Option<&Principal>) -> Option<Window> {
     Some(Window { limit, per: Duration::from_secs(3600) })
 }
 
-/// Whom each of these limits counts for one request.
+/// Whom each of these limits counts for one request. `route`: its name.
 pub fn charges<'a>(
     limits: &'a [Arc<Limit>],
-    route: &'a Route,
+    route: &'a str,
     who: Option<&'a Principal>,
     client: IpAddr,
 ) -> Charges<'a> {
@@ -187,14 +193,14 @@ pub fn charges<'a>(
     limits.iter().map(charge).collect()
 }
 
-fn part<'a>(per: Per, route: &'a Route, who: Option<&'a Principal>, client: IpAddr) -> KeyPart<'a> {
+fn part<'a>(per: Per, route: &'a str, who: Option<&'a Principal>, client: IpAddr) -> KeyPart<'a> {
     let address = || KeyPart::Client(counted_address(client));
     let key = || who.and_then(|who| who.key.as_ref()).map(|key| KeyPart::Key(key.as_str()));
     let user = || who.map(|who| KeyPart::User(who.realm.as_str(), who.subject.as_str()));
     let tenant = || who.and_then(|who| who.tenant.as_deref()).map(KeyPart::Tenant);
     match per {
         Per::Client => address(),
-        Per::Route => KeyPart::Route(&route.name),
+        Per::Route => KeyPart::Route(route),
         Per::Key => key().unwrap_or(KeyPart::Absent(per)),
         Per::User => user().unwrap_or(KeyPart::Absent(per)),
         Per::Tenant => tenant().unwrap_or(KeyPart::Absent(per)),

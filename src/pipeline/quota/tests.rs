@@ -12,7 +12,7 @@ const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 fn parts(per: Per, who: Option<&Principal>) -> String {
     let route = fixture::route("tasks");
     let limits = [limit("l", &[per])];
-    let charges = charges(&limits, &route, who, ADDRESS);
+    let charges = charges(&limits, &route.name, who, ADDRESS);
     format!("{:?}", charges[0].key.parts[0])
 }
 

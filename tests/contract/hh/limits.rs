@@ -35,3 +35,30 @@ async fn the_hundred_and_first_request_of_a_client_is_429() {
     // Another client is not affected.
     house.caller().get("/ping").await.expect(200);
 }
+
+#[tokio::test]
+async fn what_no_route_takes_shows_the_limit_and_is_counted() {
+    let house = House::start(Wish { limited: true, ..Wish::default() });
+    let client = house.caller();
+    for (path, status) in [("/nowhere", 404), ("/auth/exchange", 405), ("/ping", 200)] {
+        let left = |reply: &crate::support::wire::Reply| {
+            reply.header("x-ratelimit-remaining").unwrap().parse::<u32>().unwrap()
+        };
+        let first = client.get(path).await.expect(status);
+        let second = client.get(path).await.expect(status);
+        assert_eq!(first.header("x-ratelimit-limit"), Some("100"));
+        assert!(left(&second) < left(&first), "{path}");
+    }
+    let mut asked = 6;
+    let refused = loop {
+        let reply = client.get("/nowhere").await;
+        if reply.status == 429 {
+            break reply;
+        }
+        asked += 1;
+        assert!(asked < 200, "no limit at all");
+    };
+    assert_refused(&refused, 429, "Rate limit exceeded");
+    assert!(refused.header("retry-after").is_some());
+    client.get("/ping").await.expect(429);
+}
