@@ -63,6 +63,6 @@ static ENDPOINTS: &[Endpoint] = &[
     Endpoint::administrator("GET", "/admin/whitelist"),
     Endpoint::administrator("DELETE", "/admin/whitelist/{hh_user_id}"),
     Endpoint::public("GET", "/ping"),
-    Endpoint::health("/health").exempt(),
+    Endpoint::health("/health"),
     Endpoint::metrics("/metrics").exempt(),
 ];

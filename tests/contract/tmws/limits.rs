@@ -39,6 +39,9 @@ async fn the_hundred_and_first_request_of_an_address_is_429() {
     assert_eq!(refused.header("retry-after"), Some(retry.to_string().as_str()));
     assert_eq!(refused.all("x-ratelimit-remaining"), ["0"]);
     assert_eq!(refused.all("x-ratelimit-reset").len(), 1);
+    // Who looks after the gateway is not held back by its callers.
+    let health = client.get("/health").await.expect(200);
+    assert_eq!(health.header("x-ratelimit-limit"), None);
     // Another address is another caller.
     assert_eq!(caller(plain()).get("/api/v1/tasks").await.status, 401);
 }
@@ -69,7 +72,7 @@ async fn a_credential_counts_for_itself_wherever_it_calls_from() {
 #[tokio::test]
 async fn every_reply_shows_the_limit() {
     let client = caller(plain());
-    for path in ["/api/v1/tasks", "/api/v1/auth/me"] {
+    for path in ["/api/v1/tasks", "/api/v1/auth/me", "/api/v1/nowhere", "/api/v1/auth/login"] {
         let reply = client.get(path).await;
         for header in ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"] {
             assert_eq!(reply.all(header).len(), 1, "{header} on {path}");
