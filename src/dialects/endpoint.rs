@@ -24,6 +24,8 @@ pub struct Endpoint {
     pub served: Served,
     /// What happens where another contract claims the same method and path at the same place.
     pub overlap: Overlap,
+    /// The same without a secret in the query, for mounts whose operator wants none there.
+    pub strict: Option<&'static Endpoint>,
 }
 
 /// Who may reach an endpoint.
@@ -131,9 +133,15 @@ impl Endpoint {
         Self { overlap: Overlap::WhenQuery(parameter), ..self }
     }
 
+    /// It takes a secret in the query; `strict` stands in its place where the operator wants none there.
+    #[must_use]
+    pub const fn with_strict(self, strict: &'static Endpoint) -> Self {
+        Self { strict: Some(strict), ..self }
+    }
+
     const fn new(method: &'static str, path: &'static str, exposure: Exposure) -> Self {
         let (limits, served) = (Limits::General, Served::Handler);
-        Self { method, path, exposure, limits, served, overlap: Overlap::None }
+        Self { method, path, exposure, limits, served, overlap: Overlap::None, strict: None }
     }
 }
 
@@ -160,6 +168,8 @@ pub struct OAuthDefaults {
     pub code_lifetime: Duration,
     /// Life of a session.
     pub session_lifetime: Duration,
+    /// Whether endpoints take a session out of the query.
+    pub session_in_query: bool,
 }
 
 /// What a contract fixes for its mounts.

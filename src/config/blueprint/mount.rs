@@ -77,7 +77,12 @@ impl MountConfig {
     pub fn endpoints(&self) -> impl Iterator<Item = &'static Endpoint> {
         let shared_secret = self.tokens.algorithm == jsonwebtoken::Algorithm::HS256;
         let keys = (!shared_secret).then_some(&dialects::JWKS);
-        self.dialect.dialect.endpoints().iter().chain(keys)
+        let in_query = self.oauth.as_ref().is_none_or(|oauth| oauth.session_in_query);
+        let of_mount = move |endpoint: &'static Endpoint| match endpoint.strict {
+            Some(strict) if !in_query => strict,
+            _ => endpoint,
+        };
+        self.dialect.dialect.endpoints().iter().map(of_mount).chain(keys)
     }
 }
 

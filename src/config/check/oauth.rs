@@ -23,6 +23,12 @@ pub(super) fn findings(path: &str, oauth: &OAuthConfig, findings: &mut Findings)
         let what = format!("a session id is good for {days} days, used or not");
         findings.relax("R-SESSION-LONG", key, what, "\"24h\"");
     }
+    if oauth.session_in_query {
+        let key = format!("{path}.login.session_in_query");
+        let what =
+            "GET /users/me takes the session id in the query, where proxies and histories keep it";
+        findings.relax("R-SESSION-IN-QUERY", key, what, "false, and session = { cookie = … }");
+    }
     if oauth.administrator.is_some() {
         let key = format!("{path}.administrator");
         let what = "an administrator sends name and password with every request";

@@ -28,6 +28,8 @@ pub(super) fn oauth() -> OAuthDefaults {
         state_lifetime: MINUTE * 10,
         code_lifetime: MINUTE * 5,
         session_lifetime: DAY * 30,
+        // Published clients ask for `/users/me?session_id=`.
+        session_in_query: true,
     }
 }
 

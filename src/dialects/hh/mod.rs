@@ -6,7 +6,7 @@ pub mod routes;
 pub mod wire;
 
 use super::{Defaults, Dialect, Endpoint, OAuthDefaults, health};
-use crate::pipeline::{Deny, Face, Reply, ReplyFacts};
+use crate::pipeline::{CredentialKind, Deny, Face, Reply, ReplyFacts};
 
 /// The contract.
 #[derive(Debug)]
@@ -40,6 +40,9 @@ impl Dialect for Hh {
     }
 }
 
+/// Where a session is taken out of the mount's cookie or header only.
+static ME: Endpoint = Endpoint::protected("GET", "/users/me", &[CredentialKind::Session], false);
+
 /// Every endpoint of the contract. `routes::router` serves exactly these; a test holds the two together.
 static ENDPOINTS: &[Endpoint] = &[
     Endpoint::public("GET", "/auth/login"),
@@ -49,7 +52,7 @@ static ENDPOINTS: &[Endpoint] = &[
     Endpoint::public("POST", "/auth/token"),
     Endpoint::public("POST", "/auth/refresh"),
     Endpoint::public("POST", "/auth/logout"),
-    Endpoint::public("GET", "/users/me").when_query("session_id"),
+    Endpoint::public("GET", "/users/me").when_query("session_id").with_strict(&ME),
     Endpoint::administrator("POST", "/admin/users/allow"),
     Endpoint::administrator("GET", "/admin/users"),
     Endpoint::administrator("DELETE", "/admin/users/{hh_user_id}"),

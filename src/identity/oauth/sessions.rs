@@ -77,6 +77,17 @@ impl Identity {
         Ok(person(self.session_of(&mount, &oauth, session).await?.identity))
     }
 
+    /// Whose session this is, by the public id of one that is proven.
+    pub async fn person_of(
+        &self,
+        mount: &MountName,
+        session: &SessionId,
+    ) -> Result<Person, IdentityError> {
+        let (_, oauth) = self.provider_of(mount)?;
+        let found = self.inner.store.foreign_session_by_id(&oauth.provider, session).await?;
+        Ok(person(found.ok_or(IdentityError::NotFound)?.identity))
+    }
+
     /// Ends a session by its secret; the provider's tokens go with the person's last one.
     pub async fn log_out_session(
         &self,

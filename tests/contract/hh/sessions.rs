@@ -101,6 +101,32 @@ async fn a_session_ends_by_itself_and_is_not_extended_by_use() {
 }
 
 #[tokio::test]
+async fn a_session_in_the_query_can_be_forbidden_and_is_a_relaxation_otherwise() {
+    let relaxed = |house: &House| {
+        let checked = house.gateway.cli_json(&["check"]);
+        checked["relaxations"].to_string().contains("R-SESSION-IN-QUERY")
+    };
+    assert!(relaxed(House::shared()));
+    let house = House::start(Wish { login: "session_in_query = false", ..Wish::default() });
+    assert!(!relaxed(&house));
+    let (person, session) = house.session().await;
+    assert_refused(&house.me(&session).await, 401, "Not authenticated");
+    let client = house.caller().with("Cookie", &format!("hh_session_id={session}"));
+    let shown = client.get("/users/me").await.expect(200);
+    assert_eq!(shown.str("hh_user_id"), person);
+    client.post("/auth/logout", json!({"session_id": session})).await.expect(200);
+    assert_refused(&client.get("/users/me").await, 401, "Invalid session");
+
+    // Without a cookie or header there would be no way at all.
+    let file = &house.gateway.config;
+    let text = std::fs::read_to_string(file).unwrap();
+    std::fs::write(file, text.replace("session = {", "#session = {")).unwrap();
+    let checked = house.gateway.cli(&["check"]);
+    let said = crate::support::gateway::said(&checked);
+    assert!(said.contains("session_in_query = false without session"), "{said}");
+}
+
+#[tokio::test]
 async fn sessions_live_over_a_restart() {
     let house = House::start(Wish::default());
     let (_, session) = house.session().await;

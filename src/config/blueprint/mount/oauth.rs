@@ -28,6 +28,8 @@ pub struct OAuthConfig {
     pub administrator: Option<Administrator>,
     /// Where a session may sit on protected routes.
     pub session_carrier: Option<SessionCarrier>,
+    /// Whether endpoints of the contract take a session out of the query.
+    pub session_in_query: bool,
 }
 
 pub(super) fn read(
@@ -36,13 +38,19 @@ pub(super) fn read(
     start: OAuthDefaults,
 ) -> Option<OAuthConfig> {
     let provider = provider(mount, context, start.clone());
-    let settings = login(mount, provider, start);
+    let (settings, session_in_query) = login(mount, provider, start);
     let administrator = administrator(mount, context);
     let session_carrier = carrier(mount);
+    if !session_in_query && session_carrier.is_none() {
+        let why = "then the mount's cookie or header brings the session, and there is none";
+        let fix = "add session = { cookie = \"hh_session_id\" } to the mount";
+        mount.fault("login", Fault::new("session_in_query = false without session", why, fix));
+    }
     settings.map(|settings| OAuthConfig {
         settings: Arc::new(settings),
         administrator,
         session_carrier,
+        session_in_query,
     })
 }
 
@@ -124,7 +132,7 @@ fn login(
     mount: &mut Section<'_>,
     provider: Option<Provider>,
     start: OAuthDefaults,
-) -> Option<OAuthSettings> {
+) -> (Option<OAuthSettings>, bool) {
     let mut section = mount.inner("login");
     let spans = [
         ("state_lifetime", start.state_lifetime, Duration::from_secs(3600)),
@@ -146,7 +154,9 @@ fn login(
     }
     let json_login = section.or("json", false);
     let removal_ends_sessions = section.or("removal_ends_sessions", false);
+    let session_in_query = section.or("session_in_query", start.session_in_query);
     mount.note("login", Toml::Table(section.finish()));
+    let Some(provider) = provider else { return (None, session_in_query) };
     let Provider {
         name,
         urls: [authorize_url, token_url, profile_url],
@@ -157,8 +167,8 @@ fn login(
         pkce,
         client_at_refresh,
         timeout,
-    } = provider?;
-    Some(OAuthSettings {
+    } = provider;
+    let settings = OAuthSettings {
         provider: name,
         authorize_url,
         token_url,
@@ -177,7 +187,8 @@ fn login(
         removal_ends_sessions,
         redirect_page,
         json_login,
-    })
+    };
+    (Some(settings), session_in_query)
 }
 
 fn administrator(mount: &mut Section<'_>, context: &Context<'_>) -> Option<Administrator> {

@@ -60,11 +60,18 @@ pub(super) async fn logout(
 
 pub(super) async fn me(
     State(app): State<App>,
+    hop: Hop,
     Asked(asked): Asked<SessionQuery>,
 ) -> Result<Answer, Refusal> {
     const NONE: IdentityError = IdentityError::Foreign(ForeignFault::Session);
-    let session = asked.session.ok_or(NONE)?;
-    let person = app.identity.person(&app.mount, &session).await;
+    // Where the endpoint is protected, the edge has proven the session of the cookie or header already.
+    let person = match &hop.0.principal {
+        Some(caller) => {
+            let session = caller.session.as_ref().ok_or(NONE)?;
+            app.identity.person_of(&app.mount, session).await
+        }
+        None => app.identity.person(&app.mount, &asked.session.ok_or(NONE)?).await,
+    };
     let person = person.map_err(|error| Refusal::or_missing(&error, "User not found"))?;
     Ok(Answer::ok(&Profile::from(person)))
 }
