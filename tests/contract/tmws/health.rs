@@ -28,7 +28,7 @@ async fn the_operators_side_is_not_public() {
     let families: Vec<_> = reply.text().lines().filter(named).map(str::to_owned).collect();
     assert_eq!(
         families,
-        ["# TYPE request_duration_seconds histogram", "# TYPE requests_total counter"]
+        ["# TYPE requests_total counter", "# TYPE request_duration_seconds histogram"]
     );
     for path in ["/livez", "/readyz", "/v1/users", "/v1/openapi.json"] {
         assert_eq!(caller(shared()).get(path).await.status, 404, "{path}");
