@@ -46,6 +46,36 @@ async fn the_page_shows_the_code_and_its_button_copies_it() {
     }
 }
 
+/// What the guide's browser code does: reads the element, trades the code, keeps the session in a cookie of its own, and asks
+/// for a token.
+const BROWSER_CODE: &str = r"(async () => {
+    const post = async (path, body) => {
+        const reply = await fetch(path, {
+            method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
+        });
+        if (!reply.ok) throw new Error(`${path}: ${reply.status}`);
+        return reply.json();
+    };
+    const exchange_code = document.getElementById('exchange-code').value;
+    const { session_id, expires_at } = await post('/auth/exchange', { exchange_code });
+    document.cookie = `session_id=${session_id}; expires=${new Date(expires_at).toUTCString()}; path=/`;
+    const { access_token } = await post('/auth/token', { session_id });
+    const me = await (await fetch(`/users/me?session_id=${session_id}`)).json();
+    return { access_token, hh_user_id: me.hh_user_id, kept: document.cookie.includes(session_id) };
+})()";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_browser_code_of_the_guide_trades_the_code_on_the_page() {
+    let Some(mut browser) = Browser::start() else { return };
+    let house = House::shared();
+    let (person, _) = log_in(&mut browser, house, "en").await;
+    let told = browser.value(BROWSER_CODE);
+    assert_eq!(told["hh_user_id"], person.as_str());
+    assert!(told["access_token"].as_str().unwrap().starts_with(&format!("access-{person}")));
+    assert_eq!(told["kept"], true);
+    assert_eq!(browser.violations(), Vec::<String>::new());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_slipped_into_the_page_does_not_run() {
     let Some(mut browser) = Browser::start() else { return };

@@ -1,9 +1,10 @@
 //! The page at the end of a login: the exchange code with a button to copy it, or what went wrong. Russian and English.
 //! No inline script or style without the page's nonce (Content Security Policy Level 3).
 
-/// What browsers may load and do on the page: only what carries its nonce.
+/// What browsers may load and do on the page: only what carries its nonce. Published client code reads the code here and
+/// trades it at once, so the page may ask its own origin.
 const POLICY: &str = "default-src 'none'; script-src 'nonce-{{nonce}}'; style-src 'nonce-{{nonce}}'; \
-                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const PAGE: &str = include_str!("page.html");
 const CODE: &str = "<label for=\"exchange-code\">{{label}}</label>\n<div class=\"row\">\n\
     <input id=\"exchange-code\" value=\"{{code}}\" readonly autocomplete=\"off\" spellcheck=\"false\">\n\
