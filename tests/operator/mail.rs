@@ -1,10 +1,6 @@
 //! Mail: how letters leave, what happens while the server does not take them, and what is wrong with a `[mail]`.
 
-use std::sync::Arc;
-
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
-use tokio_rustls::{TlsAcceptor, rustls};
 
 use crate::support::{
     client::Client,
@@ -12,6 +8,7 @@ use crate::support::{
     gateway::{Gateway, Places, run},
     ports,
     smtp::{Manners, Smtp},
+    tls::Authority,
     tmws::{fresh_address, fresh_name},
     wait,
 };
@@ -45,29 +42,13 @@ async fn ask(gateway: &Gateway) -> String {
 #[tokio::test]
 async fn letters_leave_over_starttls_and_tls_with_a_login() {
     let folder = tempfile::tempdir().unwrap();
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, key).unwrap();
-    let own = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = params.signed_by(&own, &authority).unwrap();
+    let authority = Authority::new();
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, authority.pem()).unwrap();
     let password = folder.path().join("password");
     std::fs::write(&password, "s3cret-of-the-server\n").unwrap();
 
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let server = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            rustls::pki_types::PrivateKeyDer::try_from(own.serialize_der()).unwrap(),
-        )
-        .unwrap();
-    let acceptor = Arc::new(TlsAcceptor::from(Arc::new(server)));
+    let acceptor = authority.server("localhost");
 
     for (security, at_once) in [("starttls", false), ("tls", true)] {
         let tls = Some((acceptor.clone(), at_once));

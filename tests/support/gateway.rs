@@ -324,9 +324,14 @@ fn fresh_places(dir: &Path) -> Places {
     }
 }
 
+/// Where a test puts the authorities that a gateway is to trust in place of the machine's, before it starts.
+pub const AUTHORITIES: &str = "authorities.pem";
+
 fn spawn(arguments: &[&str], folder: &Path) -> (Child, Child) {
+    let authorities = Some(folder.join(AUTHORITIES)).filter(|file| file.exists());
     let child = Command::new(BINARY)
         .args(arguments)
+        .envs(authorities.map(|file| ("SSL_CERT_FILE", file)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

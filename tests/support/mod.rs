@@ -12,6 +12,7 @@ pub mod operate;
 pub mod plain;
 pub mod ports;
 pub mod smtp;
+pub mod tls;
 pub mod tmws;
 pub mod upstream;
 pub mod wait;

@@ -3,7 +3,13 @@
 use serde_json::json;
 
 use super::login::due;
-use crate::support::hh::{House, Mood, Wish, assert_refused};
+use crate::support::{
+    client::Client,
+    gateway::{AUTHORITIES, Gateway},
+    hh::{House, Mood, Wish, assert_refused, code_in, cookie_of, state_of},
+    tls::Authority,
+    tmws::fresh_address,
+};
 
 #[tokio::test]
 async fn a_session_gives_the_providers_own_token() {
@@ -130,4 +136,47 @@ async fn tokens_lie_encrypted_in_the_store() {
     for secret in [&format!("access-{person}"), &format!("refresh-{person}"), &session] {
         assert!(!holds(secret), "{secret}");
     }
+}
+
+#[tokio::test]
+async fn a_provider_over_tls_is_asked_only_if_its_certificate_is_right() {
+    let house = House::start(Wish::default());
+    let person = house.person().await;
+    let plain = format!("http://{}", house.provider.upstream.address);
+    let text = std::fs::read_to_string(&house.gateway.config).unwrap();
+    house.gateway.kill();
+    let (trusted, stranger) = (Authority::new(), Authority::new());
+    std::fs::write(house.gateway.places.dir.join(AUTHORITIES), trusted.pem()).unwrap();
+    let behind = house.provider.upstream.address;
+    let good = trusted.front("localhost", behind).await;
+    let bad = [
+        trusted.front("another.example.org", behind).await,
+        stranger.front("localhost", behind).await,
+    ];
+    let at = |port: u16| {
+        let [token, profile] =
+            ["token", "me"].map(|path| format!("https://localhost:{port}/{path}"));
+        text.replace(&format!("{plain}/token"), &token).replace(&format!("{plain}/me"), &profile)
+    };
+    let gateway = Gateway::start_in(&house.gateway.places, &at(good));
+    let log_in = || async {
+        let client = Client::from(&gateway.url(), fresh_address());
+        let started = client.get("/auth/login").await.expect(302);
+        let target = format!("/auth/callback?code=code-{person}&state={}", state_of(&started));
+        client.with("Cookie", &cookie_of(&started)).get(&target).await
+    };
+    let code = code_in(&log_in().await.expect(200));
+    let client = Client::from(&gateway.url(), fresh_address());
+    let opened = client.post("/auth/exchange", json!({"exchange_code": code})).await.expect(200);
+    let body = json!({"session_id": opened.str("session_id")});
+    let token = client.post("/auth/token", body).await.expect(200).str("access_token");
+    assert!(token.starts_with(&format!("access-{person}-")), "{token}");
+
+    let asked = house.provider.upstream.seen().len();
+    for port in bad {
+        std::fs::write(&gateway.config, at(port)).unwrap();
+        gateway.cli_ok(&["reload"]);
+        assert_refused(&log_in().await, 502, "The provider cannot be reached");
+    }
+    assert_eq!(house.provider.upstream.seen().len(), asked, "no code and no secret went there");
 }
