@@ -47,6 +47,13 @@ const MAX_HEAD: usize = 48 << 10;
 const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
     Content-Type: application/json\r\nContent-Length: 104\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n\
     {\"error\":\"Request Header Fields Too Large\",\"detail\":\"The request head is too large.\",\"status_code\":431}\n";
+/// The answers to what pingora refuses before any hook sees it: it writes them without a body, and tells whose they are.
+const NOT_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+    Content-Type: application/json\r\nContent-Length: 84\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n\
+    {\"error\":\"Bad Request\",\"detail\":\"The request is not valid HTTP.\",\"status_code\":400}\n";
+const NO_TUNNEL: &[u8] = b"HTTP/1.1 405 Method Not Allowed\r\n\
+    Content-Type: application/json\r\nContent-Length: 86\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n\
+    {\"error\":\"Method Not Allowed\",\"detail\":\"This is no forward proxy.\",\"status_code\":405}\n";
 /// Joins a header and a small body into one packet; small, because every idle connection holds one.
 const WRITE_BUFFER: usize = 2048;
 
@@ -218,6 +225,18 @@ impl<P: Unpin> Guard<P> {
         Poll::Ready(())
     }
 
+    /// What goes out in place of a refusal that is pingora's own: before the end of a head no hook has seen a request.
+    fn in_our_words(&self, written: &[u8]) -> Option<&'static [u8]> {
+        if self.conn.phase() != Phase::Head {
+            return None;
+        }
+        match written.strip_prefix(b"HTTP/1.1 ")?.get(..3)? {
+            b"400" => Some(NOT_HTTP),
+            b"405" => Some(NO_TUNNEL),
+            _ => None,
+        }
+    }
+
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let since = *self.write_since.get_or_insert_with(Instant::now);
         ready!(self.write_timer.poll(since + WRITE_STALL, cx));
@@ -232,11 +251,13 @@ impl<P: Unpin> AsyncWrite for Guard<P> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.io).poll_write(cx, buf) {
+        let own = this.in_our_words(buf);
+        match Pin::new(&mut this.io).poll_write(cx, own.unwrap_or(buf)) {
             Poll::Pending => this.poll_stalled(cx),
             done => {
                 this.on_write();
-                done
+                // Ours fits into the buffer, so all of it is taken.
+                if own.is_some() { done.map_ok(|_| buf.len()) } else { done }
             }
         }
     }

@@ -21,6 +21,39 @@ fn to_the_end(tcp: &mut impl Read) -> String {
 }
 
 #[test]
+fn what_is_no_request_at_all_gets_an_object_too() {
+    let upstream = Upstream::ok();
+    let edge = Edge::start(public(|_| {}), &[upstream.settings()]);
+    let good = "GET /x HTTP/1.1\r\nHost: api.example.org\r\n\r\n";
+    for (bytes, status) in [
+        ("garbage\r\n\r\n", 400),
+        ("GET /x HTTP/2.0\r\nHost: a\r\n\r\n", 400),
+        ("GET /x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    ] {
+        // Also on a connection that was good so far.
+        for before in [None, Some(good)] {
+            let mut tcp = edge.connect();
+            if let Some(good) = before {
+                tcp.write_all(good.as_bytes()).unwrap();
+                assert_eq!(Answer::read(&mut tcp, false).status, 200);
+            }
+            tcp.write_all(bytes.as_bytes()).unwrap();
+            let all = to_the_end(&mut tcp);
+            let (head, body) = all.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{bytes}: {head}");
+            assert_eq!(field(head, "server"), None);
+            assert_eq!(field(head, "connection"), Some("close"));
+            assert_eq!(field(head, "content-type"), Some("application/json"));
+            assert_eq!(field(head, "content-length"), Some(&*body.len().to_string()));
+            let body: serde_json::Value = serde_json::from_str(body).unwrap();
+            assert_eq!(body["status_code"], status);
+            assert!(body["error"].is_string() && body["detail"].is_string(), "{body}");
+        }
+    }
+}
+
+#[test]
 fn a_head_that_does_not_end_is_431_and_the_end() {
     let edge = Edge::start(public(|_| {}), &[]);
     let mut tcp = edge.connect();
