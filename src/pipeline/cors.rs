@@ -84,8 +84,8 @@ const ALLOWED: HeaderValue =
 
 /// Response headers a script may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "X-Request-ID, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, \
-     RateLimit-Policy",
+    "X-Request-ID, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, \
+     X-RateLimit-Policy, RateLimit, RateLimit-Policy",
 );
 
 #[cfg(test)]

@@ -24,7 +24,8 @@ fn a_listed_origin_may_read_the_reply() {
             "access-control-allow-origin: https://app.example.org",
             "access-control-allow-credentials: true",
             "access-control-expose-headers: X-Request-ID, Retry-After, X-RateLimit-Limit, \
-             X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy",
+             X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Policy, RateLimit, \
+             RateLimit-Policy",
         ]
     );
 }

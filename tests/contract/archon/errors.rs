@@ -66,4 +66,9 @@ async fn a_page_of_another_origin_asks_first_and_is_let_through() {
         let allowed = reply.header("access-control-allow-headers").unwrap().to_ascii_lowercase();
         assert!(allowed.contains("authorization") && allowed.contains("x-api-key"), "{allowed}");
     }
+    let reply = client.get("/users/me").await;
+    let exposed = reply.header("access-control-expose-headers").unwrap().to_owned();
+    for name in ["X-RateLimit-Limit", "X-RateLimit-Policy", "X-Request-ID", "Retry-After"] {
+        assert!(exposed.split(", ").any(|one| one == name), "{name}: {exposed}");
+    }
 }
