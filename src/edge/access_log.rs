@@ -28,6 +28,7 @@ pub(super) fn finish(shared: &Shared, session: &Session, ctx: &Ctx) {
     if let Some(metrics) = metrics {
         metrics.finished(end.outcome, end.reason, end.status, total, upstream);
     }
+    shared.agent_uses.note(ctx, &session.req_header().method, &*shared.parts.clock);
     shared.refusals.note(ctx, end.status, end.reason, &*shared.parts.clock);
     if shared.parts.access.is_on() {
         line(&shared.parts.access, session, ctx, &end, total, upstream);

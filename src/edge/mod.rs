@@ -7,10 +7,12 @@
 mod accept;
 mod access_log;
 mod admit;
+mod agent_use;
 mod alarm;
 mod background;
 mod client;
 mod conn;
+mod counted;
 mod ctx;
 mod forward;
 mod guard;
@@ -32,6 +34,7 @@ mod upstream;
 mod verdict;
 mod watch;
 
+pub use agent_use::AgentUse;
 pub use live::Live;
 pub use refusals::{RefusalCount, RefusalSubject};
 pub use serve::{EdgeError, serve};

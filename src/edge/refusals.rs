@@ -1,21 +1,16 @@
 //! Refusals counted per caller, reason and minute, so that a flood is no flood of audit events.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Mutex, PoisonError},
-};
+use std::net::IpAddr;
 
-use super::ctx::Ctx;
+use super::{
+    counted::{Counted, MINUTE},
+    ctx::Ctx,
+};
 use crate::{
     model::{AccountId, Clock, MountName, RealmName, Timestamp},
     pipeline::{Outcome, quota::counted_address},
     telemetry::Metrics,
 };
-
-/// Different lines held between two drains; what comes beyond them is only counted as dropped.
-const MAX_LINES: usize = 10_000;
-const MINUTE: i64 = 60_000;
 
 /// Whom a refusal is counted for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -60,13 +55,7 @@ struct Line {
 /// The counters.
 #[derive(Default)]
 pub(super) struct Refusals {
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    lines: HashMap<Line, u64>,
-    dropped: u64,
+    lines: Counted<Line>,
 }
 
 impl Refusals {
@@ -88,7 +77,7 @@ impl Refusals {
             (None, Some(caller)) => RefusalSubject::Address(counted_address(caller.facts.address)),
             (None, None) => return,
         };
-        self.count(Line {
+        self.lines.count(Line {
             minute: clock.now().millis().div_euclid(MINUTE),
             subject,
             mount: ctx.trail.mount.as_ref().map(|mount| mount.name.clone()),
@@ -97,25 +86,11 @@ impl Refusals {
         });
     }
 
-    fn count(&self, line: Line) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = state.lines.get_mut(&line) {
-            *count += 1;
-        } else if state.lines.len() < MAX_LINES {
-            state.lines.insert(line, 1);
-        } else {
-            state.dropped += 1;
-        }
-    }
-
-    /// Takes all lines out, oldest first; drops become a metric.
+    /// Takes all lines out, oldest first.
     pub(super) fn drain(&self, metrics: &Metrics) -> Vec<RefusalCount> {
-        let state = std::mem::take(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner));
-        if state.dropped > 0 {
-            metrics.audit_events_dropped(state.dropped);
-        }
-        let mut lines: Vec<_> = state
+        let mut lines: Vec<_> = self
             .lines
+            .take(metrics)
             .into_iter()
             .map(|(line, count)| RefusalCount {
                 minute: Timestamp(line.minute.saturating_mul(MINUTE)),
@@ -133,7 +108,7 @@ impl Refusals {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::counted::MAX_LINES, *};
 
     fn line(minute: i64, last: u8, reason: &'static str) -> Line {
         let subject = RefusalSubject::Address([192, 0, 2, last].into());
@@ -144,10 +119,10 @@ mod tests {
     fn equal_refusals_of_a_minute_are_one_line() {
         let (refusals, metrics) = (Refusals::default(), Metrics::new().unwrap());
         for _ in 0..3 {
-            refusals.count(line(7, 1, "token_invalid"));
+            refusals.lines.count(line(7, 1, "token_invalid"));
         }
-        refusals.count(line(8, 1, "token_invalid"));
-        refusals.count(line(7, 2, "token_invalid"));
+        refusals.lines.count(line(8, 1, "token_invalid"));
+        refusals.lines.count(line(7, 2, "token_invalid"));
         let drained = refusals.drain(&metrics);
         let counts: Vec<_> = drained.iter().map(|line| (line.minute.0, line.count)).collect();
         assert_eq!(counts.len(), 3);
@@ -160,7 +135,7 @@ mod tests {
     fn a_flood_of_callers_is_bounded_and_its_rest_is_a_metric() {
         let (refusals, metrics) = (Refusals::default(), Metrics::new().unwrap());
         for minute in 0..=MAX_LINES as i64 {
-            refusals.count(line(minute, 1, "token_invalid"));
+            refusals.lines.count(line(minute, 1, "token_invalid"));
         }
         assert_eq!(refusals.drain(&metrics).len(), MAX_LINES);
         assert!(metrics.render().contains("portcullis_audit_events_dropped_total 1"));

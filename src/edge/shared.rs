@@ -12,8 +12,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    Live, Settings,
+    AgentUse, Live, Settings,
     accept::Connections,
+    agent_use::AgentUses,
     client::RequestIds,
     refusals::{RefusalCount, Refusals},
     resolve::{KeyCache, SessionCache},
@@ -53,6 +54,7 @@ pub struct Shared {
     pub(super) parts: Parts,
     pub(super) settings: Settings,
     pub(super) refusals: Refusals,
+    pub(super) agent_uses: AgentUses,
     pub(super) keys: KeyCache,
     pub(super) sessions: SessionCache,
     pub(super) ids: RequestIds,
@@ -71,6 +73,7 @@ impl Shared {
     pub fn new(parts: Parts, settings: Settings, live: Live) -> Arc<Self> {
         Arc::new(Self {
             refusals: Refusals::default(),
+            agent_uses: AgentUses::default(),
             keys: KeyCache::new(CacheKind::Key),
             sessions: SessionCache::new(CacheKind::Session),
             ids: RequestIds::new(&*parts.random),
@@ -94,6 +97,11 @@ impl Shared {
     /// What decides now.
     pub fn live(&self) -> Arc<Live> {
         self.live.load_full()
+    }
+
+    /// Takes out what agents did with their capabilities, with how often: as the refusals.
+    pub fn drain_agent_uses(&self) -> Vec<(AgentUse, u64)> {
+        self.agent_uses.drain(&self.parts.metrics)
     }
 
     /// Takes out the refusals counted so far, for the audit log: once a minute and at stop.

@@ -125,6 +125,7 @@ impl EventKind {
         match self {
             Self::LoginSuccess => "LOGIN_SUCCESS",
             Self::LoginFailed => "LOGIN_FAILED",
+            Self::LoginSuspicious => "LOGIN_SUSPICIOUS",
             Self::Logout => "LOGOUT",
             Self::TokenRefresh => "TOKEN_REFRESH",
             Self::RefreshReuse => "REFRESH_REUSE",
@@ -160,6 +161,8 @@ impl EventKind {
             Self::AgentAuthenticated => "AGENT_AUTHENTICATED",
             Self::AgentRefused => "AGENT_REFUSED",
             Self::AgentCapabilityDenied => "AGENT_CAPABILITY_DENIED",
+            Self::AgentCapabilityUsed => "AGENT_CAPABILITY_USED",
+            Self::AgentTokenExpired => "AGENT_TOKEN_EXPIRED",
             Self::WebhookCreated => "WEBHOOK_CREATED",
             Self::WebhookChanged => "WEBHOOK_CHANGED",
             Self::WebhookDeleted => "WEBHOOK_DELETED",

@@ -384,6 +384,7 @@ pub struct RefusedLine {
 pub enum EventKind {
     LoginSuccess,
     LoginFailed,
+    LoginSuspicious,
     Logout,
     TokenRefresh,
     RefreshReuse,
@@ -419,6 +420,8 @@ pub enum EventKind {
     AgentAuthenticated,
     AgentRefused,
     AgentCapabilityDenied,
+    AgentCapabilityUsed,
+    AgentTokenExpired,
     WebhookCreated,
     WebhookChanged,
     WebhookDeleted,

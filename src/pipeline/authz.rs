@@ -96,6 +96,11 @@ pub fn authorize(
 }
 
 impl RouteRule {
+    /// What an agent needs for this method.
+    pub fn capability(&self, method: &Method) -> Option<&Arc<str>> {
+        entry(&self.capabilities, method)
+    }
+
     /// Whether it says nothing about this caller, because it speaks of agents only.
     fn leaves_to_policy(&self, who: &Principal) -> bool {
         let agents_only = self.scopes.is_empty() && self.roles.is_empty();
@@ -105,7 +110,7 @@ impl RouteRule {
     fn admits(&self, policy: &Policy, who: &Principal, method: &Method) -> bool {
         if let Some(agent) = &who.agent {
             // An agent has what it was granted, and nothing of its account's roles.
-            return entry(&self.capabilities, method).is_some_and(|needed| agent.may(needed));
+            return self.capability(method).is_some_and(|needed| agent.may(needed));
         }
         let scopes = || entry(&self.scopes, method).is_some_and(|scope| holds(policy, who, scope));
         let roles = || self.roles.iter().any(|role| who.roles.contains(role));
@@ -121,11 +126,11 @@ impl RouteRule {
 }
 
 /// What this method needs: its own entry before `*`.
-fn entry<'a>(table: &'a [(Option<Method>, Arc<str>)], method: &Method) -> Option<&'a str> {
+fn entry<'a>(table: &'a [(Option<Method>, Arc<str>)], method: &Method) -> Option<&'a Arc<str>> {
     let method = as_get(method);
     let named = table.iter().find(|(own, _)| own.as_ref() == Some(method));
     let any = || table.iter().find(|(own, _)| own.is_none());
-    named.or_else(any).map(|(_, needed)| &**needed)
+    named.or_else(any).map(|(_, needed)| needed)
 }
 
 /// Whether the caller holds a scope: by its credential where that carries scopes, else by its roles. A credential

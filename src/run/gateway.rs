@@ -146,7 +146,9 @@ impl Gateway {
 
     /// Writes the refusals counted by the edge into the audit log.
     pub(super) async fn record_refusals(&self) {
-        let events: Vec<AuditEvent> = self.edge.drain_refusals().into_iter().map(told).collect();
+        let refused = self.edge.drain_refusals().into_iter().map(told);
+        let used = self.edge.drain_agent_uses().into_iter().map(|(line, count)| used(line, count));
+        let events: Vec<AuditEvent> = refused.chain(used).collect();
         if events.is_empty() {
             return;
         }
@@ -235,6 +237,30 @@ fn told(refusal: edge::RefusalCount) -> AuditEvent {
             "status": refusal.status,
             "count": refusal.count,
             "minute": refusal.minute.iso(),
+        }),
+    }
+}
+
+fn used(line: edge::AgentUse, count: u64) -> AuditEvent {
+    let kind = match line.used {
+        true => EventKind::AgentCapabilityUsed,
+        false => EventKind::AgentCapabilityDenied,
+    };
+    AuditEvent {
+        kind,
+        realm: Some(line.realm),
+        mount: Some(line.mount),
+        account: Some(line.account),
+        address: None,
+        user_agent: None,
+        request_id: None,
+        details: serde_json::json!({
+            "agent_type": &*line.kind,
+            "token": line.token.as_ref().map(|id| id.as_str()),
+            "session": line.session.as_ref().map(|id| id.as_str()),
+            "capability": &*line.capability,
+            "count": count,
+            "minute": line.minute.iso(),
         }),
     }
 }
