@@ -1,7 +1,7 @@
 //! Agents: programs that act for an account with capabilities of their own. What one gets is the grant rule's to say
 //! (`pipeline/agent.rs`); here its token is made, noted, and verified for others.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 
@@ -12,16 +12,18 @@ use super::{
 use crate::{
     model::{MountName, Principal, SecretString, Timestamp, secret::ExposeSecret},
     pipeline::{
-        AgentGrant, RevocationView,
+        AgentGrant, RevocationView, Toll, Window,
         carrier::MAX_TOKEN_BYTES,
         jwt::{AGENT, TokenProfile},
     },
-    store::{AgentTokenRecord, AuditRecord},
+    store::{AgentTokenRecord, AuditRecord, ExpiredAgent, StoreError},
 };
 
 /// Most capabilities of one request; as many as a token may carry.
 const MOST_CAPABILITIES: usize = 64;
 const LONGEST_NAME: usize = 128;
+/// When one of an account's tokens may have expired.
+const TRY_AGAIN: Duration = Duration::from_secs(60);
 
 /// A request for an agent token.
 #[derive(Debug)]
@@ -111,11 +113,19 @@ impl Identity {
             }),
         )];
         if !grant.denied.is_empty() {
-            let details = json!({ "agent_type": kind, "capabilities_denied": grant.denied });
+            let details = json!({
+                "agent_type": kind,
+                "token": record.id.as_str(),
+                "session": record.session.as_ref().map(|id| id.as_str()),
+                "capabilities_denied": grant.denied,
+            });
             events.push(told(EventKind::AgentCapabilityDenied, details));
         }
-        if !self.inner.store.insert_agent_token(&record, &events).await? {
-            return Err(IdentityError::CredentialEnded);
+        match self.inner.store.insert_agent_token(&record, agents.most, &events).await {
+            Ok(true) => {}
+            Ok(false) => return Err(IdentityError::CredentialEnded),
+            Err(StoreError::Full) => return Err(too_many(&agents)),
+            Err(error) => return Err(error.into()),
         }
         Ok(AgentGranted { token, expires_in: agents.lifetime.as_secs(), grant })
     }
@@ -193,6 +203,35 @@ impl Identity {
         let profile = tokens::profile(mount, audience, access, keys.verifying_at(self.now()));
         Ok(TokenProfile { agent_audience: Some(agents.audience.clone()), ..profile })
     }
+}
+
+/// What is told of a token that has expired.
+pub(super) fn expired(agent: &ExpiredAgent) -> AuditRecord {
+    AuditRecord {
+        realm: Some(agent.realm.clone()),
+        mount: Some(agent.mount.clone()),
+        account: Some(agent.account.clone()),
+        details: json!({
+            "agent_type": agent.kind,
+            "token": agent.id.as_str(),
+            "session": agent.session.as_ref().map(|id| id.as_str()),
+            "token_duration": agent.expires_at.since(agent.created_at).as_secs(),
+        }),
+        ..AuditRecord::new(EventKind::AgentTokenExpired.as_str(), agent.expires_at)
+    }
+}
+
+/// The account's agents have as many tokens as they may; told like any other limit.
+fn too_many(agents: &AgentSettings) -> IdentityError {
+    let window = Window { limit: agents.most, per: agents.lifetime };
+    let (reset_after, retry_after) = (agents.lifetime, Some(TRY_AGAIN.min(agents.lifetime)));
+    IdentityError::Throttled(Toll {
+        name: "agent-tokens".into(),
+        window,
+        remaining: 0,
+        reset_after,
+        retry_after,
+    })
 }
 
 fn acceptable(request: &AgentRequest) -> Result<(), IdentityError> {

@@ -78,6 +78,7 @@ use async_trait::async_trait;
 pub use administrator::{Administrator, refused_hash};
 pub use agents::{AgentFacts, AgentGranted, AgentRequest};
 pub use error::{FieldError, IdentityError};
+pub use lockout::AttemptsLeft;
 pub use oauth::{ForeignFault, OAuthSettings};
 pub use organisations::{NewMemberKey, types::*};
 pub use second_factor::PreparedFactor;
@@ -314,6 +315,7 @@ impl Identity {
         let now = self.now().min(at_most);
         let keep = self.inner.state().remember().max(KEEP);
         self.inner.store.sweep(now, keep).await?;
+        self.inner.store.expire_agent_tokens(now, agents::expired).await?;
         // A change whose acknowledgement was lost (the store answered too late) is caught up with here.
         self.inner.load_revocations(now, CATCH_UP).await?;
         self.inner.access.all_changed();

@@ -90,6 +90,9 @@ pub struct PasswordRule {
     pub digit: bool,
     /// At least one of these characters; empty asks for none.
     pub symbols: Arc<str>,
+    /// Whether it may hold nothing but unaccented letters, digits and those characters. Weaker than it looks: it takes
+    /// choices away, so it is for contracts that fix it.
+    pub only_listed: bool,
     /// Texts it must not contain, compared without case.
     pub forbidden: Vec<Arc<str>>,
 }
@@ -104,6 +107,7 @@ impl PasswordRule {
             lower: false,
             digit: false,
             symbols: "".into(),
+            only_listed: false,
             forbidden: Vec::new(),
         }
     }
@@ -260,6 +264,10 @@ pub enum Fact {
     Tenant,
     /// Id of the session.
     Session,
+    /// The same behind a text, as the contract shows it.
+    SessionAfter(&'static str),
+    /// Types of agents that the account's roles may run.
+    AgentTypes,
     /// What the account's roles may hand out, without repetition (`role_scopes` of the mount).
     Scopes,
     /// `access` or `refresh`.
@@ -291,6 +299,8 @@ pub struct AgentSettings {
     pub audience: Arc<str>,
     /// Life time of their tokens.
     pub lifetime: Duration,
+    /// Most tokens that an account's agents have at a time.
+    pub most: u32,
     /// Who may run what, and what it may have.
     pub policy: AgentPolicy,
 }

@@ -99,6 +99,14 @@ impl AgentPolicy {
         Some(grant)
     }
 
+    /// Names of the types that an account with these roles may run.
+    pub fn runnable(&self, roles: &[String]) -> Vec<&str> {
+        let runs = |kind: &&str| {
+            roles.iter().any(|role| rows(&self.runs, role).is_some_and(|types| names(types, kind)))
+        };
+        self.kinds().filter(runs).collect()
+    }
+
     /// Names of all types.
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
         self.types.iter().map(|kind| &*kind.name)

@@ -25,8 +25,6 @@ pub struct Swept {
     pub signing_keys: u64,
     /// Parcels delivered or given up that long ago.
     pub parcels: u64,
-    /// Agent tokens that have expired.
-    pub agent_tokens: u64,
     /// Deliveries of webhooks done with that long ago.
     pub deliveries: u64,
 }
@@ -85,13 +83,6 @@ impl Store {
                     "DELETE FROM outbox WHERE id IN \
                      (SELECT id FROM outbox WHERE done_at <= $1 LIMIT $2)",
                     old,
-                )
-                .await?,
-            agent_tokens: self
-                .remove(
-                    "DELETE FROM agent_token WHERE id IN \
-                     (SELECT id FROM agent_token WHERE expires_at <= $1 LIMIT $2)",
-                    now,
                 )
                 .await?,
             deliveries: self

@@ -59,7 +59,6 @@ async fn a_sweep_takes_what_has_run_out_and_leaves_the_rest() {
         failures: 1,
         signing_keys: 1,
         parcels: 0,
-        agent_tokens: 0,
         deliveries: 0,
     };
     assert_eq!(swept, expected);

@@ -22,6 +22,7 @@ fn with_agents(settings: &mut Settings) {
         mount.agents = Some(AgentSettings {
             audience: "archon-agent-system".into(),
             lifetime: Duration::from_secs(3600),
+            most: 3,
             policy: AgentPolicy {
                 types: vec![AgentType {
                     name: "code_implementer".into(),
@@ -150,4 +151,42 @@ async fn an_agent_of_a_key_ends_with_the_account_also_over_a_restart() {
     assert!(!good(&kit, &agent.token), "what has ended stays ended");
     let kit = kit.reopen(with_agents).await;
     assert!(!good(&kit, &agent.token));
+}
+
+#[tokio::test]
+async fn an_account_has_so_many_live_tokens_and_ending_some_makes_room() {
+    let kit = Kit::open(with_agents).await;
+    kit.user("ada", &["USER"]).await;
+    kit.user("bob", &["USER"]).await;
+    let who = kit.principal(&kit.login("ada", GOOD).await.unwrap());
+    let bob = kit.principal(&kit.login("bob", GOOD).await.unwrap());
+    for _ in 0..3 {
+        granted(&kit, &who).await.unwrap();
+    }
+    let refused = granted(&kit, &who).await.map(drop).unwrap_err();
+    assert!(matches!(&refused, IdentityError::Throttled(toll) if toll.window.limit == 3));
+    granted(&kit, &bob).await.unwrap();
+    kit.advance(3600);
+    let who = kit.principal(&kit.login("ada", GOOD).await.unwrap());
+    granted(&kit, &who).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_expires_is_told_of_once_unless_something_ended_it_before() {
+    let kit = Kit::open(with_agents).await;
+    kit.user("ada", &["USER"]).await;
+    let one = kit.principal(&kit.login("ada", GOOD).await.unwrap());
+    let two = kit.principal(&kit.login("ada", GOOD).await.unwrap());
+    granted(&kit, &one).await.unwrap();
+    granted(&kit, &two).await.unwrap();
+    kit.identity.logout(&one, None, &acting(&one.subject)).await.unwrap();
+    kit.advance(3599);
+    let expired = async || {
+        kit.sweep().await.unwrap();
+        kit.events().await.iter().filter(|name| *name == "AGENT_TOKEN_EXPIRED").count()
+    };
+    assert_eq!(expired().await, 0);
+    kit.advance(1);
+    assert_eq!(expired().await, 1, "the other one ended with its session");
+    assert_eq!(expired().await, 1);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::model::{AccountId, MountName, SessionId, Timestamp, TokenId};
+use crate::model::{AccountId, MountName, RealmName, SessionId, Timestamp, TokenId};
 
 /// An agent token: what it was granted, never its text.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,5 +26,26 @@ pub struct AgentTokenRecord {
     /// Issued.
     pub created_at: Timestamp,
     /// End by itself.
+    pub expires_at: Timestamp,
+}
+
+/// An agent token that has expired.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpiredAgent {
+    /// `jti`.
+    pub id: TokenId,
+    /// On whose behalf.
+    pub account: AccountId,
+    /// Realm of the account.
+    pub realm: RealmName,
+    /// Mount.
+    pub mount: MountName,
+    /// Session it would have ended with.
+    pub session: Option<SessionId>,
+    /// Type of the agent.
+    pub kind: String,
+    /// Issued.
+    pub created_at: Timestamp,
+    /// When it expired.
     pub expires_at: Timestamp,
 }

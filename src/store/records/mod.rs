@@ -20,7 +20,7 @@ pub use account::{
     AccountChange, AccountQuery, AccountRecord, AccountStatus, AccountUpdate, Inserted,
     PasswordChange,
 };
-pub use agent::AgentTokenRecord;
+pub use agent::{AgentTokenRecord, ExpiredAgent};
 pub use audit::{AuditFault, AuditRange, AuditRecord, AuditVerdict, ChainedRecord};
 pub use code::{CodeProof, CodeRecord, Judged};
 pub use foreign::{

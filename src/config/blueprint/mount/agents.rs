@@ -32,6 +32,13 @@ pub(super) fn read(mount: &mut Section<'_>, start: Option<AgentSettings>) -> Opt
         let why = "ended sessions are remembered for a day, and no token may outlive that";
         Err(Fault::new("out of range", why, "write a duration from \"1s\" to \"24h\""))
     });
+    let most = section.checked("most", start.most, |most| {
+        if (1..=100_000).contains(most) {
+            return Ok(());
+        }
+        let why = "every token is a row of the store until it expires";
+        Err(Fault::new("out of range", why, "write a number from 1 to 100000"))
+    });
     let mut policy = start.policy;
     let types: Vec<AgentType> =
         section.list("types", "type").into_iter().filter_map(kind).collect();
@@ -55,7 +62,7 @@ pub(super) fn read(mount: &mut Section<'_>, start: Option<AgentSettings>) -> Opt
     }
     note(&mut section, &policy);
     mount.note("agents", Toml::Table(section.finish()));
-    Some(AgentSettings { audience, lifetime, policy })
+    Some(AgentSettings { audience, lifetime, most, policy })
 }
 
 fn kind(mut section: Section<'_>) -> Option<AgentType> {
