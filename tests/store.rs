@@ -7,10 +7,12 @@ mod store {
     mod audit;
     mod backup;
     mod crash;
+    mod factor;
     mod failures;
     mod keyring;
     mod keys;
     mod open;
+    mod organisations;
     mod refresh;
     mod sessions;
     mod support;
