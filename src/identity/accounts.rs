@@ -191,19 +191,11 @@ impl Inner {
         by: &Actor,
         roles: &[String],
     ) -> Result<(), IdentityError> {
-        let Some(actor) = &by.account else { return Ok(()) };
-        // In any case, as names of roles are read.
-        let rank =
-            |role: &String| rules.roles.iter().position(|known| known.eq_ignore_ascii_case(role));
-        let actor = self.store.account(actor).await?.ok_or(IdentityError::CredentialEnded)?;
-        let own = actor.roles.iter().filter_map(rank).min();
         // A role that does not exist is no matter of rank: whoever asks hears that it is unknown.
-        let allowed =
-            |role: &String| rank(role).is_none_or(|rank| own.is_some_and(|own| rank >= own));
-        if roles.iter().all(allowed) {
-            return Ok(());
+        match self.stands_over(rules, by, roles, true).await? {
+            true => Ok(()),
+            false => Err(IdentityError::Forbidden { action: "create" }),
         }
-        Err(IdentityError::Forbidden { action: "create" })
     }
 
     /// Nobody changes an account with a role that stands before the own ones in the realm's list; the operator may.
@@ -213,12 +205,32 @@ impl Inner {
         by: &Actor,
         account: &AccountRecord,
     ) -> Result<(), IdentityError> {
-        match self.may_grant(rules, by, &account.roles).await {
-            Err(IdentityError::Forbidden { .. }) => {
-                Err(IdentityError::Forbidden { action: "update" })
-            }
-            other => other,
+        // A role that the realm's list does not have any more may have been the mightiest of all.
+        match self.stands_over(rules, by, &account.roles, false).await? {
+            true => Ok(()),
+            false => Err(IdentityError::Forbidden { action: "update" }),
         }
+    }
+
+    /// Whether none of `roles` stands before the actor's own. `unknown`: what a role that is not in the list counts as.
+    async fn stands_over(
+        &self,
+        rules: &RealmRules,
+        by: &Actor,
+        roles: &[String],
+        unknown: bool,
+    ) -> Result<bool, IdentityError> {
+        let Some(actor) = &by.account else { return Ok(true) };
+        // In any case, as names of roles are read.
+        let rank =
+            |role: &String| rules.roles.iter().position(|known| known.eq_ignore_ascii_case(role));
+        let actor = self.store.account(actor).await?.ok_or(IdentityError::CredentialEnded)?;
+        let own = actor.roles.iter().filter_map(rank).min();
+        let below = |role: &String| match (rank(role), own) {
+            (None, _) => unknown,
+            (Some(rank), own) => own.is_some_and(|own| rank >= own),
+        };
+        Ok(roles.iter().all(below))
     }
 }
 

@@ -227,3 +227,24 @@ async fn the_last_use_of_a_session_is_written_in_batches() {
     kit.identity.lookup().seen(&session, kit.identity.now());
     assert_eq!(seen().await.since(START).as_secs(), 40);
 }
+
+#[tokio::test]
+async fn an_account_with_a_role_that_is_gone_is_the_operators_alone() {
+    let kit = Kit::open(|_| ()).await;
+    let top = settings().realms[0].rules.roles[0].to_string();
+    let admin = kit.user("ada", &[&top]).await;
+    let second = settings().realms[0].rules.roles[1].to_string();
+    let other = kit.user("bob", &[&second]).await;
+    let mut fewer = settings();
+    fewer.realms[0].rules.roles.remove(1);
+    kit.identity.reconfigure(fewer).await.unwrap();
+    let rename = || AccountChanges { full_name: Some("New".into()), ..AccountChanges::default() };
+    let change = async |by: Actor| {
+        kit.identity.change_account(&realm(), &other.id, rename(), &by).await.map(drop)
+    };
+    let forbidden = Err(IdentityError::Forbidden { action: "update" });
+    assert_eq!(change(acting(&admin.id)).await, forbidden);
+    let removed = kit.identity.remove_account(&realm(), &other.id, &acting(&admin.id)).await;
+    assert_eq!(removed, forbidden);
+    assert_eq!(change(Actor::operator()).await, Ok(()));
+}
