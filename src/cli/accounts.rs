@@ -40,6 +40,10 @@ pub(super) fn run(command: UserCommand, at: &GatewayArgs) -> Result<(), Failure>
             set(at, &user, "enable", &realm)?;
             show::line(&format!("account \"{user}\" enabled"))
         }
+        UserCommand::ResetFactor { user, realm } => {
+            set(at, &user, "reset-factor", &realm)?;
+            show::line(&format!("second factor of \"{user}\" switched off"))
+        }
         UserCommand::Passwd { user, password, realm, output } => {
             let body =
                 json!({ "password": given(password)?, "bypass_policy": password.bypass_policy });

@@ -201,6 +201,13 @@ pub(super) enum UserCommand {
         #[command(flatten)]
         realm: RealmArg,
     },
+    /// Switch the second factor off, for somebody who lost the app and all backup codes.
+    ResetFactor {
+        /// Login name, e-mail address or id.
+        user: String,
+        #[command(flatten)]
+        realm: RealmArg,
+    },
     /// Set a new password; ends all sessions and lifts a lock. Without --password-stdin one is made up.
     Passwd {
         /// Login name, e-mail address or id.

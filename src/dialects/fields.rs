@@ -29,7 +29,7 @@ pub enum Casing {
 
 /// A request: a body, or a query.
 pub trait Request: Sized {
-    /// Whether an absent body counts as `{}`. A query may always be absent.
+    /// Whether an absent body, or `null`, counts as `{}`. A query may always be absent.
     const MAY_BE_EMPTY: bool = false;
     /// How the body is written.
     const ENCODING: Encoding = Encoding::Json;
@@ -42,8 +42,9 @@ pub trait Request: Sized {
 
 /// Reads a whole JSON body, or tells everything that is wrong with it.
 pub fn parse<T: Request>(body: &[u8]) -> Result<T, Vec<Detail>> {
-    let object =
-        if T::MAY_BE_EMPTY && body.trim_ascii().is_empty() { Map::new() } else { object(body)? };
+    // Some clients write `null` where they have nothing to say.
+    let nothing = T::MAY_BE_EMPTY && matches!(body.trim_ascii(), b"" | b"null");
+    let object = if nothing { Map::new() } else { object(body)? };
     finish(Fields { object, ..Fields::empty("body", T::CASING) })
 }
 

@@ -78,6 +78,7 @@ pub fn operator_router(parts: Parts) -> Router {
         .routes(routes!(users::import).layer(users::import_limit()))
         .routes(routes!(users::disable))
         .routes(routes!(users::enable))
+        .routes(routes!(users::reset_factor))
         .routes(routes!(users::set_password))
         .routes(routes!(users::set_roles))
         .routes(routes!(keys::create, keys::list))

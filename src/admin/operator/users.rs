@@ -99,7 +99,7 @@ pub(super) async fn create(
     Sent(new): Sent<NewUser>,
 ) -> Result<(StatusCode, Json<CreatedUser>), Problem> {
     let realm = app.realm(new.realm.as_deref())?;
-    let (password, generated_password) = given_or_made(new.password, &app)?;
+    let (password, generated_password) = given_or_made(new.password, &app, &realm)?;
     let new = NewAccount {
         username: new.username,
         email: new.email,
@@ -151,6 +151,20 @@ pub(super) async fn enable(
     set_enabled(&app, &name, &query, true).await
 }
 
+/// Switches the second factor of an account off, for somebody who lost the app and all backup codes.
+#[utoipa::path(post, path = "/v1/users/{name}/reset-factor", tag = "users", params(InRealm, ("name" = String, Path)),
+    responses((status = 200, body = UserView), (status = 404, body = Problem)))]
+pub(super) async fn reset_factor(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Asked(query): Asked<InRealm>,
+) -> Result<Json<UserView>, Problem> {
+    let (realm, account) = find(&app, &name, &query).await?;
+    let by = Actor::operator();
+    let account = app.parts.identity.reset_factor(&realm, &account.id, &by).await?;
+    Ok(Json(account.into()))
+}
+
 /// Sets a password, ends all sessions of the account and lifts a lock.
 #[utoipa::path(post, path = "/v1/users/{name}/password", tag = "users", params(InRealm, ("name" = String, Path)),
     request_body = NewPassword,
@@ -162,7 +176,7 @@ pub(super) async fn set_password(
     Sent(new): Sent<NewPassword>,
 ) -> Result<Json<PasswordSet>, Problem> {
     let (realm, account) = find(&app, &name, &query).await?;
-    let (password, generated_password) = given_or_made(new.password, &app)?;
+    let (password, generated_password) = given_or_made(new.password, &app, &realm)?;
     let policy = policy(new.bypass_policy);
     let by = Actor::operator();
     app.parts.identity.set_password(&realm, &account.id, &password, policy, &by).await?;
@@ -240,17 +254,18 @@ const fn policy(bypass: bool) -> PasswordPolicy {
 fn given_or_made(
     given: Option<String>,
     app: &App,
+    realm: &RealmName,
 ) -> Result<(SecretString, Option<String>), Problem> {
     if let Some(given) = given {
         return Ok((given.into(), None));
     }
-    let made = make_password(app.parts.random.as_ref())?;
+    let made = make_password(app.parts.random.as_ref(), app.parts.identity.symbol_for(realm)?)?;
     let told = made.expose_secret().to_owned();
     Ok((made, Some(told)))
 }
 
 /// About 160 random bits, then one of each kind of character that realm rules ask for.
-fn make_password(random: &dyn Random) -> Result<SecretString, Problem> {
+fn make_password(random: &dyn Random, symbol: char) -> Result<SecretString, Problem> {
     // 32 letters and digits that are not taken for one another: five bits each, no bias. The few vowels among them
     // spell none of the words the contracts forbid.
     const ALPHABET: &[u8; 32] = b"23456789BCDFGHJKLMNPQRSTVWXZbcdf";
@@ -263,7 +278,8 @@ fn make_password(random: &dyn Random) -> Result<SecretString, Problem> {
         .filter_map(|byte| ALPHABET.get(usize::from(byte % 32)).copied())
         .map(char::from)
         .collect();
-    text.push_str("-Kx7");
+    text.push(symbol);
+    text.push_str("Kx7");
     Ok(text.into())
 }
 
@@ -274,8 +290,8 @@ mod tests {
 
     #[test]
     fn a_made_up_password_has_every_kind_of_character_and_is_never_the_same() {
-        let one = make_password(&SystemRandom).unwrap();
-        let two = make_password(&SystemRandom).unwrap();
+        let one = make_password(&SystemRandom, '-').unwrap();
+        let two = make_password(&SystemRandom, '-').unwrap();
         assert_ne!(one.expose_secret(), two.expose_secret());
         let text = one.expose_secret();
         assert!(text.len() >= 32);

@@ -38,6 +38,7 @@ pub(super) fn defaults() -> Defaults {
             per_minute("inkpass-resend", 3),
             per_minute("inkpass-forgot", 3),
             per_minute("inkpass-reset", 5),
+            limit("inkpass-own", Per::Credential, 30, MINUTE),
         ],
         // One server calls `me` and `check` for every request of its users, all from one address.
         general_limits: &[],

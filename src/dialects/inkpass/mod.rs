@@ -43,6 +43,9 @@ const KEY: &[CredentialKind] = &[CredentialKind::ApiKey];
 /// Both; `Authorization` is judged first (contract, "Both present").
 const EITHER: &[CredentialKind] = &[CredentialKind::Jwt, CredentialKind::ApiKey];
 
+/// What a person does now and then with the own account, and a program with a stolen token without end.
+const OWN: &[&str] = &["inkpass-own"];
+
 /// Every endpoint of the contract. `routes::router` serves exactly these; a test holds the two together. What a caller may
 /// do with an organisation's objects identity decides, so the policy table is never asked.
 static ENDPOINTS: &[Endpoint] = &[
@@ -58,12 +61,12 @@ static ENDPOINTS: &[Endpoint] = &[
     Endpoint::public("POST", "/api/v1/auth/resend-verification").limited(&["inkpass-resend"]),
     Endpoint::public("POST", "/api/v1/auth/forgot-password").limited(&["inkpass-forgot"]),
     Endpoint::public("POST", "/api/v1/auth/reset-password").limited(&["inkpass-reset"]),
-    token("PATCH", "/api/v1/auth/profile"),
-    token("POST", "/api/v1/auth/2fa/setup"),
-    token("POST", "/api/v1/auth/2fa/enable"),
-    token("POST", "/api/v1/auth/2fa/verify"),
-    token("POST", "/api/v1/auth/2fa/disable"),
-    token("POST", "/api/v1/auth/2fa/backup-codes"),
+    token("PATCH", "/api/v1/auth/profile").limited(OWN),
+    token("POST", "/api/v1/auth/2fa/setup").limited(OWN),
+    token("POST", "/api/v1/auth/2fa/enable").limited(OWN),
+    token("POST", "/api/v1/auth/2fa/verify").limited(OWN),
+    token("POST", "/api/v1/auth/2fa/disable").limited(OWN),
+    token("POST", "/api/v1/auth/2fa/backup-codes").limited(OWN),
     token("GET", "/api/v1/permissions"),
     token("POST", "/api/v1/permissions"),
     token("POST", "/api/v1/permissions/check"),

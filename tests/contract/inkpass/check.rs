@@ -58,6 +58,7 @@ async fn an_absent_body_is_no_context() {
     assert_eq!(reply.json()["has_permission"], true, "the owner may everything");
     let typed = Some(("application/json", Vec::new()));
     owner.client.send(Method::POST, PATH, typed).await.expect(200);
+    owner.client.post(PATH, serde_json::Value::Null).await.expect(200);
 }
 
 #[tokio::test]

@@ -175,3 +175,22 @@ async fn guesses_run_into_a_limit_wherever_they_come_from() {
     assert_eq!(reply.status, 429, "{}", reply.text());
     assert!(reply.header("retry-after").is_some());
 }
+
+#[tokio::test]
+async fn the_operator_switches_it_off_for_who_lost_everything() {
+    let world = shared();
+    let owner = world.owner().await;
+    let (_, backup) = enabled(&owner).await;
+    assert_error(&login(world, &owner, None).await, 401, "2FA code required");
+    let said = world.gateway.cli_ok(&["user", "reset-factor", &owner.email]);
+    assert!(said.contains("switched off"), "{said}");
+    login(world, &owner, None).await.expect(200);
+    let me = owner.client.get("/api/v1/auth/me").await.expect(200).json();
+    assert_eq!(me["two_fa_enabled"], false);
+    // The old backup codes open nothing once it is on again.
+    let (_, fresh) = enabled(&owner).await;
+    assert_error(&login(world, &owner, Some(&backup[0])).await, 401, "Invalid 2FA code");
+    login(world, &owner, Some(&fresh[0])).await.expect(200);
+    let unknown = world.gateway.cli(&["user", "reset-factor", "nobody@example.org"]);
+    assert!(!unknown.status.success());
+}

@@ -5,6 +5,24 @@ use serde_json::json;
 use crate::support::inkpass::{assert_error, fresh_email, shared};
 
 #[tokio::test]
+async fn the_own_account_is_changed_thirty_times_a_minute_at_most() {
+    let world = shared();
+    let owner = world.owner().await;
+    // All of them are one limit, right or wrong.
+    let path = "/api/v1/auth/2fa/verify";
+    for n in 0..30 {
+        let reply = match n % 2 {
+            0 => owner.client.patch("/api/v1/auth/profile", json!({})).await,
+            _ => owner.client.post(path, json!({})).await,
+        };
+        assert_ne!(reply.status, 429, "{n}: {}", reply.text());
+    }
+    let reply = owner.client.post(path, json!({})).await;
+    assert_error(&reply, 429, "Rate limit exceeded: 30 requests per 60 seconds");
+    owner.client.get("/api/v1/auth/me").await.expect(200);
+}
+
+#[tokio::test]
 async fn each_open_endpoint_has_the_limit_of_the_table() {
     let world = shared();
     for (path, limit) in [

@@ -125,7 +125,7 @@ impl ErrorShape for Shape {
                 Refusal { reason, ..Refusal::from(&Deny::Token(TokenFault::Revoked)) }
             }
             // The contract has no lock; where an operator switches one on, it is told like a limit.
-            IdentityError::Locked { retry_after } => Refusal {
+            IdentityError::Locked { retry_after, .. } => Refusal {
                 retry_after: Some(*retry_after),
                 ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded", reason)
             },
