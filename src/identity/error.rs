@@ -29,6 +29,8 @@ pub enum IdentityError {
     Locked {
         /// Until it unlocks by itself.
         retry_after: Duration,
+        /// Whether this very failure set the lock: what was presented was looked at, and is wrong.
+        by_this: bool,
     },
     /// Right password, but the account is disabled.
     #[error("account is disabled")]

@@ -154,6 +154,7 @@ mod tests {
                 lower: true,
                 digit: true,
                 symbols: "!".into(),
+                only_listed: false,
                 forbidden: Vec::new(),
             },
             lockout: None,

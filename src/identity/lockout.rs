@@ -3,15 +3,46 @@
 //! What was typed is what counts, whether it belongs to an account or not: if the name and the address of an account
 //! counted together, their common lock would tell an outsider that they belong together.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
-use super::{Actor, EventKind, IdentityError, Inner, LoginThrottle, RealmRules, audit};
+use super::{Actor, EventKind, Identity, IdentityError, Inner, LoginThrottle, RealmRules, audit};
 use crate::{
     limit::LimitError,
-    model::{Digest, RealmName, Timestamp},
+    model::{Digest, MountName, RealmName, Timestamp},
     pipeline::quota::{Charge, KeyPart, KeyParts, LimitKey, counted_address},
     store::{AccountRecord, AuditRecord, LoginFailure, fold_name},
 };
+
+/// What is left before a name is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptsLeft {
+    /// Failures that do not lock yet.
+    pub count: u32,
+    /// How long the lock would hold.
+    pub lock: Duration,
+}
+
+impl Identity {
+    /// How many failures in a row a login name has left; the same for names that do not exist. `None`: nothing locks here.
+    pub async fn attempts_left(
+        &self,
+        mount: &MountName,
+        typed: &str,
+    ) -> Result<Option<AttemptsLeft>, IdentityError> {
+        let state = self.inner.state();
+        let realm = &state.mount(mount)?.realm;
+        let Some(lockout) = state.rules(realm)?.lockout else { return Ok(None) };
+        let digest = Counted::new(realm, typed, &Actor::operator()).digest();
+        let failures = self.inner.store.login_state(realm, &digest).await?;
+        // A lock that has run out begins the count anew.
+        let over = failures.locked_until.is_some_and(|until| until <= self.now());
+        let count = if over { 0 } else { failures.count };
+        Ok(Some(AttemptsLeft {
+            count: lockout.failures.saturating_sub(count),
+            lock: lockout.duration,
+        }))
+    }
+}
 
 /// Whose failures are counted.
 pub(super) struct Counted {
@@ -70,20 +101,22 @@ pub(super) fn names_of(account: &AccountRecord) -> Vec<Digest> {
 }
 
 impl Inner {
-    /// Refuses while the name is locked.
+    /// Refuses while the name is locked; else gives how many failures in a row it has.
     pub(super) async fn refuse_locked(
         &self,
         rules: &RealmRules,
         counted: &Counted,
         now: Timestamp,
-    ) -> Result<(), IdentityError> {
+    ) -> Result<u32, IdentityError> {
         if rules.lockout.is_none() {
-            return Ok(());
+            return Ok(0);
         }
         let state = self.store.login_state(&counted.realm, &counted.digest()).await?;
         match state.locked_for(now) {
-            Some(retry_after) => Err(IdentityError::Locked { retry_after }),
-            None => Ok(()),
+            Some(retry_after) => Err(IdentityError::Locked { retry_after, by_this: false }),
+            // The count of a lock that has run out is history.
+            None if state.locked_until.is_some() => Ok(0),
+            None => Ok(state.count),
         }
     }
 
@@ -164,7 +197,7 @@ impl Inner {
         };
         let state = self.store.login_failed(&failure, &[record], &[on_lock]).await?;
         Ok(match state.locked_for(now) {
-            Some(retry_after) => IdentityError::Locked { retry_after },
+            Some(retry_after) => IdentityError::Locked { retry_after, by_this: state.locked_now },
             None => IdentityError::InvalidCredentials,
         })
     }

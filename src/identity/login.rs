@@ -18,6 +18,9 @@ const LONGEST_NAME: usize = 320;
 /// How often a login starts again because the account changed while it ran.
 const TRIES: usize = 3;
 
+/// After so many failures in a row a right password may have been guessed.
+const SUSPICIOUS: u32 = 3;
+
 /// What one login is judged by.
 struct Attempt<'a> {
     mount: &'a MountSettings,
@@ -67,7 +70,7 @@ impl Identity {
             return Err(inner.login_failed(rules, &counted, failed, by, now).await?);
         };
         // Guesses that ran beside this one may have locked the name meanwhile: then even this one was too many.
-        inner.refuse_locked(rules, &counted, now).await?;
+        let failures = inner.refuse_locked(rules, &counted, now).await?;
         if let Some((reason, answer)) = barred(rules, account) {
             let mut refused = failure(attempt, Some(account));
             refused.details = json!({ "reason": reason });
@@ -90,11 +93,18 @@ impl Identity {
         // The typed name is one of them.
         new.clear_failures = lockout::names_of(account);
         new.factor = factor;
-        let told = AuditRecord {
-            details: json!({ "session": new.session.id.as_str() }),
+        let session = new.session.id.as_str();
+        let mut told = vec![AuditRecord {
+            details: json!({ "session": session }),
             ..about(EventKind::LoginSuccess, attempt, Some(account))
-        };
-        match inner.store.open_session(&new, &[told]).await {
+        }];
+        if failures >= SUSPICIOUS {
+            told.push(AuditRecord {
+                details: json!({ "session": session, "failed_attempts": failures }),
+                ..about(EventKind::LoginSuspicious, attempt, Some(account))
+            });
+        }
+        match inner.store.open_session(&new, &told).await {
             Err(StoreError::Changed) => return Ok(None),
             Err(StoreError::Spent) => {
                 let wrong = inner.wrong_code(account).await?;

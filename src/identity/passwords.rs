@@ -84,6 +84,14 @@ impl Identity {
         self.replace_password(change, told).await
     }
 
+    /// A character that a made-up password may and, where the rule asks for one, must hold.
+    pub fn symbol_for(&self, realm: &RealmName) -> Result<char, IdentityError> {
+        let rules = self.inner.state().rules(realm)?;
+        let symbols = &rules.password.symbols;
+        // `-` where there is a choice: it needs no quotes anywhere.
+        Ok(symbols.chars().find(|c| *c == '-').or(symbols.chars().next()).unwrap_or('-'))
+    }
+
     async fn replace_password(
         &self,
         change: PasswordChange,

@@ -61,7 +61,12 @@ impl Inner {
             RefreshForm::Opaque => Ok(Some(derived)),
             RefreshForm::Jwt => {
                 let keys = self.mount_keys(&mount.name).ok_or(IdentityError::Internal)?;
-                let bearer = Bearer { account: place.account, session: place.session, scopes: &[] };
+                let bearer = Bearer {
+                    account: place.account,
+                    session: place.session,
+                    scopes: &[],
+                    agents: &[],
+                };
                 let (id, end) = (derived.id, place.expires_at);
                 let text =
                     tokens::mint_refresh(&mount.tokens, &keys.current, &bearer, &id, now, end)?;

@@ -34,6 +34,10 @@ pub(super) fn password_faults(rule: &PasswordRule, password: &str) -> Vec<FieldE
     if !rule.symbols.is_empty() && !password.chars().any(|c| rule.symbols.contains(c)) {
         weak(format!("Password must contain one of {}", rule.symbols));
     }
+    let listed = |c: char| c.is_ascii_alphanumeric() || rule.symbols.contains(c);
+    if rule.only_listed && !password.chars().all(listed) {
+        weak(format!("Password may hold only a-z, A-Z, 0-9 and {}", rule.symbols));
+    }
     let folded = password.to_lowercase();
     for text in &rule.forbidden {
         if folded.contains(&text.to_lowercase()) {
@@ -120,6 +124,7 @@ mod tests {
             lower: true,
             digit: true,
             symbols: "!@#$%^&*()_+-=[]{}\\|;:,.<>?".into(),
+            only_listed: false,
             forbidden: ["password", "123456", "qwerty", "admin", "user"].map(Into::into).into(),
         }
     }
@@ -140,6 +145,20 @@ mod tests {
         assert_eq!(messages("aaa").len(), 4);
         assert_eq!(messages("MyPASSword-99-AdMiN").len(), 2, "forbidden words in any case");
         assert_eq!(messages(&format!("Aa1!{}", "x".repeat(253))).len(), 1, "refused, never cut");
+    }
+
+    #[test]
+    fn where_a_contract_lists_the_characters_no_other_is_taken() {
+        let rule = PasswordRule {
+            symbols: "@$!%*?&".into(),
+            only_listed: true,
+            ..PasswordRule::at_least(8)
+        };
+        let faults = |password| password_faults(&rule, password).len();
+        assert_eq!(faults("Abcdef1!"), 0);
+        for odd in ["Abcdef1!#", "Abcdef1! ", "Abcdef1!ü", "Abcdef1!\u{661}"] {
+            assert_eq!(faults(odd), 1, "{odd:?}");
+        }
     }
 
     #[test]

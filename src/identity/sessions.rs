@@ -147,7 +147,9 @@ impl Identity {
         let token = self.inner.uuid()?.into();
         let scopes = scopes_of(mount, &account);
         let (session, end) = session;
-        let bearer = Bearer { account: &account, session, scopes: &scopes };
+        let agents = mount.agents.as_ref().map(|agents| agents.policy.runnable(&account.roles));
+        let agents = agents.unwrap_or_default();
+        let bearer = Bearer { account: &account, session, scopes: &scopes, agents: &agents };
         let minted = tokens::mint(&mount.tokens, &keys.current, &bearer, &token, now)?;
         Ok(Granted {
             access_token: minted.text,

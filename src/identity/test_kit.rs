@@ -42,6 +42,7 @@ pub(super) fn rules() -> RealmRules {
             lower: true,
             digit: true,
             symbols: "!-".into(),
+            only_listed: false,
             forbidden: vec!["password".into()],
         },
         lockout: Some(Lockout { failures: 5, duration: MINUTE * 30 }),

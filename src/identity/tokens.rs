@@ -33,6 +33,8 @@ pub(super) struct Bearer<'a> {
     pub(super) session: &'a SessionId,
     /// What its roles may hand out.
     pub(super) scopes: &'a [Arc<str>],
+    /// Types of agents that its roles may run.
+    pub(super) agents: &'a [&'a str],
 }
 
 #[derive(Serialize)]
@@ -142,7 +144,7 @@ fn add(into: &mut Map<String, Value>, table: &[Claim], bearer: &Bearer<'_>, kind
 }
 
 fn said(fact: Fact, bearer: &Bearer<'_>, kind: &'static str) -> Value {
-    let Bearer { account, session, scopes } = bearer;
+    let Bearer { account, session, scopes, agents } = bearer;
     let text = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
     match fact {
         Fact::Username => text(&account.username),
@@ -151,6 +153,8 @@ fn said(fact: Fact, bearer: &Bearer<'_>, kind: &'static str) -> Value {
         Fact::Roles => account.roles.clone().into(),
         Fact::Tenant => text(&account.tenant),
         Fact::Session => session.as_str().into(),
+        Fact::SessionAfter(before) => format!("{before}{session}").into(),
+        Fact::AgentTypes => agents.iter().map(|kind| Value::from(*kind)).collect(),
         Fact::Scopes => scopes.iter().map(|scope| Value::from(&**scope)).collect(),
         Fact::Kind => kind.into(),
     }
@@ -227,7 +231,7 @@ mod tests {
         let settings = settings(algorithm, with_kid);
         let now = Timestamp(1_700_000_000_999);
         let (account, session) = (account(), "s1".into());
-        let bearer = Bearer { account: &account, session: &session, scopes: &[] };
+        let bearer = Bearer { account: &account, session: &session, scopes: &[], agents: &[] };
         let out = mint(&settings, &key, &bearer, &"t1".into(), now).unwrap();
         (key, out)
     }
@@ -286,7 +290,7 @@ mod tests {
         };
         let (account, session) = (account(), "s1".into());
         let scopes = ["READ".into()];
-        let bearer = Bearer { account: &account, session: &session, scopes: &scopes };
+        let bearer = Bearer { account: &account, session: &session, scopes: &scopes, agents: &[] };
         let now = Timestamp(1_700_000_000_000);
         let access = mint(&settings, &key, &bearer, &"t1".into(), now).unwrap().text;
         let end = Timestamp(1_700_000_100_000);

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// A password that meets the contract's rule.
-pub const PASSWORD: &str = "Correct-9Horse@";
+pub const PASSWORD: &str = "Correct9Horse@";
 /// A key of the configuration that stands for the account `keeper@example.org`.
 pub const STATIC_KEY: &str = "a-key-the-operator-chose-0123456789";
 

@@ -84,6 +84,7 @@ fn password(section: &mut Section<'_>, start: PasswordRule) -> PasswordRule {
         lower: inner.or("lower", start.lower),
         digit: inner.or("digit", start.digit),
         symbols: inner.or("symbols", start.symbols),
+        only_listed: inner.or("only_listed", start.only_listed),
         forbidden: inner.or("forbidden", start.forbidden),
     };
     if rule.max_length < rule.min_length.max(64) || rule.max_length > 4096 {

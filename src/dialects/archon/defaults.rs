@@ -94,7 +94,8 @@ const CLAIMS: &[Claim] = &[
     Claim::new("email", Fact::Email),
     Claim::new("roles", Fact::Roles),
     Claim::new("permissions", Fact::Scopes),
-    Claim::new("session_id", Fact::Session),
+    Claim::new("agent_capabilities", Fact::AgentTypes),
+    Claim::new("session_id", Fact::SessionAfter("sess_")),
     Claim::new("sid", Fact::Session),
 ];
 
@@ -115,6 +116,7 @@ fn realm() -> RealmRules {
             lower: true,
             digit: true,
             symbols: "@$!%*?&".into(),
+            only_listed: true,
             ..PasswordRule::at_least(8)
         },
         lockout: Some(Lockout { failures: 5, duration: MINUTE * 15 }),
@@ -163,6 +165,7 @@ fn agents() -> AgentSettings {
     AgentSettings {
         audience: "archon-agent-system".into(),
         lifetime: HOUR,
+        most: 1000,
         policy: AgentPolicy {
             types: AGENTS.map(kind).into(),
             runs: vec![

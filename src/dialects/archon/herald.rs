@@ -14,7 +14,7 @@ pub(super) const VERSION: &str = "2.0.0";
 pub(super) struct Words;
 
 /// Every event type of the contract. What the gateway never finds out (a breached password) can be subscribed to and is
-/// never told.
+/// never told. What would be a flood (the use of capabilities) is told once a minute with a `count`.
 const KNOWN: [&str; 20] = [
     "user.login",
     "user.login_failed",
@@ -39,9 +39,10 @@ const KNOWN: [&str; 20] = [
 ];
 
 /// From the log's names to the contract's.
-const TOLD: [(&str, &[&str]); 16] = [
+const TOLD: [(&str, &[&str]); 20] = [
     ("LOGIN_SUCCESS", &["user.login", "session.created"]),
     ("LOGIN_FAILED", &["user.login_failed"]),
+    ("LOGIN_SUSPICIOUS", &["security.suspicious_login"]),
     ("LOGOUT", &["user.logout", "session.terminated"]),
     ("ACCOUNT_REGISTERED", &["user.registered"]),
     ("ACCOUNT_CREATED", &["user.registered"]),
@@ -53,16 +54,22 @@ const TOLD: [(&str, &[&str]); 16] = [
     ("AGENT_AUTHENTICATED", &["agent.authenticated"]),
     ("AGENT_REFUSED", &["agent.authentication_failed"]),
     ("AGENT_CAPABILITY_DENIED", &["agent.capability_denied"]),
+    ("AGENT_CAPABILITY_USED", &["agent.capability_used"]),
+    ("AGENT_TOKEN_EXPIRED", &["agent.token_expired"]),
+    ("REFRESH_REUSE", &["security.unauthorized_access_attempt"]),
     ("ACCOUNT_LOCKED", &["security.account_locked"]),
     ("RATE_LIMIT_EXCEEDED", &["security.rate_limit_exceeded"]),
     ("PERMISSION_DENIED", &["security.unauthorized_access_attempt"]),
 ];
 
 /// Facts of the log that go on under their own names.
-const FACTS: [&str; 8] = [
+const FACTS: [&str; 11] = [
     "agent_type",
     "capabilities_granted",
     "capabilities_denied",
+    "capability",
+    "failed_attempts",
+    "token_duration",
     "reason",
     "status",
     "count",
@@ -125,7 +132,7 @@ impl Herald for Words {
 /// What handlers read. A member that is not known is null, so that they find it.
 fn data(occurrence: &Occurrence<'_>) -> Map<String, Value> {
     let account = occurrence.account;
-    let session = occurrence.session;
+    let (session, details) = (occurrence.session, occurrence.details);
     let device = session.and_then(|found| device_of(found.device.as_ref()));
     let mut data = Map::new();
     let mut set = |name: &str, value: Value| data.insert(name.to_owned(), value);
@@ -133,13 +140,19 @@ fn data(occurrence: &Occurrence<'_>) -> Map<String, Value> {
     set("email", account.and_then(|found| found.email.clone()).into());
     set("name", account.and_then(|found| found.full_name.clone()).into());
     set("ip_address", occurrence.address.map(|address| address.to_string()).into());
+    set("device_info", device.cloned().map_or(Value::Null, Value::Object));
     set("location", device.and_then(|info| info.get("location").cloned()).unwrap_or_default());
     if let Some(session) = session {
         set("session_id", session_id(&session.id).into());
+        set("expires_at", session.expires_at.iso().into());
         set("session_duration", occurrence.at.since(session.created_at).as_secs().into());
     }
+    // The id of an agent is that of its token; the token itself nobody sees.
+    if let (Some(token), Some(_)) = (details.get("token"), details.get("agent_type")) {
+        set("agent_id", token.clone());
+    }
     for name in FACTS {
-        if let Some(fact) = occurrence.details.get(name) {
+        if let Some(fact) = details.get(name) {
             set(name, fact.clone());
         }
     }
@@ -180,6 +193,7 @@ mod tests {
         );
         assert_eq!((&data["ip_address"], &data["email"]), (&json!("192.0.2.1"), &Value::Null));
         assert!(data.get("token").is_none(), "only named facts go on");
+        assert_eq!(data["agent_id"], "t");
         let unknown = Occurrence { event: "SIGNING_KEY_ROTATED", ..occurrence };
         assert!(Words.told(&unknown).is_empty());
     }

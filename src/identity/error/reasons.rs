@@ -13,7 +13,7 @@ impl IdentityError {
     pub fn every() -> Vec<IdentityError> {
         let mut all = vec![
             IdentityError::InvalidCredentials,
-            IdentityError::Locked { retry_after: Duration::from_secs(1) },
+            IdentityError::Locked { retry_after: Duration::from_secs(1), by_this: false },
             IdentityError::Disabled,
             IdentityError::Throttled(Toll {
                 name: "login-address".into(),

@@ -10,7 +10,11 @@ use crate::{
 const LOCK: Duration = Duration::from_secs(1800);
 
 fn locked_for(seconds: u64) -> IdentityError {
-    IdentityError::Locked { retry_after: LOCK - Duration::from_secs(seconds) }
+    IdentityError::Locked { retry_after: LOCK - Duration::from_secs(seconds), by_this: false }
+}
+
+fn locked_now() -> IdentityError {
+    IdentityError::Locked { retry_after: LOCK, by_this: true }
 }
 
 #[tokio::test]
@@ -42,7 +46,7 @@ async fn unknown_names_and_wrong_passwords_answer_alike_and_lock_alike() {
             let failed = kit.login(name, "wrong").await.unwrap_err();
             assert_eq!(failed, IdentityError::InvalidCredentials);
         }
-        assert_eq!(kit.login(name, "wrong").await.unwrap_err(), locked_for(0), "the fifth locks");
+        assert_eq!(kit.login(name, "wrong").await.unwrap_err(), locked_now(), "the fifth locks");
         kit.advance(60);
         assert_eq!(kit.login(name, GOOD).await.unwrap_err(), locked_for(60), "even the right one");
     }
@@ -79,7 +83,7 @@ async fn a_lock_tells_nobody_which_address_belongs_to_which_name() {
     for name in ["ada", "ADA", " Ada", "aDa"] {
         kit.login(name, "wrong").await.unwrap_err();
     }
-    assert_eq!(kit.login("ada", "wrong").await.unwrap_err(), locked_for(0), "one name, any case");
+    assert_eq!(kit.login("ada", "wrong").await.unwrap_err(), locked_now(), "one name, any case");
     let other = kit.login("ada@example.org", "wrong").await.unwrap_err();
     assert_eq!(other, IdentityError::InvalidCredentials);
 }

@@ -6,8 +6,11 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::shared;
-use crate::support::archon::{
-    PASSWORD, assert_error, caller, data, login, person, try_login, user,
+use crate::support::{
+    archon::{PASSWORD, assert_error, bare, caller, data, login, person, try_login, user},
+    gateway::Gateway,
+    tmws::fresh_name,
+    upstream::Upstream,
 };
 
 /// The part of a token with this number.
@@ -57,7 +60,10 @@ async fn tokens_have_the_claims_of_the_contract() {
         ("type", json!("access")),
         ("email", json!(email)),
         ("roles", json!(["user"])),
+        // What an operator hands out with `policy.role_scopes`; the contract names none.
         ("permissions", json!([])),
+        ("agent_capabilities", json!(["code_implementer"])),
+        ("session_id", data["session_id"].clone()),
         ("sub", data["user"]["id"].clone()),
     ] {
         assert_eq!(claims[name], value, "{name}");
@@ -70,6 +76,18 @@ async fn tokens_have_the_claims_of_the_contract() {
     let published = keys["keys"].as_array().unwrap();
     assert!(published.iter().any(|key| key["kid"] == kid && key["kty"] == "RSA"), "{keys}");
     assert!(published.iter().all(|key| key.get("d").is_none()));
+}
+
+#[tokio::test]
+async fn permissions_are_what_the_operator_gives_to_roles() {
+    let upstream = Upstream::start();
+    let scopes = "policy = { role_scopes = { user = [\"read:profile\", \"create:tasks\"] } }\n";
+    let gateway = Gateway::start(|places| bare(places, &upstream.url(), scopes));
+    let (_, _, data) = user(&gateway, "user").await;
+    let claims = part(&data["access_token"], 1);
+    assert_eq!(claims["permissions"], json!(["read:profile", "create:tasks"]));
+    let (_, _, data) = user(&gateway, "guest").await;
+    assert_eq!(part(&data["access_token"], 1)["permissions"], json!([]));
 }
 
 #[tokio::test]
@@ -180,12 +198,17 @@ async fn creation_rules_never_apply_and_fields_are_told_by_name() {
 async fn after_five_failures_the_account_is_locked_for_a_while() {
     let gateway = &shared().gateway;
     let email = person(gateway, &["user"]);
-    for _ in 0..4 {
-        let reply = try_login(&caller(gateway), &email, "wrong").await;
-        assert_error(&reply, 401, "AUTH_INVALID_CREDENTIALS");
+    let stranger = format!("{}@example.org", fresh_name());
+    for email in [&email, &stranger] {
+        // The one that locks is a wrong password too; who has no account is told the same.
+        for left in (0..5).rev() {
+            let reply = try_login(&caller(gateway), email, "wrong").await;
+            assert_error(&reply, 401, "AUTH_INVALID_CREDENTIALS");
+            let details = &reply.json()["error"]["details"];
+            assert_eq!(details["attempts_remaining"], left, "{details}");
+            assert_eq!(details["lockout_duration"], 900, "{details}");
+        }
     }
-    let reply = try_login(&caller(gateway), &email, "wrong").await;
-    assert_error(&reply, 429, "RATE_LIMIT_EXCEEDED");
     let reply = try_login(&caller(gateway), &email, PASSWORD).await;
     assert_error(&reply, 429, "RATE_LIMIT_EXCEEDED");
     let details = &reply.json()["error"]["details"];

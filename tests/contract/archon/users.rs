@@ -5,6 +5,7 @@ use serde_json::json;
 use super::shared;
 use crate::support::{
     archon::{PASSWORD, assert_error, caller, data, login, person, try_login, user},
+    operate,
     tmws::fresh_name,
 };
 
@@ -44,6 +45,10 @@ async fn what_is_wrong_with_a_registration_is_told_by_field() {
         ("password", json!("weak")),
         ("password", json!("alllowercase1@")),
         ("password", json!("NoSymbol123")),
+        // Only the characters that the contract lists.
+        ("password", json!("Abcdef1!#")),
+        ("password", json!("Abcdef1! ")),
+        ("password", json!("Abcdef1!ü")),
         ("name", json!("A")),
         ("name", json!("x".repeat(101))),
         ("terms_accepted", json!(false)),
@@ -95,15 +100,35 @@ async fn a_password_change_ends_the_other_sessions_and_keeps_this_one() {
     let other = client.bearer(two["access_token"].as_str().unwrap());
     let change =
         |current: &str, new: &str| json!({ "currentPassword": current, "newPassword": new });
-    let reply = own.put("/users/me/password", change("wrong", "Another-9Horse@")).await;
+    let reply = own.put("/users/me/password", change("wrong", "Another9Horse@")).await;
     assert_error(&reply, 400, "VALIDATION_ERROR");
     assert!(reply.json()["error"]["details"]["current_password"].is_string());
     let reply = own.put("/users/me/password", change(PASSWORD, "weak")).await;
     assert_error(&reply, 400, "VALIDATION_ERROR");
-    data(&own.put("/users/me/password", change(PASSWORD, "Another-9Horse@")).await);
+    data(&own.put("/users/me/password", change(PASSWORD, "Another9Horse@")).await);
     assert_eq!(own.get("/users/me").await.status, 200);
     assert_error(&other.get("/users/me").await, 401, "AUTH_TOKEN_INVALID");
     let body = json!({ "refresh_token": one["refresh_token"] });
     assert_eq!(client.post("/auth/refresh", body).await.status, 200, "this session's stays");
-    assert_eq!(try_login(&client, &email, "Another-9Horse@").await.status, 200);
+    assert_eq!(try_login(&client, &email, "Another9Horse@").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_weak_new_password_is_told_of_the_field_it_stands_in() {
+    let (_, client, _) = user(&shared().gateway, "user").await;
+    let change = json!({ "current_password": PASSWORD, "new_password": "weak" });
+    let reply = client.put("/users/me/password", change).await;
+    assert_error(&reply, 400, "VALIDATION_ERROR");
+    let details = reply.json()["error"]["details"].clone();
+    assert!(details["new_password"].is_string() && details.get("password").is_none(), "{details}");
+}
+
+#[tokio::test]
+async fn an_account_made_without_a_password_gets_one_that_meets_the_rule() {
+    let gateway = &shared().gateway;
+    let email = format!("{}@example.org", fresh_name());
+    let body = json!({ "realm": "main", "email": email });
+    let made = operate::call(gateway, "POST", "/v1/users", body).expect(201).json();
+    let password = made["generated_password"].as_str().unwrap();
+    data(&try_login(&caller(gateway), &email, password).await);
 }

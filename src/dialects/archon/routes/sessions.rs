@@ -29,11 +29,16 @@ pub(super) async fn login(
     Sent(sent): Sent<LogIn>,
 ) -> Result<Answer, Refusal> {
     let talk = talk.written_in(sent.snake);
-    let remember = sent.login.remember;
+    let (remember, name) = (sent.login.remember, sent.login.name.clone());
     let granted = match app.identity.login(&app.mount, sent.login, &talk.actor()).await {
         Ok(granted) => granted,
+        Err(error @ (IdentityError::InvalidCredentials | IdentityError::Disabled)) => {
+            tokio::time::sleep(DELAY).await;
+            let left = app.identity.attempts_left(&app.mount, &name).await?;
+            return Err(Refusal::from(error).telling(left));
+        }
         Err(error) => {
-            if matches!(error, IdentityError::InvalidCredentials | IdentityError::Disabled) {
+            if matches!(error, IdentityError::Locked { by_this: true, .. }) {
                 tokio::time::sleep(DELAY).await;
             }
             return Err(error.into());

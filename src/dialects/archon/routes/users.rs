@@ -56,7 +56,8 @@ pub(super) async fn reset(
     Sent(sent): Sent<Confirm>,
 ) -> Result<Answer, Refusal> {
     let by = talk.actor();
-    let account = app.identity.reset_password(&app.mount, &sent.proof, &sent.new, &by).await?;
+    let done = app.identity.reset_password(&app.mount, &sent.proof, &sent.new, &by).await;
+    let account = done.map_err(Refusal::on_new_password)?;
     Ok(talk.ok(wire::message("Password changed")).about(&account.id))
 }
 
@@ -80,6 +81,7 @@ pub(super) async fn change_password(
     Sent(sent): Sent<ChangePassword>,
 ) -> Result<Answer, Refusal> {
     let (caller, by) = (talk.caller()?, talk.actor());
-    app.identity.change_password(caller, &sent.current, &sent.new, &by).await?;
+    let done = app.identity.change_password(caller, &sent.current, &sent.new, &by).await;
+    done.map_err(Refusal::on_new_password)?;
     Ok(talk.ok(wire::message("Password changed")))
 }

@@ -10,7 +10,7 @@ use crate::{
         fields::Detail,
         refusal::{self, ErrorShape, details, to_json, whole_seconds},
     },
-    identity::IdentityError,
+    identity::{AttemptsLeft, IdentityError},
     model::{Clock, SystemClock},
     pipeline::{Deny, ReplyFacts, deny::TokenFault},
 };
@@ -35,6 +35,26 @@ impl Refusal {
                 Self::new(StatusCode::NOT_FOUND, text, error.reason()).with_code(code)
             }
             other => Self::from(other),
+        }
+    }
+
+    /// The same with how many more failures are allowed before the lock, and how long that would last.
+    pub fn telling(self, left: Option<AttemptsLeft>) -> Self {
+        let Some(left) = left else { return self };
+        self.with_extra(json!({
+            "attempts_remaining": left.count,
+            "lockout_duration": whole_seconds(left.lock),
+        }))
+    }
+
+    /// From identity where a new password is chosen beside another one: the fault is told of the field that it has here.
+    pub fn on_new_password(error: IdentityError) -> Self {
+        match error {
+            IdentityError::WeakPassword(mut faults) => {
+                faults.iter_mut().for_each(|fault| fault.field = "new_password");
+                Self::from(IdentityError::WeakPassword(faults))
+            }
+            other => other.into(),
         }
     }
 
@@ -88,7 +108,13 @@ impl ErrorShape for Shape {
             | IdentityError::SecondFactor { .. } => {
                 plain(StatusCode::UNAUTHORIZED, BAD_LOGIN, "AUTH_INVALID_CREDENTIALS")
             }
-            IdentityError::Locked { retry_after } => {
+            // The failure that locks is a wrong password like those before it; what comes after is held back.
+            IdentityError::Locked { retry_after, by_this: true } => {
+                let left = AttemptsLeft { count: 0, lock: *retry_after };
+                plain(StatusCode::UNAUTHORIZED, BAD_LOGIN, "AUTH_INVALID_CREDENTIALS")
+                    .telling(Some(left))
+            }
+            IdentityError::Locked { retry_after, by_this: false } => {
                 let status = StatusCode::TOO_MANY_REQUESTS;
                 let text = "Account is locked after too many failed logins";
                 let after = whole_seconds(*retry_after);

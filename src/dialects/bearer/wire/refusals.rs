@@ -83,7 +83,7 @@ impl ErrorShape for Shape {
         let reason = error.reason();
         match error {
             IdentityError::Throttled(toll) => Refusal::from(&Deny::RateLimited(toll.clone())),
-            IdentityError::Locked { retry_after } => Refusal {
+            IdentityError::Locked { retry_after, .. } => Refusal {
                 retry_after: Some(*retry_after),
                 ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded", reason)
             },

@@ -89,7 +89,7 @@ impl ErrorShape for Shape {
             IdentityError::InvalidCredentials => {
                 Refusal::new(StatusCode::UNAUTHORIZED, "Invalid credentials", reason)
             }
-            IdentityError::Locked { retry_after } => Refusal {
+            IdentityError::Locked { retry_after, .. } => Refusal {
                 retry_after: Some(*retry_after),
                 ..Refusal::new(StatusCode::LOCKED, "Account is locked", reason)
             },

@@ -114,7 +114,7 @@ fn every_answer_of_identity_has_its_status_and_text() {
     let rows = [
         (IdentityError::InvalidCredentials, 401, "Invalid credentials"),
         (
-            IdentityError::Locked { retry_after: Duration::from_secs(1799) },
+            IdentityError::Locked { retry_after: Duration::from_secs(1799), by_this: false },
             423,
             "Account is locked",
         ),
@@ -139,7 +139,8 @@ fn every_answer_of_identity_has_its_status_and_text() {
         assert_eq!(body(&reply)["error"], text, "{error:?}");
         assert_eq!(refusal.reason, error.reason(), "{error:?}");
     }
-    let locked = IdentityError::Locked { retry_after: Duration::from_millis(1_798_500) };
+    let locked =
+        IdentityError::Locked { retry_after: Duration::from_millis(1_798_500), by_this: true };
     let locked = Refusal::from(&locked).render(&FACTS);
     assert_eq!(header(&locked, "retry-after"), Some("1799"));
     assert!(body(&locked).get("retry_after").is_none());
