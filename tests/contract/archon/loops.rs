@@ -94,7 +94,7 @@ async fn what_is_not_about_the_credential_is_never_401() {
     let gateway = &shared().gateway;
     let (_, _, login) = user(gateway, "user").await;
     let mut sdk = Sdk::new(caller(gateway), &login);
-    let wrong = json!({ "currentPassword": "wrong", "newPassword": "Another-9Horse@" });
+    let wrong = json!({ "currentPassword": "wrong", "newPassword": "Another9Horse@" });
     let reply = sdk.call(Method::PUT, "/users/me/password", Some(wrong)).await;
     assert_error(&reply, 400, "VALIDATION_ERROR");
     let reply = sdk.call(Method::GET, "/admin/users", None).await;
