@@ -302,6 +302,7 @@ async fn every_endpoint_is_described() {
             "/v1/users/{name}/disable",
             "/v1/users/{name}/enable",
             "/v1/users/{name}/password",
+            "/v1/users/{name}/reset-factor",
             "/v1/users/{name}/roles",
         ]
     );
