@@ -11,7 +11,7 @@ use tokio_rustls::{TlsAcceptor, rustls};
 use crate::support::{
     archon::{PASSWORD, add, caller, configuration, data, login},
     client::Client,
-    gateway::{Gateway, Places},
+    gateway::{AUTHORITIES, Gateway, Places},
     ports,
     upstream::{Answer, Recorded, Upstream},
     wait::until,
