@@ -48,7 +48,9 @@ impl Authn {
             let found = match kind {
                 // Which of the two it is stands in its claims, to be believed after the signature only.
                 CredentialKind::Jwt | CredentialKind::Agent => {
-                    view.headers.get(header::AUTHORIZATION).map(carrier::bearer)
+                    let longest = mount.credential_sizes.bearer_token;
+                    let field = view.headers.get(header::AUTHORIZATION);
+                    field.map(|value| carrier::bearer(value, longest))
                 }
                 CredentialKind::ApiKey => {
                     view.headers.get(API_KEY).map(|value| carrier::api_key(value, mount))

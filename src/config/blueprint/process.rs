@@ -4,6 +4,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,7 +12,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 use toml::Value as Toml;
 
-use super::Context;
+use super::{Context, client_limits};
 use crate::{
     config::{
         document::Value,
@@ -19,10 +20,11 @@ use crate::{
         section::Section,
         shape::{Fault, Shape, Size},
     },
+    edge::ClientLimits,
     identity::settings::HashSettings,
     limit,
     model::{SecretString, secret::ExposeSecret},
-    pipeline::mutate::IdentityHeaders,
+    pipeline::{CredentialSizes, Window, mutate::IdentityHeaders},
     telemetry::logging,
 };
 
@@ -50,6 +52,12 @@ pub struct Process {
     pub watch: bool,
     /// Idle upstream connections kept per pool.
     pub upstream_keepalive_pool: usize,
+    /// What one client may take.
+    pub client_limits: Arc<ClientLimits>,
+    /// Longest credentials.
+    pub credential_sizes: CredentialSizes,
+    /// Body limit of routes that name none.
+    pub body_limit: u64,
     /// Absolute.
     pub data_dir: PathBuf,
     /// How long audit events are kept; `None`: for ever.
@@ -68,6 +76,10 @@ pub struct Process {
     pub identity_headers: IdentityHeaders,
     /// Proxies that are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// How many of them a request passes; 0: their addresses tell.
+    pub trusted_hops: usize,
+    /// How many failed authentications one address may have; empty: any number.
+    pub failure_windows: Vec<Window>,
 }
 
 /// The internal listener.
@@ -93,6 +105,7 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
     let grace_period = server.or("grace_period", Duration::from_secs(30));
     let watch = server.or("watch", false);
     let upstream_keepalive_pool = server.or("upstream_keepalive_pool", 128);
+    let limits = client_limits::read(&mut server, upstream_keepalive_pool);
     top.note("server", Toml::Table(server.finish()));
 
     let internal = internal(top, context);
@@ -120,19 +133,21 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
     let max_keys = limiter.checked("max_keys", limit::Settings::default().max_keys, |keys| {
         in_range(*keys, 1_000, 100_000_000)
     });
+    let failure_windows = failure_windows(&mut limiter);
     top.note("limiter", Toml::Table(limiter.finish()));
 
     let identity_headers = identity_headers(top);
 
-    let mut trust = top.inner("trust");
-    let trusted_proxies = trust.or("proxies", Vec::<IpNet>::new());
-    top.note("trust", Toml::Table(trust.finish()));
+    let (trusted_proxies, trusted_hops) = trust(top);
 
     Process {
         threads,
         grace_period,
         watch,
         upstream_keepalive_pool,
+        client_limits: limits.client,
+        credential_sizes: limits.credentials,
+        body_limit: limits.body,
         data_dir,
         audit_retention,
         internal,
@@ -142,7 +157,39 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
         limiter: limit::Settings { max_keys },
         identity_headers,
         trusted_proxies,
+        trusted_hops,
+        failure_windows,
     }
+}
+
+/// Who may say what the client's address is: listed peers, and how far behind them the client stands.
+fn trust(top: &mut Section<'_>) -> (Vec<IpNet>, usize) {
+    let mut trust = top.inner("trust");
+    let proxies = trust.or("proxies", Vec::<IpNet>::new());
+    let hops = trust.checked("hops", 0, |hops| in_range(*hops, 0, 32));
+    if hops > 0 && proxies.is_empty() {
+        let why = "only a listed proxy is believed, however many stand in front of it";
+        let fix = "write proxies = [...] with the network that the last proxy connects from";
+        trust.fault("hops", Fault::new("no proxy is listed", why, fix));
+    }
+    top.note("trust", Toml::Table(trust.finish()));
+    (proxies, hops)
+}
+
+/// `false` switches the count off.
+fn failure_windows(limiter: &mut Section<'_>) -> Vec<Window> {
+    const KEY: &str = "failures_per_address";
+    if let Some(Value::Bool(false)) = limiter.raw(KEY).map(|node| &node.value) {
+        limiter.note(KEY, Toml::Boolean(false));
+        return Vec::new();
+    }
+    let usual = vec![Window { limit: 600, per: Duration::from_secs(60) }];
+    limiter.checked(KEY, usual, |windows| match windows.as_slice() {
+        [] => {
+            Err(Fault::new("an empty list", "it would allow nothing or everything", "write false"))
+        }
+        _ => Ok(()),
+    })
 }
 
 fn data_dir(data: &mut Section<'_>, context: &Context<'_>) -> PathBuf {
