@@ -85,7 +85,8 @@ impl BodyRate {
     /// A body may take the grace for free, then it must have brought so many bytes a second on average.
     fn deadline(&mut self, limits: &ClientLimits) -> Instant {
         let since = *self.since.get_or_insert_with(Instant::now);
-        let earned = Duration::from_secs(self.bytes / limits.body_rate.max(1));
+        let earned = self.bytes.saturating_mul(1000) / limits.body_rate.max(1);
+        let earned = Duration::from_millis(earned);
         since + (limits.body_grace + earned).saturating_sub(self.waited)
     }
 }

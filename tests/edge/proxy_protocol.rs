@@ -11,6 +11,7 @@ use crate::support::{
     gateway::Gateway,
     operate,
     upstream::Upstream,
+    wait::until,
     wire::{self, Reply},
 };
 
@@ -104,11 +105,13 @@ async fn who_is_behind_the_proxy_counts_for_lists_limits_headers_and_log() {
     ] {
         assert_eq!(ask(&version_1(client), "/narrow/x", "").await.status, status, "{client}");
     }
-    let lines = gateway.log();
     let client = |line: &serde_json::Value| {
         line["path"] == "/closed/proxied" && line["client"] == "203.0.113.7"
     };
-    assert!(lines.iter().any(client), "the access line tells the same");
+    until("the access line tells the same", || async {
+        gateway.log().iter().any(client).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -85,9 +85,7 @@ fn span(section: &mut Section<'_>, key: &'static str, default: Duration, most: u
         if range.contains(span) {
             return Ok(());
         }
-        let most = range.end().write();
-        let most = most.as_str().unwrap_or_default();
-        Err(out_of_range(format!("{} ms", span.as_millis()), &format!("100ms to {most}")))
+        Err(out_of_range(shown(*span), &format!("100ms to {}", shown(*range.end()))))
     })
 }
 
@@ -113,8 +111,8 @@ fn count(section: &mut Section<'_>, key: &'static str, default: u32) -> u32 {
     })
 }
 
-fn shown(size: Size) -> String {
-    size.write().as_str().unwrap_or_default().to_owned()
+fn shown(value: impl Shape) -> String {
+    value.write().as_str().unwrap_or_default().to_owned()
 }
 
 fn out_of_range(found: String, range: &str) -> Fault {
