@@ -262,6 +262,8 @@ impl Conn {
     /// The client takes nothing any more.
     pub(super) fn stalled(&self) -> io::Error {
         self.cut(1, Cut::Write);
+        // What it did not take would stay in the system's buffers for minutes.
+        self.abort();
         io::ErrorKind::TimedOut.into()
     }
 

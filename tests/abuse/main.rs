@@ -32,7 +32,7 @@ struct World {
 }
 
 /// Bytes of a large answer: more than all buffers between us and a client that reads nothing.
-const LARGE: u64 = 512 << 10;
+const LARGE: u64 = 16 << 20;
 
 impl World {
     async fn start() -> Self {
@@ -47,6 +47,7 @@ impl World {
         let gateway = Gateway::start(|places| {
             Conf::new(places)
                 .usual_hashing()
+                .section("[log]\naccess = false")
                 .upstream("inner", &[inner.address])
                 .table(conf::upstream("open", &[open.address]).with("max_requests", "10000"))
                 .route(conf::closed("closed", "/closed/**", "inner"))

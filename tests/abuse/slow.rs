@@ -32,7 +32,15 @@ enum Kind {
     Reader,
 }
 
-const KINDS: [Kind; 5] = [Kind::Head, Kind::Body, Kind::Head, Kind::RefusedBody, Kind::Reader];
+/// Few readers, for each fills buffers of the system.
+fn kind_of(number: usize) -> Kind {
+    match number % 10 {
+        0..4 => Kind::Head,
+        4..7 => Kind::Body,
+        7..9 => Kind::RefusedBody,
+        _ => Kind::Reader,
+    }
+}
 
 async fn connect(to: SocketAddr, number: usize) -> std::io::Result<TcpStream> {
     let address = u8::try_from(number / PER_ADDRESS + 1).expect("fewer than 60 000");
@@ -92,7 +100,7 @@ async fn slow_connections_are_gone_in_time_and_honest_callers_go_on() {
     let load = Load::start(to, &world.request);
     let mut attack = JoinSet::new();
     for number in 0..count {
-        attack.spawn(hold(to, number, KINDS[number % KINDS.len()]));
+        attack.spawn(hold(to, number, kind_of(number)));
         if number % 100 == 99 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
