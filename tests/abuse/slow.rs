@@ -34,11 +34,11 @@ enum Kind {
 
 /// Few readers, for each fills buffers of the system.
 fn kind_of(number: usize) -> Kind {
-    match number % 10 {
-        0..4 => Kind::Head,
-        4..7 => Kind::Body,
-        7..9 => Kind::RefusedBody,
-        _ => Kind::Reader,
+    match number % 50 {
+        0 => Kind::Reader,
+        1..25 => Kind::Head,
+        25..40 => Kind::Body,
+        _ => Kind::RefusedBody,
     }
 }
 

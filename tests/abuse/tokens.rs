@@ -94,5 +94,5 @@ async fn a_flood_of_wrong_tokens_costs_no_memory_and_honest_callers_go_on() {
     let most = usize::from(GUESSERS) * (600 + 10 * usize::try_from(took.as_secs() + 2).unwrap());
     assert!(usize::try_from(judged).unwrap() <= most, "{judged} signatures, {most} are paid for");
     assert!(peak <= memory + MOST_KIB, "{memory} KiB grew to {peak} KiB");
-    assert!(during.failed == 0 && during.goodput >= before.goodput * 0.8, "{during:?}");
+    assert!(during.failed == 0 && during.goodput >= before.goodput * 0.5, "{during:?}");
 }

@@ -11,6 +11,7 @@ mod policy;
 mod process;
 mod realm;
 mod route;
+mod trust;
 mod upstream;
 
 use std::path::Path;

@@ -12,7 +12,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 use toml::Value as Toml;
 
-use super::{Context, client_limits};
+use super::{Context, client_limits, trust};
 use crate::{
     config::{
         document::Value,
@@ -133,12 +133,12 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
     let max_keys = limiter.checked("max_keys", limit::Settings::default().max_keys, |keys| {
         in_range(*keys, 1_000, 100_000_000)
     });
-    let failure_windows = failure_windows(&mut limiter);
+    let failure_windows = trust::failure_windows(&mut limiter);
     top.note("limiter", Toml::Table(limiter.finish()));
 
     let identity_headers = identity_headers(top);
 
-    let (trusted_proxies, trusted_hops) = trust(top);
+    let (trusted_proxies, trusted_hops) = trust::proxies(top);
 
     Process {
         threads,
@@ -160,36 +160,6 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
         trusted_hops,
         failure_windows,
     }
-}
-
-/// Who may say what the client's address is: listed peers, and how far behind them the client stands.
-fn trust(top: &mut Section<'_>) -> (Vec<IpNet>, usize) {
-    let mut trust = top.inner("trust");
-    let proxies = trust.or("proxies", Vec::<IpNet>::new());
-    let hops = trust.checked("hops", 0, |hops| in_range(*hops, 0, 32));
-    if hops > 0 && proxies.is_empty() {
-        let why = "only a listed proxy is believed, however many stand in front of it";
-        let fix = "write proxies = [...] with the network that the last proxy connects from";
-        trust.fault("hops", Fault::new("no proxy is listed", why, fix));
-    }
-    top.note("trust", Toml::Table(trust.finish()));
-    (proxies, hops)
-}
-
-/// `false` switches the count off.
-fn failure_windows(limiter: &mut Section<'_>) -> Vec<Window> {
-    const KEY: &str = "failures_per_address";
-    if let Some(Value::Bool(false)) = limiter.raw(KEY).map(|node| &node.value) {
-        limiter.note(KEY, Toml::Boolean(false));
-        return Vec::new();
-    }
-    let usual = vec![Window { limit: 600, per: Duration::from_secs(60) }];
-    limiter.checked(KEY, usual, |windows| match windows.as_slice() {
-        [] => {
-            Err(Fault::new("an empty list", "it would allow nothing or everything", "write false"))
-        }
-        _ => Ok(()),
-    })
 }
 
 fn data_dir(data: &mut Section<'_>, context: &Context<'_>) -> PathBuf {
@@ -398,7 +368,7 @@ pub(super) fn is_ours_to_set(name: &HeaderName) -> bool {
     !NO.contains(&text) && !family.iter().any(|start| text.starts_with(start))
 }
 
-fn in_range(number: usize, from: usize, to: usize) -> Result<(), Fault> {
+pub(super) fn in_range(number: usize, from: usize, to: usize) -> Result<(), Fault> {
     if (from..=to).contains(&number) {
         return Ok(());
     }
