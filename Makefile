@@ -1,10 +1,11 @@
 # The few commands of this project. `make` lists them.
 
-.PHONY: help demo test check lint fmt bench bench-proxy audit setup
+.PHONY: help demo test test-security check lint fmt bench bench-proxy audit setup
 
 help:
 	@echo "make demo         a running gateway with a toy service behind it, on loopback"
 	@echo "make test         every test"
+	@echo "make test-security  attacks in full, with their figures; some minutes"
 	@echo "make check        formatting, clippy and docs, warnings denied"
 	@echo "make audit        dependencies against advisories and licences"
 	@echo "make bench        nanoseconds per decision"
@@ -23,6 +24,13 @@ test:
 	else \
 		cargo test --locked --no-fail-fast $(ARGS); \
 	fi
+
+# The sizes of the long form. The attackers and the gateway each need as many open files as there are connections.
+test-security:
+	@scripts/setup.sh test
+	ulimit -n $$(ulimit -Hn) && \
+	PORTCULLIS_SLOW_CONNECTIONS=5000 PORTCULLIS_WRONG_TOKENS=1000000 PORTCULLIS_LOGINS=500 \
+	cargo test --locked --test abuse -- --test-threads 1 --nocapture $(ARGS)
 
 check: lint
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

@@ -127,6 +127,7 @@ fn mount() -> Arc<Mount> {
         tokens: Some(profile()),
         api_key_format: Some("tmws_key_".into()),
         session_carrier: None,
+        credential_sizes: Default::default(),
         static_keys: Arc::default(),
         policy: Arc::new(policy()),
         cors: Cors::default(),

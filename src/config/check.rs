@@ -58,6 +58,7 @@ impl Config {
     pub fn findings(&self) -> Findings {
         let mut findings = Findings::default();
         self.process_findings(&mut findings);
+        self.abuse_findings(&mut findings);
         for realm in &self.blueprint.realms {
             realm_findings(&realm.path, &realm.is, &mut findings);
         }
@@ -89,6 +90,13 @@ impl Config {
         for net in process.trusted_proxies.iter().filter(|net| net.prefix_len() == 0) {
             let what = format!("everyone ({net}) may say what the client address is");
             findings.relax("R-TRUST-ALL", "trust.proxies", what, "the addresses of your proxies");
+        }
+    }
+
+    fn abuse_findings(&self, findings: &mut Findings) {
+        if self.blueprint.process.failure_windows.is_empty() {
+            let what = "credentials may be guessed at any rate, each for the price of a signature";
+            findings.relax("R-FAILURES-OFF", "limiter.failures_per_address", what, "[\"600/min\"]");
         }
     }
 

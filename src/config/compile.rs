@@ -17,7 +17,7 @@ use crate::{
     limit,
     model::{MountName, SecretString},
     pipeline::{
-        Authn, Authz, Limit, Mount, Policy, RateHeaders, Route, Snapshot, Target,
+        Authn, Authz, CredentialSizes, Limit, Mount, Policy, RateHeaders, Route, Snapshot, Target,
         cors::Cors,
         jwt::{TokenProfile, VerificationKey},
         route::{
@@ -78,6 +78,7 @@ impl Config {
                 identity_socket: process.data_dir.join(super::blueprint::IDENTITY_SOCKET),
                 grace_period: process.grace_period,
                 upstream_keepalive_pool: process.upstream_keepalive_pool,
+                limits: process.client_limits.clone(),
             },
             data_dir: process.data_dir.clone(),
             operator_socket: process.data_dir.join(super::blueprint::OPERATOR_SOCKET),
@@ -150,8 +151,9 @@ pub(super) fn snapshot(
     keys: &KeySource<'_>,
     problems: &Problems,
 ) -> Option<Snapshot> {
-    let limits = &blueprint.limits;
-    let compiled = |mount: &Declared<MountConfig>| Arc::new(compile_mount(&mount.is, limits, keys));
+    let (limits, sizes) = (&blueprint.limits, blueprint.process.credential_sizes);
+    let compiled =
+        |mount: &Declared<MountConfig>| Arc::new(compile_mount(&mount.is, limits, keys, sizes));
     let mounts: Vec<Arc<Mount>> = blueprint.mounts.iter().map(compiled).collect();
     let plain = Arc::new(plain_mount());
     let mut builder = RouteTableBuilder::default();
@@ -203,6 +205,8 @@ pub(super) fn snapshot(
         mounts,
         identity_headers: blueprint.process.identity_headers.clone(),
         trusted_proxies: blueprint.process.trusted_proxies.clone(),
+        trusted_hops: blueprint.process.trusted_hops,
+        failure_windows: blueprint.process.failure_windows.clone(),
         stranger: plain,
     })
 }
@@ -229,7 +233,12 @@ fn add_endpoints(
     }
 }
 
-fn compile_mount(config: &MountConfig, limits: &[Limit], keys: &KeySource<'_>) -> Mount {
+fn compile_mount(
+    config: &MountConfig,
+    limits: &[Limit],
+    keys: &KeySource<'_>,
+    sizes: CredentialSizes,
+) -> Mount {
     let tokens = TokenProfile {
         issuer: config.tokens.issuer.clone(),
         audience: config.tokens.audience.clone(),
@@ -249,6 +258,7 @@ fn compile_mount(config: &MountConfig, limits: &[Limit], keys: &KeySource<'_>) -
         tokens: Some(tokens),
         api_key_format: config.api_key_format.clone(),
         session_carrier: config.oauth.as_ref().and_then(|oauth| oauth.session_carrier.clone()),
+        credential_sizes: sizes,
         static_keys: config
             .static_keys
             .iter()
@@ -284,6 +294,7 @@ fn plain_mount() -> Mount {
         tokens: None,
         api_key_format: None,
         session_carrier: None,
+        credential_sizes: CredentialSizes::default(),
         static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),

@@ -8,7 +8,7 @@ use super::{Config, Place, Report, Surroundings, load, problem::Problem, secret}
 use crate::model::SecretString;
 
 /// Keys that are fixed until a restart: sockets, threads, the folder of the store and what protects it.
-const BOOT_ONLY: [&str; 11] = [
+const BOOT_ONLY: [&str; 12] = [
     "data.dir",
     "internal.address",
     "internal.token",
@@ -19,6 +19,7 @@ const BOOT_ONLY: [&str; 11] = [
     "server.threads",
     "server.grace_period",
     "server.upstream_keepalive_pool",
+    "server.limits",
     "server.watch",
 ];
 

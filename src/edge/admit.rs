@@ -13,7 +13,7 @@ use super::{
     Live, Shared,
     client::Caller,
     ctx::{Admitted, Trail},
-    head,
+    failures, head,
     live::UNMATCHED,
     options::{self, LocalAnswer},
 };
@@ -53,7 +53,7 @@ pub(super) async fn admit(
     trail: &mut Trail,
 ) -> Result<Admission, Deny> {
     // 1 view: one way to read it, or none.
-    let view = read(live, asked).map_err(|fault| {
+    let view = read(edge, live, asked).map_err(|fault| {
         trail.mount = options::mount_of_host(live, asked);
         Deny::Malformed(fault)
     })?;
@@ -94,6 +94,12 @@ pub(super) async fn admit(
     let who = match prove(edge, live, route, &view, now).await {
         Ok(who) => who,
         Err(deny) => {
+            let charged = failures::charge(edge, live, view.client.address, &deny).await;
+            if let Err(limited) = charged {
+                failures::show(trail, &limited);
+                return Err(limited);
+            }
+            failures::show(trail, &deny);
             if deny.status() == http::StatusCode::UNAUTHORIZED || deny == Deny::AddressNotAllowed {
                 let limits = &place.anonymous_limits;
                 charge(
@@ -143,8 +149,8 @@ pub(super) async fn admit(
 }
 
 /// The view, after the bytes it was parsed from were judged themselves.
-fn read<'a>(live: &Live, asked: &Asked<'a>) -> Result<RequestView<'a>, Malformed> {
-    head::judge(asked.raw_head)?;
+fn read<'a>(edge: &Shared, live: &Live, asked: &Asked<'a>) -> Result<RequestView<'a>, Malformed> {
+    head::judge(asked.raw_head, &edge.settings.limits)?;
     check_target(asked.head.raw_path())?;
     let head = asked.head;
     let view = RequestView::new(&head.method, &head.uri, &head.headers, &asked.caller.facts)?;
@@ -164,12 +170,19 @@ async fn prove(
     view: &RequestView<'_>,
     now: Timestamp,
 ) -> Result<Option<Arc<Principal>>, Deny> {
-    let mount = &route.mount;
+    let (mount, address) = (&route.mount, view.client.address);
     let who = match route.authn.extract(view, mount)? {
         None => return Ok(None),
         Some(Credential::Jwt(text)) => {
             let profile = mount.tokens.as_ref().ok_or(Deny::Token(TokenFault::Invalid))?;
-            let claims = live.tokens.verify(profile, text, now, &edge.parts.metrics)?;
+            let metrics = &edge.parts.metrics;
+            let claims = match live.tokens.known(profile, text, metrics) {
+                Some(claims) => claims,
+                None => {
+                    failures::refuse_guesser(edge, live, address).await?;
+                    live.tokens.verify(profile, text, now, metrics)?
+                }
+            };
             // A token of another kind is none for this route, as good as it may be elsewhere.
             if !route.authn.takes(claims.method) {
                 return Err(Deny::Token(TokenFault::Invalid));
@@ -177,16 +190,25 @@ async fn prove(
             authn::establish_token(&claims, &*edge.parts.revocations, profile.leeway, now)?
         }
         Some(Credential::ApiKey(presented)) => {
-            let evidence = edge
-                .keys
-                .evidence(&*edge.parts.lookup, &edge.parts.metrics, &mount.name, &presented.id)
-                .await?;
-            let address = view.client.address;
+            let (lookup, metrics) = (&*edge.parts.lookup, &edge.parts.metrics);
+            let evidence = match edge.keys.at_hand(lookup, metrics, &mount.name, &presented.id) {
+                Some(evidence) => evidence,
+                None => {
+                    failures::refuse_guesser(edge, live, address).await?;
+                    edge.keys.evidence(lookup, metrics, &mount.name, &presented.id).await?
+                }
+            };
             authn::establish_key(&presented.digest, evidence.as_deref(), mount, address, now)?
         }
         Some(Credential::Session(secret)) => {
             let (lookup, metrics) = (&*edge.parts.lookup, &edge.parts.metrics);
-            let evidence = edge.sessions.evidence(lookup, metrics, &mount.name, &secret).await?;
+            let evidence = match edge.sessions.at_hand(lookup, metrics, &mount.name, &secret) {
+                Some(evidence) => evidence,
+                None => {
+                    failures::refuse_guesser(edge, live, address).await?;
+                    edge.sessions.evidence(lookup, metrics, &mount.name, &secret).await?
+                }
+            };
             authn::establish_session(evidence.as_deref(), mount, &*edge.parts.revocations, now)?
         }
     };

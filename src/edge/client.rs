@@ -59,9 +59,18 @@ impl Caller {
     }
 }
 
-/// Walks the chain from the right past trusted hops; the first untrusted one is the client.
+/// Walks the chain from the right: past as many hops as there are proxies, or past listed ones. Where it ends is the
+/// client. The peer is the first hop, so the last entry is what it saw.
 fn walk(snapshot: &Snapshot, chain: &[Option<IpAddr>]) -> Option<IpAddr> {
     let mut client = None;
+    if snapshot.trusted_hops > 0 {
+        // A chain that is too short was not sent through all of them: its leftmost entry is what the outermost one saw.
+        for hop in chain.iter().rev().take(snapshot.trusted_hops.min(MAX_HOPS)) {
+            let Some(address) = *hop else { break };
+            client = Some(address);
+        }
+        return client;
+    }
     for hop in chain.iter().rev().take(MAX_HOPS) {
         // What cannot be read cannot be believed, and neither can anything further left.
         let Some(address) = *hop else { break };

@@ -9,7 +9,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Waker},
     time::Duration,
@@ -18,12 +18,11 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
-use crate::pipeline::Deny;
-
-/// From the first byte of a request to the end of its head; also what a new connection may stay silent.
-const HEAD_TOTAL: Duration = Duration::from_secs(10);
-/// Between two requests.
-const IDLE: Duration = Duration::from_secs(60);
+use super::ClientLimits;
+use crate::{
+    pipeline::Deny,
+    telemetry::{Metrics, metrics::Cut},
+};
 
 /// The monotonic clock as of the last tick, some milliseconds ago: a deadline is moved many times per request, and the
 /// exact clock costs several times as much.
@@ -65,6 +64,11 @@ pub(super) struct Conn {
     pub(super) peer: SocketAddr,
     /// Name of the listener.
     pub(super) listener: Arc<str>,
+    /// What the client may take.
+    pub(super) limits: Arc<ClientLimits>,
+    metrics: Metrics,
+    /// Requests so far.
+    requests: AtomicU32,
     born: Instant,
     /// The same moment on the [`coarse`] clock.
     born_coarse: Duration,
@@ -85,10 +89,18 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(peer: SocketAddr, listener: Arc<str>) -> Arc<Self> {
+    pub(super) fn new(
+        peer: SocketAddr,
+        listener: Arc<str>,
+        limits: Arc<ClientLimits>,
+        metrics: Metrics,
+    ) -> Arc<Self> {
         let conn = Self {
             peer,
             listener,
+            limits,
+            metrics,
+            requests: AtomicU32::new(0),
             born: Instant::now(),
             born_coarse: coarse(),
             phase: AtomicU8::new(Phase::Idle as u8),
@@ -101,12 +113,18 @@ impl Conn {
             ended: OnceLock::new(),
             waker: Mutex::new(None),
         };
-        conn.set_deadline(HEAD_TOTAL);
+        conn.set_deadline(conn.limits.head_timeout);
         Arc::new(conn)
     }
 
     /// A request's head was read.
     pub(super) fn begin(&self, has_body: bool) {
+        let requests = self.requests.load(Relaxed).wrapping_add(1);
+        self.requests.store(requests, Relaxed);
+        if requests == self.limits.requests {
+            // pingora says so in the answer and closes behind it.
+            self.metrics.connection_cut(Cut::Requests);
+        }
         self.gap.store(0, Relaxed);
         self.deadline.store(0, Relaxed);
         self.enter(if has_body { Phase::Body } else { Phase::Upstream });
@@ -140,7 +158,7 @@ impl Conn {
     /// The answer is out; the next request may come.
     pub(super) fn idle(&self) {
         self.enter(Phase::Idle);
-        self.set_deadline(IDLE);
+        self.set_deadline(self.limits.idle_timeout);
     }
 
     /// The client may still be sending: read a little longer before closing.
@@ -223,7 +241,7 @@ impl Conn {
     /// A request's head is being read.
     pub(super) fn head_began(&self) {
         self.enter(Phase::Head);
-        self.set_deadline(HEAD_TOTAL);
+        self.set_deadline(self.limits.head_timeout);
     }
 
     /// Whether leftover request bytes are to be read before the end.
@@ -236,16 +254,34 @@ impl Conn {
         self.abort.load(Relaxed)
     }
 
+    /// The head is larger than any that is read.
+    pub(super) fn overlong(&self) {
+        self.metrics.connection_cut(Cut::Head);
+    }
+
     /// The client takes nothing any more.
     pub(super) fn stalled(&self) -> io::Error {
-        self.expired.store(1, Relaxed);
+        self.cut(1, Cut::Write);
+        // What it did not take would stay in the system's buffers for minutes.
+        self.abort();
         io::ErrorKind::TimedOut.into()
     }
 
     /// The read deadline passed.
     pub(super) fn expire(&self) -> io::Error {
-        let whose = if self.phase() == Phase::Upstream { 2 } else { 1 };
-        self.expired.store(whose, Relaxed);
+        match self.phase() {
+            Phase::Upstream => self.expired.store(2, Relaxed),
+            Phase::Idle if self.requests.load(Relaxed) > 0 => self.cut(1, Cut::Idle),
+            Phase::Idle | Phase::Head => self.cut(1, Cut::HeadTime),
+            Phase::Body => self.cut(1, Cut::Body),
+        }
         io::ErrorKind::TimedOut.into()
+    }
+
+    /// Counted once, however often the stream is asked again.
+    fn cut(&self, whose: u8, why: Cut) {
+        if self.expired.swap(whose, Relaxed) == 0 {
+            self.metrics.connection_cut(why);
+        }
     }
 }

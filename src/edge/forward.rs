@@ -57,6 +57,10 @@ pub(super) async fn peer(shared: &Shared, ctx: &mut Ctx) -> Result<Box<HttpPeer>
         ctx.deny = Some(Deny::Internal);
         return Err(Error::new_in(NO_PEER));
     };
+    if shared.connections.is_exhausted(shared.in_flight()) {
+        ctx.deny = Some(Deny::Unavailable { dependency: "descriptors" });
+        return Err(Error::new_up(NO_PEER));
+    }
     if progress.seat.is_none() {
         progress.seat = pool.enter();
         if progress.seat.is_none() {

@@ -27,23 +27,16 @@ use tokio::{
 };
 
 use super::{
+    ClientLimits,
     alarm::Alarm,
     conn::{Conn, Phase},
 };
 
-/// A body may take this long for free, then [`BODY_RATE`] counts.
-const BODY_FREE: Duration = Duration::from_secs(10);
-/// Bytes per second a body must bring on average.
-const BODY_RATE: u64 = 240;
-/// How long a client may take nothing while we have something to send.
-const WRITE_STALL: Duration = Duration::from_secs(10);
 /// How long leftover request bytes are read and thrown away, so that the answer is not lost in a reset.
 const LINGER: Duration = Duration::from_secs(2);
 /// And how many of them.
 const LINGER_BYTES: usize = 16 << 20;
-/// Bytes of a head after which no more of it is read. Above every limit of [`super::head`], which tells them apart.
-const MAX_HEAD: usize = 48 << 10;
-/// The answer to such a head. Nothing of it was parsed, so there is no mount whose shape it could have.
+/// The answer to a head above every limit of [`super::head`]. Nothing of it was parsed, so there is no mount whose shape it could have.
 const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
     Content-Type: application/json\r\nContent-Length: 104\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n\
     {\"error\":\"Request Header Fields Too Large\",\"detail\":\"The request head is too large.\",\"status_code\":431}\n";
@@ -63,8 +56,9 @@ pub(super) struct Guard<P> {
     conn: Arc<Conn>,
     digest: Arc<ProxyDigest>,
     body: BodyRate,
-    /// Bytes of the head that is being read.
+    /// Bytes of the head that is being read, and after how many no more of it is.
     head: usize,
+    max_head: usize,
     read_timer: Alarm,
     write_timer: Alarm,
     write_since: Option<Instant>,
@@ -95,10 +89,12 @@ impl BodyRate {
         }
     }
 
-    fn deadline(&mut self) -> Instant {
+    /// A body may take the grace for free, then it must have brought so many bytes a second on average.
+    fn deadline(&mut self, limits: &ClientLimits) -> Instant {
         let since = *self.since.get_or_insert_with(Instant::now);
-        let earned = Duration::from_secs(self.bytes / BODY_RATE);
-        since + (BODY_FREE + earned).saturating_sub(self.waited)
+        let earned = self.bytes.saturating_mul(1000) / limits.body_rate.max(1);
+        let earned = Duration::from_millis(earned);
+        since + (limits.body_grace + earned).saturating_sub(self.waited)
     }
 }
 
@@ -111,6 +107,7 @@ impl<P> Guard<P> {
     ) -> Self {
         Self {
             io: BufWriter::with_capacity(WRITE_BUFFER, tcp),
+            max_head: conn.limits.head_bytes(),
             conn,
             digest,
             body: BodyRate::default(),
@@ -146,7 +143,7 @@ impl<P> Guard<P> {
 
     /// Whether more of a head is asked for than any head may have.
     fn head_too_large(&self) -> bool {
-        self.head >= MAX_HEAD && self.conn.phase() == Phase::Head
+        self.head >= self.max_head && self.conn.phase() == Phase::Head
     }
 
     /// Whether the client may be sending still. So it may behind a head that pingora refused itself: no hook saw it.
@@ -157,7 +154,7 @@ impl<P> Guard<P> {
 
     fn read_deadline(&mut self) -> Option<Instant> {
         match self.conn.phase() {
-            Phase::Body => Some(self.body.deadline()),
+            Phase::Body => Some(self.body.deadline(&self.conn.limits)),
             _ => self.conn.deadline(),
         }
     }
@@ -195,6 +192,7 @@ impl<P: Unpin> Guard<P> {
     fn poll_too_large(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         if !self.conn.lingers() {
             self.conn.linger();
+            self.conn.overlong();
             // A new connection's buffers are empty: what does not fit at once meets a client that reads nothing.
             if let Poll::Ready(Err(error)) = Pin::new(&mut self.io).poll_write(cx, HEAD_TOO_LARGE) {
                 return Poll::Ready(error);
@@ -239,7 +237,7 @@ impl<P: Unpin> Guard<P> {
 
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let since = *self.write_since.get_or_insert_with(Instant::now);
-        ready!(self.write_timer.poll(since + WRITE_STALL, cx));
+        ready!(self.write_timer.poll(since + self.conn.limits.write_timeout, cx));
         Poll::Ready(Err(self.conn.stalled()))
     }
 }
@@ -344,11 +342,11 @@ mod tests {
 
     #[test]
     fn a_body_earns_time_by_the_bytes_it_brings() {
-        let mut body = BodyRate::default();
-        let first = body.deadline();
-        assert!(first <= Instant::now() + BODY_FREE);
+        let (mut body, limits) = (BodyRate::default(), ClientLimits::default());
+        let first = body.deadline(&limits);
+        assert!(first <= Instant::now() + limits.body_grace);
         body.brought(240 * 5);
-        let later = body.deadline();
+        let later = body.deadline(&limits);
         let earned = later - first;
         assert!(earned >= Duration::from_secs(5) && earned < Duration::from_secs(6), "{earned:?}");
     }

@@ -6,42 +6,37 @@
 
 use memchr::{memchr, memchr3};
 
+use super::ClientLimits;
 use crate::pipeline::{deny::Malformed, scan};
 
-/// Longest request line.
-const MAX_LINE: usize = 8 << 10;
-/// Longest header field.
-const MAX_FIELD: usize = 8 << 10;
-/// All fields together.
-const MAX_HEAD: usize = 32 << 10;
-/// Number of fields.
-const MAX_FIELDS: usize = 100;
-
 /// Judges a raw head: request line and fields, up to and including the empty line.
-pub(super) fn judge(raw: &[u8]) -> Result<(), Malformed> {
+pub(super) fn judge(raw: &[u8], limits: &ClientLimits) -> Result<(), Malformed> {
     // RFC 9112 section 2.2: empty lines before a request line are skipped, and the parser did.
     let raw = skip_empty_lines(raw);
     let (line, mut rest) = split_line(raw)?;
-    if line.len() > MAX_LINE {
-        return Err(Malformed::Target);
+    if line.len() > limits.request_line {
+        return Err(Malformed::LineTooLong);
     }
     request_line(line)?;
-    if rest.len() > MAX_HEAD {
-        return Err(Malformed::Header);
+    if rest.len() > limits.headers {
+        return Err(Malformed::HeadTooLarge);
     }
     let mut framing = Framing::default();
-    for _ in 0..=MAX_FIELDS {
+    for _ in 0..=limits.header_count {
         let (field, next) = split_line(rest)?;
         if field.is_empty() {
+            if framing.cookies > limits.cookies {
+                return Err(Malformed::HeadTooLarge);
+            }
             return framing.verdict();
         }
-        if field.len() > MAX_FIELD {
-            return Err(Malformed::Header);
+        if field.len() > limits.header {
+            return Err(Malformed::HeadTooLarge);
         }
         framing.field(field)?;
         rest = next;
     }
-    Err(Malformed::Header)
+    Err(Malformed::HeadTooLarge)
 }
 
 fn skip_empty_lines(mut raw: &[u8]) -> &[u8] {
@@ -82,6 +77,8 @@ struct Framing {
     lengths: usize,
     encodings: usize,
     faulty: bool,
+    /// Bytes of all cookies, which may stand in several fields.
+    cookies: usize,
 }
 
 impl Framing {
@@ -110,6 +107,8 @@ impl Framing {
             self.encodings += 1;
             // Byte for byte, as the view reads it: who writes it otherwise wants two readers to differ.
             self.faulty |= value != b"chunked";
+        } else if same(name, b"cookie") {
+            self.cookies += value.len();
         }
         Ok(())
     }
@@ -132,6 +131,10 @@ fn same(name: &[u8], wanted: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn judge(raw: &[u8]) -> Result<(), Malformed> {
+        super::judge(raw, &ClientLimits::default())
+    }
 
     fn of(fields: &str) -> Result<(), Malformed> {
         judge(format!("POST /x HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes())
@@ -184,11 +187,17 @@ mod tests {
 
     #[test]
     fn sizes_are_bounded() {
-        assert_eq!(of(&format!("X: {}\r\n", "a".repeat(9000))), Err(Malformed::Header));
-        assert_eq!(of(&"X: a\r\n".repeat(101)), Err(Malformed::Header));
-        assert_eq!(of(&format!("X: {}\r\n", "a".repeat(7000)).repeat(6)), Err(Malformed::Header));
+        assert_eq!(of(&format!("X: {}\r\n", "a".repeat(9000))), Err(Malformed::HeadTooLarge));
+        assert_eq!(of(&"X: a\r\n".repeat(101)), Err(Malformed::HeadTooLarge));
+        assert_eq!(
+            of(&format!("X: {}\r\n", "a".repeat(7000)).repeat(6)),
+            Err(Malformed::HeadTooLarge)
+        );
+        let cookies = format!("Cookie: a={}\r\n", "a".repeat(5000));
+        assert_eq!(of(&cookies), Ok(()));
+        assert_eq!(of(&cookies.repeat(2)), Err(Malformed::HeadTooLarge));
         let line = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(9000));
-        assert_eq!(judge(line.as_bytes()), Err(Malformed::Target));
+        assert_eq!(judge(line.as_bytes()), Err(Malformed::LineTooLong));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::{
     model::{Digest, KeyId, MountName, Principal, Timestamp},
     pipeline::{
         Deny, KeyEvidence, SessionEvidence,
+        deny::TokenFault,
         jwt::TokenProfile,
         mutate::{IdentityFields, IdentityHeaders},
     },
@@ -34,6 +35,9 @@ const FRESH: Duration = Duration::from_secs(10);
 const FRESH_UNKNOWN: Duration = Duration::from_secs(5);
 /// How old evidence may be while the store cannot be asked.
 const STALE: Duration = Duration::from_secs(60);
+/// Tokens refused a moment ago, held at most, and for how long.
+const MAX_REFUSED: usize = 8_192;
+const REFUSED: Duration = Duration::from_secs(5);
 /// Pause between two questions about one key while the store cannot be asked.
 const BREATH: Duration = Duration::from_secs(1);
 /// Deadline of one question.
@@ -42,7 +46,11 @@ const LOOKUP: Duration = Duration::from_secs(1);
 const ATTEMPTS: usize = 3;
 
 /// Tokens whose signature and claims were verified under the configuration in force; a reload begins with none.
+///
+/// A refused one is remembered for a moment, so that a client that repeats it costs no signature each time. By the digest
+/// of the whole token: by its signature alone, somebody could have another's good one refused.
 pub(super) struct TokenCache {
+    refused: Cache<(MountName, [u8; 32]), (TokenFault, Instant)>,
     /// By the digest of the signature alone, which is short. It is no secret here, and needs no comparison in constant time.
     entries: Cache<[u8; 32], Arc<Verified>>,
 }
@@ -56,10 +64,29 @@ struct Verified {
 
 impl TokenCache {
     pub(super) fn new() -> Self {
-        Self { entries: Cache::new(MAX_TOKENS) }
+        Self { entries: Cache::new(MAX_TOKENS), refused: Cache::new(MAX_REFUSED) }
     }
 
-    /// The claims of a token, verified now or before. Says nothing about time or revocation: the caller asks on.
+    /// The claims of a token that was verified before. Says nothing about time or revocation: the caller asks on.
+    pub(super) fn known(
+        &self,
+        profile: &TokenProfile,
+        token: &str,
+        metrics: &Metrics,
+    ) -> Option<Arc<Principal>> {
+        let (signed, digest) = parts(token);
+        if let Some(hit) = self.entries.get(&digest)
+            && *hit.signed == *signed
+            && hit.mount == profile.mount
+        {
+            metrics.cache(CacheKind::Token, true);
+            return Some(Arc::clone(&hit.principal));
+        }
+        metrics.cache(CacheKind::Token, false);
+        None
+    }
+
+    /// The claims of a token, verified now.
     pub(super) fn verify(
         &self,
         profile: &TokenProfile,
@@ -67,23 +94,43 @@ impl TokenCache {
         now: Timestamp,
         metrics: &Metrics,
     ) -> Result<Arc<Principal>, Deny> {
-        let (signed, signature) = token.rsplit_once('.').unwrap_or((token, ""));
-        // The hash stands for the signature: a token itself is never kept.
-        let digest = *Digest::of(signature.as_bytes()).as_bytes();
-        if let Some(hit) = self.entries.get(&digest)
-            && *hit.signed == *signed
-            && hit.mount == profile.mount
+        self.verify_at(profile, token, (now, Instant::now()), metrics)
+    }
+
+    fn verify_at(
+        &self,
+        profile: &TokenProfile,
+        token: &str,
+        (now, moment): (Timestamp, Instant),
+        metrics: &Metrics,
+    ) -> Result<Arc<Principal>, Deny> {
+        let whole = (profile.mount.clone(), *Digest::of(token.as_bytes()).as_bytes());
+        if let Some((fault, until)) = self.refused.get(&whole)
+            && moment < until
         {
-            metrics.cache(CacheKind::Token, true);
-            return Ok(Arc::clone(&hit.principal));
+            metrics.cache(CacheKind::Refused, true);
+            return Err(Deny::Token(fault));
         }
-        metrics.cache(CacheKind::Token, false);
-        let principal = Arc::new(profile.verify(token, now).map_err(Deny::Token)?);
+        metrics.cache(CacheKind::Refused, false);
+        let principal = match profile.verify(token, now) {
+            Ok(principal) => Arc::new(principal),
+            Err(fault) => {
+                self.refused.insert(whole, (fault, moment + REFUSED));
+                return Err(Deny::Token(fault));
+            }
+        };
+        let (signed, digest) = parts(token);
         let mount = profile.mount.clone();
         let entry = Verified { signed: signed.into(), mount, principal: Arc::clone(&principal) };
         self.entries.insert(digest, Arc::new(entry));
         Ok(principal)
     }
+}
+
+/// What was signed, and the digest of the signature, which stands for it: a token itself is never kept.
+fn parts(token: &str) -> (&str, [u8; 32]) {
+    let (signed, signature) = token.rsplit_once('.').unwrap_or((token, ""));
+    (signed, *Digest::of(signature.as_bytes()).as_bytes())
 }
 
 /// Fields that tell upstreams of callers, written once per credential. Belongs to one configuration, which names them.
@@ -195,6 +242,22 @@ struct Asked<'a, I> {
 impl<I: Clone + Eq + Hash, E> EvidenceCache<I, E> {
     pub(super) fn new(kind: CacheKind) -> Self {
         Self { entries: Cache::new(MAX_ENTRIES), kind }
+    }
+
+    /// What is known without asking; `None`: it must be asked for.
+    pub(super) fn at_hand(
+        &self,
+        lookup: &dyn Lookup,
+        metrics: &Metrics,
+        mount: &MountName,
+        id: &I,
+    ) -> Option<Option<Arc<E>>> {
+        let entry = self.entries.get(&(mount.clone(), id.clone()))?;
+        if !entry.is_fresh(lookup.epoch(), Instant::now()) {
+            return None;
+        }
+        metrics.cache(self.kind, true);
+        Some(entry.evidence.clone())
     }
 
     async fn evidence_at<F>(

@@ -15,10 +15,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Gateway, Shared, accept::Acceptor, background, shared::Bound};
+use super::{
+    Gateway, ListenerSettings, Shared, accept::Acceptor, background, descriptors, shared::Bound,
+};
 
-/// Requests one connection may bring before it is closed.
-const REQUESTS_PER_CONNECTION: u32 = 10_000;
 /// Connections the kernel completes for us ahead of time.
 const BACKLOG: u32 = 4096;
 /// A request that was on its way when we were told to stop may still be read.
@@ -49,6 +49,7 @@ pub enum EdgeError {
 /// Serves until `stop` becomes true, then closes the listeners, lets running requests finish within the grace period and
 /// returns. Blocking: it owns its threads and must not be called on an async runtime.
 pub fn serve(shared: Arc<Shared>, stop: watch::Receiver<bool>) -> Result<(), EdgeError> {
+    descriptors::raise();
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(shared.settings.threads.max(1))
         .thread_name("edge")
@@ -80,12 +81,13 @@ async fn run(
     let (closing, closing_seen) = watch::channel(false);
     let proxy = Arc::new(proxy(&shared));
     let mut acceptors = JoinSet::new();
-    for (name, listener) in listeners {
+    for (settings, listener) in listeners {
         let acceptor = Acceptor {
             shared: Arc::clone(&shared),
             proxy: Arc::clone(&proxy),
             listener,
-            name,
+            name: settings.name,
+            proxy_protocol: settings.proxy_protocol,
             closing: closing_seen.clone(),
         };
         // On a worker thread, where connections run as well; `block_on` drives this future elsewhere.
@@ -123,13 +125,13 @@ fn proxy(shared: &Arc<Shared>) -> HttpProxy<Gateway> {
     };
     let mut proxy = http_proxy(&Arc::new(conf), Gateway::new(Arc::clone(shared)));
     let mut options = HttpServerOptions::default();
-    options.keepalive_request_limit = Some(REQUESTS_PER_CONNECTION);
+    options.keepalive_request_limit = Some(shared.settings.limits.requests.saturating_sub(1));
     proxy.server_options = Some(options);
     proxy
 }
 
 /// Opens every listener or none.
-fn bind_all(shared: &Shared) -> Result<Vec<(Arc<str>, TcpListener)>, EdgeError> {
+fn bind_all(shared: &Shared) -> Result<Vec<(ListenerSettings, TcpListener)>, EdgeError> {
     let mut listeners = Vec::new();
     let mut bound = Vec::new();
     for settings in &shared.settings.listeners {
@@ -142,7 +144,7 @@ fn bind_all(shared: &Shared) -> Result<Vec<(Arc<str>, TcpListener)>, EdgeError> 
         })?;
         tracing::info!(event = "listening", listener = %name, address = %real);
         bound.push((Arc::clone(&name), real));
-        listeners.push((name, listener));
+        listeners.push((settings.clone(), listener));
     }
     let bound: Bound = bound.into();
     shared.bound.send_replace(Some(bound));

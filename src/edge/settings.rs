@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use super::{ClientLimits, ProxyProtocol};
+
 /// Boot-only settings of the data plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -15,6 +17,8 @@ pub struct Settings {
     pub grace_period: Duration,
     /// Idle upstream connections kept per pool.
     pub upstream_keepalive_pool: usize,
+    /// What one client may take.
+    pub limits: Arc<ClientLimits>,
 }
 
 /// One public listener.
@@ -24,6 +28,8 @@ pub struct ListenerSettings {
     pub name: Arc<str>,
     /// Address. No two listeners share one.
     pub address: SocketAddr,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    pub proxy_protocol: ProxyProtocol,
 }
 
 /// One upstream: backends behind one name.

@@ -13,9 +13,9 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     AgentUse, Live, Settings,
-    accept::Connections,
     agent_use::AgentUses,
     client::RequestIds,
+    connections::Connections,
     refusals::{RefusalCount, Refusals},
     resolve::{KeyCache, SessionCache},
     upstream::Pool,
@@ -78,7 +78,7 @@ impl Shared {
             sessions: SessionCache::new(CacheKind::Session),
             ids: RequestIds::new(&*parts.random),
             identity: Pool::identity(&settings.identity_socket, parts.metrics.clone()),
-            connections: Connections::new(),
+            connections: Connections::new(Arc::clone(&settings.limits)),
             in_flight: AtomicUsize::new(0),
             swapped: Notify::new(),
             bound: watch::Sender::new(None),

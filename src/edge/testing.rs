@@ -37,6 +37,7 @@ pub(super) fn mount(name: &str) -> Mount {
         tokens: None,
         api_key_format: None,
         session_carrier: None,
+        credential_sizes: Default::default(),
         static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
@@ -92,6 +93,8 @@ pub(super) fn snapshot_of(routes: RouteTable, mounts: Vec<Arc<Mount>>) -> Snapsh
         mounts,
         identity_headers: IdentityHeaders::default(),
         trusted_proxies: Vec::new(),
+        trusted_hops: 0,
+        failure_windows: Vec::new(),
         stranger: Arc::new(mount("stranger")),
     }
 }

@@ -112,6 +112,7 @@ impl HashPool {
     {
         let permit = self.permit().await?;
         let done = tokio::task::spawn_blocking(move || {
+            yield_to_traffic();
             let out = work();
             // The permit ends with the work, not with the caller: one who hangs up frees no worker early.
             drop(permit);
@@ -131,6 +132,28 @@ impl HashPool {
         self.permits.clone().acquire_owned().await.map_err(|_| IdentityError::Internal)
     }
 }
+
+/// Lowers the priority of this worker, once: where cores are short, logins wait and what is proxied does not.
+#[cfg(target_os = "linux")]
+fn yield_to_traffic() {
+    use rustix::process::{getpriority_process, setpriority_process};
+    /// A tenth of the share of a thread that serves.
+    const NICE: i32 = 10;
+    thread_local!(static LOWERED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
+    // Without a process, Linux takes the calling thread for it (setpriority(2), "C library/kernel differences").
+    let lower = || match getpriority_process(None) {
+        Ok(now) if now < NICE => setpriority_process(None, NICE),
+        _ => Ok(()),
+    };
+    if !LOWERED.replace(true)
+        && let Err(error) = lower()
+    {
+        tracing::debug!(event = "hash_worker_priority", %error);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn yield_to_traffic() {}
 
 /// A place in the queue, given back also when the caller goes away.
 struct Place<'a>(&'a AtomicUsize);
@@ -250,6 +273,16 @@ mod tests {
         let other = HashSettings { iterations: 2, ..cheap(1, 1) };
         let other = HashPool::open(other, Arc::new(SystemRandom)).await.unwrap();
         assert!(other.is_outdated(&"a".into(), &own));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hashing_yields_to_traffic_and_nothing_else_does() {
+        let pool = pool(cheap(1, 1)).await;
+        let priority = || rustix::process::getpriority_process(None).unwrap();
+        let before = priority();
+        assert!(pool.run(priority).await.unwrap() >= 10);
+        assert_eq!(priority(), before);
     }
 
     #[tokio::test]

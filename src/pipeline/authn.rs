@@ -46,7 +46,9 @@ impl Authn {
             let found = match kind {
                 // Which of the two it is stands in its claims, to be believed after the signature only.
                 CredentialKind::Jwt | CredentialKind::Agent => {
-                    view.known.authorization.value().map(carrier::bearer)
+                    let longest = mount.credential_sizes.bearer_token;
+                    let field = view.known.authorization.value();
+                    field.map(|value| carrier::bearer(value, longest))
                 }
                 CredentialKind::ApiKey => {
                     view.known.api_key.value().map(|value| carrier::api_key(value, mount))

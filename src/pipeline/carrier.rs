@@ -15,6 +15,21 @@ use crate::model::{
 /// Longest bearer token looked at (security requirements, section 3).
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
+/// Longest credentials that are looked at; the configuration can only make them shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CredentialSizes {
+    /// Bytes of a bearer token.
+    pub bearer_token: usize,
+    /// Bytes of an API key.
+    pub api_key: usize,
+}
+
+impl Default for CredentialSizes {
+    fn default() -> Self {
+        Self { bearer_token: MAX_TOKEN_BYTES, api_key: MAX_KEY_BYTES }
+    }
+}
+
 /// A credential as found: syntactically one of ours, proven in nothing.
 #[derive(Clone)]
 pub enum Credential<'a> {
@@ -37,7 +52,7 @@ impl std::fmt::Debug for Credential<'_> {
 }
 
 /// Reads `Authorization: Bearer <token>` (RFC 6750 section 2.1). The scheme's case does not matter (RFC 9110, 11.1).
-pub fn bearer(value: &HeaderValue) -> Result<Credential<'_>, Deny> {
+pub fn bearer(value: &HeaderValue, longest: usize) -> Result<Credential<'_>, Deny> {
     const INVALID: Deny = Deny::Token(TokenFault::Invalid);
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| INVALID)?;
     let (scheme, token) = text.split_once(' ').ok_or(INVALID)?;
@@ -54,14 +69,16 @@ pub fn bearer(value: &HeaderValue) -> Result<Credential<'_>, Deny> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Deny::Token(TokenFault::Scheme));
     }
-    let wrong =
-        token.is_empty() || token.len() > MAX_TOKEN_BYTES || !scan::all(token.as_bytes(), fits);
+    let wrong = token.is_empty() || token.len() > longest || !scan::all(token.as_bytes(), fits);
     if wrong { Err(INVALID) } else { Ok(Credential::Jwt(token)) }
 }
 
 /// Reads `X-API-Key`. A wrong checksum is told here, so that a made-up key costs no look-up.
 pub fn api_key(value: &HeaderValue, mount: &Mount) -> Result<Credential<'static>, Deny> {
     const MALFORMED: Deny = Deny::Key(KeyFault::Malformed);
+    if value.len() > mount.credential_sizes.api_key {
+        return Err(MALFORMED);
+    }
     let text = value.to_str().map_err(|_| MALFORMED)?;
     let issued = || api_key::parse(mount.api_key_format.as_ref()?, text);
     // First, because the operator may have chosen a text that looks like an issued key.
@@ -70,7 +87,7 @@ pub fn api_key(value: &HeaderValue, mount: &Mount) -> Result<Credential<'static>
 
 /// A key of the configuration has no form: its whole text is the secret, and every digest is compared in constant time.
 fn of_configuration(text: &str, mount: &Mount) -> Option<PresentedKey> {
-    if mount.static_keys.is_empty() || text.len() > MAX_KEY_BYTES {
+    if mount.static_keys.is_empty() {
         return None;
     }
     let digest = Digest::of(text.as_bytes());

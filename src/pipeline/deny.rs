@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use super::quota::Toll;
+use super::quota::{AUTH_FAILURES, Toll};
 
 mod reasons;
 
@@ -53,6 +53,10 @@ pub enum Malformed {
     Connection,
     /// Message framing that two parsers could read differently.
     Framing,
+    /// The request line is longer than the listener takes.
+    LineTooLong,
+    /// A field, all fields together, their number or the cookies are more than the listener takes.
+    HeadTooLarge,
 }
 
 /// Why a bearer token was refused. Only `Expired` differs from outside, and only after the signature verified.
@@ -106,7 +110,7 @@ pub enum UpstreamFault {
 /// Every reason to refuse a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Deny {
-    /// 400: cannot be read in exactly one way.
+    /// 400: cannot be read in exactly one way. 414 and 431: more than is read at all.
     Malformed(Malformed),
     /// 404: no route. Never forwarded.
     NoRoute,
@@ -136,7 +140,7 @@ pub enum Deny {
     RateLimited(Toll),
     /// 503: a dependency of the decision could not be asked.
     Unavailable {
-        /// Which one, for the log: `store`, `identity`, `limiter`, `upstream` (it is full).
+        /// Which one, for the log: `store`, `identity`, `limiter`, `upstream` (it is full), `descriptors`.
         dependency: &'static str,
     },
     /// 502, 503 or 504: permitted, but the upstream could not serve it.
@@ -149,6 +153,8 @@ impl Deny {
     /// The status code, the same in every contract unless its [`Face`] says otherwise.
     pub fn status(&self) -> StatusCode {
         match self {
+            Deny::Malformed(Malformed::LineTooLong) => StatusCode::URI_TOO_LONG,
+            Deny::Malformed(Malformed::HeadTooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Deny::Malformed(_) => StatusCode::BAD_REQUEST,
             Deny::NoRoute => StatusCode::NOT_FOUND,
             Deny::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -183,6 +189,8 @@ impl Deny {
             Deny::Malformed(Malformed::Header) => "header",
             Deny::Malformed(Malformed::Connection) => "connection_header",
             Deny::Malformed(Malformed::Framing) => "framing",
+            Deny::Malformed(Malformed::LineTooLong) => "request_line_too_long",
+            Deny::Malformed(Malformed::HeadTooLarge) => "head_too_large",
             Deny::NoRoute => "no_route",
             Deny::MethodNotAllowed { .. } => "method_not_allowed",
             Deny::MissingCredential => "credential_missing",
@@ -200,6 +208,7 @@ impl Deny {
             Deny::AddressNotAllowed => "address_not_allowed",
             Deny::Forbidden { .. } => "insufficient_scope",
             Deny::BodyTooLarge => "body_too_large",
+            Deny::RateLimited(toll) if *toll.name == *AUTH_FAILURES => "auth_failures",
             Deny::RateLimited(_) => "rate_limited",
             Deny::Unavailable { .. } => "dependency_unavailable",
             Deny::Upstream(UpstreamFault::Unreachable) => "upstream_unreachable",

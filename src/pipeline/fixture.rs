@@ -33,6 +33,7 @@ pub(super) fn mount(name: &str) -> Mount {
         tokens: None,
         api_key_format: Some("tmws_key_".into()),
         session_carrier: None,
+        credential_sizes: Default::default(),
         static_keys: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),

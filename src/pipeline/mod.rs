@@ -38,7 +38,7 @@ pub mod view;
 pub use agent::{AgentGrant, AgentPolicy};
 pub use authn::{Authn, CredentialKind, KeyEvidence, RevocationView, SessionEvidence};
 pub use authz::{Authz, Permit};
-pub use carrier::Credential;
+pub use carrier::{Credential, CredentialSizes};
 pub use deny::{Deny, Face, Outcome, Reply, ReplyFacts};
 pub use grants::{Grants, Question};
 pub use mount::{Mount, RateHeaders};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy, quota::Limit,
+    carrier::CredentialSizes, cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy, quota::Limit,
     session_carrier::SessionCarrier,
 };
 use crate::model::{Digest, KeyId, MountName, RealmName, api_key::KeyFormat};
@@ -36,6 +36,8 @@ pub struct Mount {
     pub api_key_format: Option<KeyFormat>,
     /// Where a session id may sit on protected routes; `None`: it is no credential there.
     pub session_carrier: Option<SessionCarrier>,
+    /// Longest credentials that are looked at.
+    pub credential_sizes: CredentialSizes,
     /// API keys of the configuration: the digest of the whole text, and the id under which there is evidence.
     pub static_keys: Arc<[(Digest, KeyId)]>,
     /// Who may do what where, for routes that name no rule of their own.

@@ -10,6 +10,9 @@ use crate::model::Principal;
 /// Name under which the hourly limit of an API key is counted and shown.
 pub const KEY_HOUR: &str = "key-hour";
 
+/// Name under which failed authentication is counted by address.
+pub const AUTH_FAILURES: &str = "auth-failures";
+
 /// N requests per span: GCRA with burst N and refill N/W.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -177,6 +180,12 @@ pub fn late_charges<'a>(
 pub fn own_window(who: Option<&Principal>) -> Option<Window> {
     let limit = who?.rate_limit_per_hour.filter(|limit| *limit > 0)?;
     Some(Window { limit, per: Duration::from_secs(3600) })
+}
+
+/// One failed authentication of an address.
+pub fn failure_charge(windows: &[Window], client: IpAddr) -> Charge<'_> {
+    let parts = smallvec![KeyPart::Client(counted_address(client))];
+    Charge { key: LimitKey { limit: AUTH_FAILURES, parts }, windows }
 }
 
 /// Whom each of these limits counts for one request. `route`: its name.

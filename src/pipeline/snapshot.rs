@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
 
-use super::{Mount, RouteTable, mutate::IdentityHeaders};
+use super::{Mount, RouteTable, Window, mutate::IdentityHeaders};
 
 /// Everything a decision needs beside the request and the clock.
 #[derive(Debug)]
@@ -19,6 +19,11 @@ pub struct Snapshot {
     pub identity_headers: IdentityHeaders,
     /// Proxies whose `X-Forwarded-*` and `X-Request-ID` are believed. Empty by default.
     pub trusted_proxies: Vec<IpNet>,
+    /// Proxies between a client and us, where their number is known better than their addresses; 0: the chain is walked
+    /// past listed ones.
+    pub trusted_hops: usize,
+    /// How many failed authentications one address may have; empty: any number.
+    pub failure_windows: Vec<Window>,
     /// Renders what belongs to no mount (no place for this host).
     pub stranger: Arc<Mount>,
 }
@@ -44,6 +49,8 @@ mod tests {
             mounts: Vec::new(),
             identity_headers: IdentityHeaders::default(),
             trusted_proxies: nets.iter().map(|net| net.parse().unwrap()).collect(),
+            trusted_hops: 0,
+            failure_windows: Vec::new(),
             stranger: Arc::new(fixture::mount("stranger")),
         };
         let trusting = snapshot(&["10.0.0.0/8", "2001:db8::/32"]);

@@ -3,11 +3,13 @@
 //! Nothing here reads a clock or another room: callers bring the figures. Figures that somebody else keeps anyway
 //! (limiter state, pool sizes) are fetched by a probe at the moment of a scrape.
 
+mod connections;
 mod make;
 mod process;
 mod public;
 mod route;
 
+pub use connections::{Cut, Turned};
 pub use make::Family;
 pub use public::PublicRoute;
 pub use route::RouteMetrics;
@@ -35,6 +37,8 @@ pub struct Metrics {
 pub enum CacheKind {
     /// Verified bearer tokens.
     Token,
+    /// Bearer tokens refused a moment ago.
+    Refused,
     /// Evidence of API keys.
     Key,
     /// Evidence of sessions.
@@ -50,9 +54,9 @@ struct Inner {
     route: route::Families,
     public: public::PublicFigures,
     in_flight: IntGauge,
-    connections: IntGauge,
-    connections_refused: IntCounter,
+    connections: connections::Families,
     token_cache: HitMiss,
+    refused_cache: HitMiss,
     key_cache: HitMiss,
     session_cache: HitMiss,
     limiter_tracked: IntGauge,
@@ -105,13 +109,9 @@ impl Metrics {
             route: route::Families::register(&make)?,
             public: public::PublicFigures::default(),
             in_flight: make.gauge("portcullis_requests_in_flight", "Requests being served now.")?,
-            connections: make
-                .gauge("portcullis_connections_open", "Client connections open now.")?,
-            connections_refused: make.counter(
-                "portcullis_connections_refused_total",
-                "Client connections closed at once: too many of one address, or in all.",
-            )?,
+            connections: connections::Families::register(&make)?,
             token_cache: pair("token"),
+            refused_cache: pair("refused_token"),
             key_cache: pair("key"),
             session_cache: pair("session"),
             limiter_tracked: make.gauge(
@@ -271,23 +271,29 @@ impl Metrics {
 
     /// A client connection was accepted. Pair with [`Metrics::connection_closed`].
     pub fn connection_opened(&self) {
-        self.inner.connections.inc();
+        self.inner.connections.open.inc();
     }
 
     /// A client connection ended.
     pub fn connection_closed(&self) {
-        self.inner.connections.dec();
+        self.inner.connections.open.dec();
     }
 
-    /// A client connection was closed at once because there are too many.
-    pub fn connection_refused(&self) {
-        self.inner.connections_refused.inc();
+    /// A client connection was closed before anything of it was read as a request.
+    pub fn connection_refused(&self, why: Turned) {
+        self.inner.connections.refused(why);
+    }
+
+    /// A limit ended a client connection.
+    pub fn connection_cut(&self, why: Cut) {
+        self.inner.connections.cut(why);
     }
 
     /// One look-up in a credential cache.
     pub fn cache(&self, kind: CacheKind, hit: bool) {
         let pair = match kind {
             CacheKind::Token => &self.inner.token_cache,
+            CacheKind::Refused => &self.inner.refused_cache,
             CacheKind::Key => &self.inner.key_cache,
             CacheKind::Session => &self.inner.session_cache,
         };

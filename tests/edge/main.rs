@@ -8,6 +8,8 @@ mod support;
 
 mod bench;
 mod bodies;
+mod client_limits;
+mod failures;
 mod framing;
 mod health;
 mod hop_by_hop;
@@ -19,6 +21,7 @@ mod methods;
 mod metrics;
 mod paths;
 mod proxies;
+mod proxy_protocol;
 mod reload;
 mod slash;
 mod stop;

@@ -145,3 +145,47 @@ async fn clients_behind_a_proxy_are_counted_apart_and_ipv6_by_64() {
         assert_eq!(ask(address).await, status, "{address}");
     }
 }
+
+/// A gateway behind two proxies, of which the inner one connects.
+fn behind_two() -> &'static (Gateway, Upstream) {
+    static TWO: OnceLock<(Gateway, Upstream)> = OnceLock::new();
+    TWO.get_or_init(|| {
+        let upstream = Upstream::start();
+        let address = upstream.address;
+        let gateway = Gateway::start(|places| {
+            Conf::new(places)
+                .section("[trust]\nproxies = [\"127.88.0.0/16\"]\nhops = 2")
+                .upstream("main", &[address])
+                .route(conf::open("open", "/open/**", "main"))
+                .text()
+        });
+        (gateway, upstream)
+    })
+}
+
+#[tokio::test]
+async fn by_hops_the_client_is_what_the_outermost_proxy_saw() {
+    let (gateway, upstream) = behind_two();
+    for (n, (local, chain, client)) in [
+        (PROXY, "203.0.113.7, 198.51.100.1", "203.0.113.7"),
+        (PROXY, "192.0.2.99, 203.0.113.7, 198.51.100.1", "203.0.113.7"),
+        // The outer proxy was not passed: what the inner one saw.
+        (PROXY, "203.0.113.7", "203.0.113.7"),
+        (PROXY, "nonsense, 198.51.100.1", "198.51.100.1"),
+        (PROXY, "203.0.113.7, nonsense", PROXY),
+        // Nobody listed: no hop is believed.
+        ("127.89.0.1", "203.0.113.7, 198.51.100.1", "127.89.0.1"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let local: IpAddr = local.parse().unwrap();
+        let mut wire = wire::connect_from(gateway.address(), Some(local)).await.unwrap();
+        let fields = format!("X-Forwarded-For: {chain}\r\n");
+        wire.send(format!("GET /open/hops-{n} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
+        assert_eq!(wire.reply().await.status, 200);
+        let seen = upstream.seen();
+        let seen = seen.iter().find(|seen| seen.target().contains(&format!("hops-{n}"))).unwrap();
+        assert_eq!(seen.field("x-forwarded-for").as_deref(), Some(client), "{chain}");
+    }
+}

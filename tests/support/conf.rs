@@ -97,6 +97,19 @@ impl Conf {
         self
     }
 
+    /// The hash queue as it is without a word in the file.
+    pub fn usual_hashing(mut self) -> Self {
+        self.extra.retain(|text| !text.starts_with("[hashing]"));
+        self
+    }
+
+    /// Another public listener in place of the first.
+    pub fn listener(mut self, listener: Table) -> Self {
+        self.tables.retain(|table| table.kind != "listener");
+        self.tables.push(listener);
+        self
+    }
+
     /// Text of a table that stands once, such as `[trust]`.
     pub fn section(mut self, text: &str) -> Self {
         self.extra.push(text.into());

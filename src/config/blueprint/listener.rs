@@ -7,27 +7,33 @@ use std::{
 
 use toml::{Table as Record, Value as Toml};
 
-use super::{Context, each, names::LISTENER};
+use super::{Context, Process, each, names::LISTENER};
 use crate::{
     config::{
         section::Section,
         shape::{Fault, Shape},
     },
-    edge::ListenerSettings,
+    edge::{ListenerSettings, ProxyProtocol},
     pipeline::{Limit, Per, Window},
 };
 
-pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<ListenerSettings> {
+pub(super) fn read(
+    top: &mut Section<'_>,
+    context: &Context<'_>,
+    process: &Process,
+) -> Vec<ListenerSettings> {
     let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000));
     if !top.has("listener") {
         let record = Record::from_iter([
             ("name".to_owned(), Toml::String(LISTENER.into())),
             ("address".to_owned(), default.write()),
+            ("proxy_protocol".to_owned(), Toml::String("off".into())),
         ]);
         // Asked for, so that it is a known key; the implied one is what is in force.
         top.list("listener", "name");
         top.note("listener", Toml::Array(vec![Toml::Table(record)]));
-        return vec![ListenerSettings { name: LISTENER.into(), address: default }];
+        let (name, proxy_protocol) = (LISTENER.into(), ProxyProtocol::Off);
+        return vec![ListenerSettings { name, address: default, proxy_protocol }];
     }
     let only = context.names.only("listener").is_some();
     let mut taken: Vec<(SocketAddr, String)> = Vec::new();
@@ -47,9 +53,31 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Listener
             section.fault("address", Fault::new("port 0", why, "write a port from 1 to 65535"));
         }
         taken.push((address, name.to_owned()));
-        Some(ListenerSettings { name: name.into(), address })
+        let proxy_protocol = proxy_protocol(section, process);
+        Some(ListenerSettings { name: name.into(), address, proxy_protocol })
     });
     found.into_iter().map(|listener| listener.is).collect()
+}
+
+fn proxy_protocol(section: &mut Section<'_>, process: &Process) -> ProxyProtocol {
+    const KEY: &str = "proxy_protocol";
+    match section.or(KEY, "off".to_owned()).as_str() {
+        "off" => ProxyProtocol::Off,
+        "required" => {
+            if process.trusted_proxies.is_empty() {
+                let why = "only a listed proxy may send the header, so nobody could connect";
+                let fix = "write [trust] proxies = [...] with the addresses of your proxies";
+                section.fault(KEY, Fault::new("no proxy is listed", why, fix));
+            }
+            ProxyProtocol::Required
+        }
+        other => {
+            let what = format!("bad proxy_protocol \"{other}\"");
+            let why = "a header that may be left out could be left out by anybody";
+            section.fault(KEY, Fault::new(what, why, "write \"off\" or \"required\""));
+            ProxyProtocol::Off
+        }
+    }
 }
 
 /// The limits of the file, and those that the contracts in use bring along. One of the same name replaces what it says.

@@ -2,6 +2,7 @@
 //!
 //! Reading goes on after a fault, so that one run finds them all; a configuration with faults is never handed out.
 
+mod client_limits;
 mod listener;
 mod mail;
 mod mount;
@@ -10,6 +11,7 @@ mod policy;
 mod process;
 mod realm;
 mod route;
+mod trust;
 mod upstream;
 
 use std::path::Path;
@@ -90,7 +92,7 @@ pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Probl
 
     let process = process::read(&mut top, &context);
     let mail = mail::read(&mut top, &context);
-    let listeners = listener::read(&mut top, &context);
+    let listeners = listener::read(&mut top, &context, &process);
     let realms = realm::read(&mut top, &context);
     let limits = listener::read_limits(&mut top, &context);
     let mounts = mount::read(&mut top, &context, &realms);

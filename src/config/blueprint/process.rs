@@ -4,6 +4,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,7 +12,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 use toml::Value as Toml;
 
-use super::Context;
+use super::{Context, client_limits, trust};
 use crate::{
     config::{
         document::Value,
@@ -19,10 +20,11 @@ use crate::{
         section::Section,
         shape::{Fault, Shape, Size},
     },
+    edge::ClientLimits,
     identity::settings::HashSettings,
     limit,
     model::{SecretString, secret::ExposeSecret},
-    pipeline::mutate::IdentityHeaders,
+    pipeline::{CredentialSizes, Window, mutate::IdentityHeaders},
     telemetry::logging,
 };
 
@@ -50,6 +52,12 @@ pub struct Process {
     pub watch: bool,
     /// Idle upstream connections kept per pool.
     pub upstream_keepalive_pool: usize,
+    /// What one client may take.
+    pub client_limits: Arc<ClientLimits>,
+    /// Longest credentials.
+    pub credential_sizes: CredentialSizes,
+    /// Body limit of routes that name none.
+    pub body_limit: u64,
     /// Absolute.
     pub data_dir: PathBuf,
     /// How long audit events are kept; `None`: for ever.
@@ -68,6 +76,10 @@ pub struct Process {
     pub identity_headers: IdentityHeaders,
     /// Proxies that are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// How many of them a request passes; 0: their addresses tell.
+    pub trusted_hops: usize,
+    /// How many failed authentications one address may have; empty: any number.
+    pub failure_windows: Vec<Window>,
 }
 
 /// The internal listener.
@@ -93,6 +105,7 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
     let grace_period = server.or("grace_period", Duration::from_secs(30));
     let watch = server.or("watch", false);
     let upstream_keepalive_pool = server.or("upstream_keepalive_pool", 128);
+    let limits = client_limits::read(&mut server, upstream_keepalive_pool);
     top.note("server", Toml::Table(server.finish()));
 
     let internal = internal(top, context);
@@ -120,19 +133,21 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
     let max_keys = limiter.checked("max_keys", limit::Settings::default().max_keys, |keys| {
         in_range(*keys, 1_000, 100_000_000)
     });
+    let failure_windows = trust::failure_windows(&mut limiter);
     top.note("limiter", Toml::Table(limiter.finish()));
 
     let identity_headers = identity_headers(top);
 
-    let mut trust = top.inner("trust");
-    let trusted_proxies = trust.or("proxies", Vec::<IpNet>::new());
-    top.note("trust", Toml::Table(trust.finish()));
+    let (trusted_proxies, trusted_hops) = trust::proxies(top);
 
     Process {
         threads,
         grace_period,
         watch,
         upstream_keepalive_pool,
+        client_limits: limits.client,
+        credential_sizes: limits.credentials,
+        body_limit: limits.body,
         data_dir,
         audit_retention,
         internal,
@@ -142,6 +157,8 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
         limiter: limit::Settings { max_keys },
         identity_headers,
         trusted_proxies,
+        trusted_hops,
+        failure_windows,
     }
 }
 
@@ -351,7 +368,7 @@ pub(super) fn is_ours_to_set(name: &HeaderName) -> bool {
     !NO.contains(&text) && !family.iter().any(|start| text.starts_with(start))
 }
 
-fn in_range(number: usize, from: usize, to: usize) -> Result<(), Fault> {
+pub(super) fn in_range(number: usize, from: usize, to: usize) -> Result<(), Fault> {
     if (from..=to).contains(&number) {
         return Ok(());
     }

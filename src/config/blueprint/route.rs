@@ -30,9 +30,6 @@ use crate::{
 mod access;
 mod headers;
 
-/// Body limit of a route that names none (security requirements, section 3).
-const BODY_LIMIT: u64 = 10 << 20;
-
 /// Where a route hangs.
 #[derive(Clone, Debug)]
 pub enum At {
@@ -118,7 +115,7 @@ fn one(
     let headers = headers::read(section, &around.process.identity_headers);
     let streaming = section.or("streaming", false);
     let timeouts = timeouts(section);
-    let body_limit = section.or("body_limit", Size(BODY_LIMIT)).0;
+    let body_limit = section.or("body_limit", Size(around.process.body_limit)).0;
     let trailing_slash = trailing_slash(section);
     let forward_credential = section.or("forward_credential", false);
     let allows = allows(section);

@@ -70,6 +70,10 @@ fn a_reload_of_boot_only_keys_is_refused_whole() {
     );
     assert!(found.contains("fix: restart to use 77, or take the change back"), "{found}");
 
+    world.files.insert(FILE.into(), format!("{MINIMAL}[server.limits]\nheader_count = 50\n"));
+    let found = reload::reload(&active, &[], &world).unwrap_err().to_string();
+    assert!(found.contains("server.limits: changed, but fixed until a restart"), "{found}");
+
     world.files.insert(FILE.into(), format!("{MINIMAL}[log]\nlevel = \"debug\"\n"));
     let next = reload::reload(&active, &[], &world).unwrap();
     assert_eq!(next.blueprint.process.log.level, "debug");

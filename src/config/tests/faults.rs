@@ -14,8 +14,50 @@ fn every_kind_of_fault_is_told_with_its_line_and_the_fix() {
         (
             "[server]\ntreads = 4\n".into(),
             "/etc/p/p.toml:11:1: server.treads: unknown key \"treads\"\n    \
-             why: server knows: grace_period, threads, upstream_keepalive_pool, watch\n    \
+             why: server knows: grace_period, limits, threads, upstream_keepalive_pool, watch\n    \
              fix: write \"threads\", or remove it",
+        ),
+        (
+            "[server.limits]\nheader_count = 1000\n".into(),
+            "/etc/p/p.toml:11:16: server.limits.header_count: 1000 is out of range\n    \
+             why: it must be 10 to 250\n    \
+             fix: write a value in range",
+        ),
+        (
+            "[server.limits]\nbearer_token = \"9KiB\"\n".into(),
+            "/etc/p/p.toml:11:16: server.limits.bearer_token: 9KiB is out of range\n    \
+             why: it must be 256B to 8KiB\n    \
+             fix: write a value in range",
+        ),
+        (
+            "[server.limits]\nhead_timeout = \"2m\"\n".into(),
+            "/etc/p/p.toml:11:16: server.limits.head_timeout: 2m is out of range\n    \
+             why: it must be 100ms to 1m\n    \
+             fix: write a value in range",
+        ),
+        (
+            "[limiter]\nfailures_per_address = []\n".into(),
+            "/etc/p/p.toml:11:24: limiter.failures_per_address: an empty list\n    \
+             why: it would allow nothing or everything\n    \
+             fix: write false",
+        ),
+        (
+            "[trust]\nhops = 1\n".into(),
+            "/etc/p/p.toml:11:8: trust.hops: no proxy is listed\n    \
+             why: only a listed proxy is believed, however many stand in front of it\n    \
+             fix: write proxies = [...] with the network that the last proxy connects from",
+        ),
+        (
+            "[[listener]]\nname = \"public\"\nproxy_protocol = \"required\"\n".into(),
+            "/etc/p/p.toml:12:18: listener.public.proxy_protocol: no proxy is listed\n    \
+             why: only a listed proxy may send the header, so nobody could connect\n    \
+             fix: write [trust] proxies = [...] with the addresses of your proxies",
+        ),
+        (
+            "[[listener]]\nname = \"public\"\nproxy_protocol = \"optional\"\n".into(),
+            "/etc/p/p.toml:12:18: listener.public.proxy_protocol: bad proxy_protocol \"optional\"\n    \
+             why: a header that may be left out could be left out by anybody\n    \
+             fix: write \"off\" or \"required\"",
         ),
         (
             "[server]\nthreads = \"four\"\n".into(),

@@ -265,3 +265,25 @@ fn issued(per_hour: Option<u32>) -> (String, Arc<Keys>) {
     let keys = Keys { evidence: Some(Arc::new(evidence)), mood: Mood::Knows };
     (key.text.expose_secret().to_owned(), Arc::new(keys))
 }
+
+#[test]
+fn a_token_refused_a_moment_ago_passes_once_its_key_is_there() {
+    let upstream = Upstream::ok();
+    let keyless = {
+        let mut mount = mount();
+        mount.tokens.as_mut().unwrap().keys.clear();
+        let mount = Arc::new(mount);
+        let mut route = testing::route("guarded", &mount);
+        route.authn = Authn::Required(vec![CredentialKind::Jwt]);
+        testing::snapshot_of(testing::table(vec![("/**", Vec::new(), route)]), vec![mount])
+    };
+    let edge = Edge::start(keyless, &[upstream.settings()]);
+    let token = token();
+    assert_eq!([bearer(&edge, &token).status, bearer(&edge, &token).status], [401, 401]);
+    let settings = [upstream.settings()];
+    let previous = edge.shared.live();
+    let metrics = &edge.shared.parts.metrics;
+    let next = crate::edge::Live::build(Arc::new(guarded()), &settings, Some(&previous), metrics);
+    edge.shared.swap(next);
+    assert_eq!(bearer(&edge, &token).status, 200);
+}

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::{
     edge::{
-        ListenerSettings, Live, Parts, Settings, Shared, UpstreamSettings, serve,
+        ListenerSettings, Live, Parts, ProxyProtocol, Settings, Shared, UpstreamSettings, serve,
         settings::{Backend, Ejection, HostHeader},
     },
     identity::{IdentityError, Lookup},
@@ -82,11 +82,13 @@ impl Edge {
             listeners: vec![ListenerSettings {
                 name: "public".into(),
                 address: ([127, 0, 0, 1], 0).into(),
+                proxy_protocol: ProxyProtocol::Off,
             }],
             threads: 1,
             identity_socket: "/nonexistent/identity.sock".into(),
             grace_period: Duration::from_secs(5),
             upstream_keepalive_pool: 8,
+            limits: Arc::default(),
         };
         let live = Live::build(Arc::new(snapshot), upstreams, None, &metrics);
         let shared = Shared::new(parts, settings, live);

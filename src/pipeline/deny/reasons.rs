@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Deny, KeyFault, Malformed, SessionFault, TokenFault, UpstreamFault};
-use crate::pipeline::quota::{Toll, Window};
+use crate::pipeline::quota::{AUTH_FAILURES, Toll, Window};
 
 impl Deny {
     /// One of every reason there is. `tests/docs.rs` holds it against [`Deny::reason`].
@@ -19,6 +19,8 @@ impl Deny {
             Malformed::Header,
             Malformed::Connection,
             Malformed::Framing,
+            Malformed::LineTooLong,
+            Malformed::HeadTooLarge,
         ];
         let token =
             [TokenFault::Invalid, TokenFault::Scheme, TokenFault::Expired, TokenFault::Revoked];
@@ -35,12 +37,14 @@ impl Deny {
         all.push(Deny::AddressNotAllowed);
         all.push(Deny::Forbidden { action: "read".into() });
         all.push(Deny::BodyTooLarge);
-        all.push(Deny::RateLimited(Toll {
-            name: "limit".into(),
-            window: Window { limit: 1, per: Duration::from_secs(1) },
-            remaining: 0,
-            reset_after: Duration::from_secs(1),
-            retry_after: Some(Duration::from_secs(1)),
+        all.extend(["limit", AUTH_FAILURES].map(|name| {
+            Deny::RateLimited(Toll {
+                name: name.into(),
+                window: Window { limit: 1, per: Duration::from_secs(1) },
+                remaining: 0,
+                reset_after: Duration::from_secs(1),
+                retry_after: Some(Duration::from_secs(1)),
+            })
         }));
         all.push(Deny::Unavailable { dependency: "store" });
         all.extend(upstream.map(Deny::Upstream));
@@ -49,7 +53,7 @@ impl Deny {
     }
 
     /// What it means, and what the operator can do about it.
-    pub const fn explained(&self) -> (&'static str, &'static str) {
+    pub fn explained(&self) -> (&'static str, &'static str) {
         match self {
             Deny::Malformed(fault) => fault.explained(),
             Deny::NoRoute => (
@@ -79,6 +83,10 @@ impl Deny {
                 "The body is larger than the route takes.",
                 "Raise `body_limit` of the route, if such bodies are meant to pass.",
             ),
+            Deny::RateLimited(toll) if is_failures(toll) => (
+                "The address sent too many credentials that are none. What is known as good still passes.",
+                "Somebody is guessing, or a program keeps sending a wrong credential: look at `client`. `[limiter] failures_per_address`.",
+            ),
             Deny::RateLimited(_) => (
                 "A limit is used up: of the route, of the key, or of failed logins.",
                 "Wait `Retry-After` seconds. The headers of the reply say which window it was.",
@@ -94,6 +102,10 @@ impl Deny {
             ),
         }
     }
+}
+
+fn is_failures(toll: &Toll) -> bool {
+    *toll.name == *AUTH_FAILURES
 }
 
 impl Malformed {
@@ -122,16 +134,23 @@ impl Malformed {
                 CLIENT,
             ),
             Malformed::Host => ("There is no host, more than one, or one that is none.", CLIENT),
-            Malformed::Header => (
-                "A header that may stand once stands twice, is not text, or the head is too large.",
-                CLIENT,
-            ),
+            Malformed::Header => {
+                ("A header that may stand once stands twice, or is not text.", CLIENT)
+            }
             Malformed::Connection => {
                 ("`Connection` names a header that is not the client's to remove.", CLIENT)
             }
             Malformed::Framing => (
                 "The head or the length of the body could be read in two ways.",
                 "A client never sends this by accident; a proxy in front may be broken.",
+            ),
+            Malformed::LineTooLong => (
+                "The request line is longer than `[server.limits] request_line`.",
+                "Put what is so long into a body; or raise the limit, up to what the upstream takes.",
+            ),
+            Malformed::HeadTooLarge => (
+                "A field, all fields, their number or the cookies are more than `[server.limits]` allows.",
+                "Too many cookies? Else somebody is probing.",
             ),
         }
     }

@@ -8,5 +8,6 @@ mod everywhere;
 mod one_place;
 mod places;
 mod static_keys;
+mod strangers;
 
 pub use bench::head;
