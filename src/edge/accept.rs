@@ -74,8 +74,8 @@ impl Acceptor {
         };
         // Only a latency matter; a socket that refuses it is about to fail anyway.
         let _ = tcp.set_nodelay(true);
-        let permit = Counted::new(&self.shared, permit);
         let conn = Conn::new(peer, Arc::clone(&self.name));
+        let permit = Counted::new(&self.shared, &conn, permit);
         let Some(digest) = digest_of(&conn) else { return };
         let stream: Stream = Box::new(Guard::new(tcp, conn, digest, permit));
         let proxy = Arc::clone(&self.proxy);
@@ -164,19 +164,24 @@ impl Drop for Place {
 /// A place that is also shown as a metric.
 struct Counted {
     shared: Arc<Shared>,
+    conn: Arc<Conn>,
     _place: Place,
 }
 
 impl Counted {
-    fn new(shared: &Arc<Shared>, place: Place) -> Self {
+    fn new(shared: &Arc<Shared>, conn: &Arc<Conn>, place: Place) -> Self {
         shared.parts.metrics.connection_opened();
-        Self { shared: Arc::clone(shared), _place: place }
+        Self { shared: Arc::clone(shared), conn: Arc::clone(conn), _place: place }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.shared.parts.metrics.connection_closed();
+        let metrics = &self.shared.parts.metrics;
+        metrics.connection_closed();
+        if self.conn.was_unseen() {
+            metrics.head_refused();
+        }
     }
 }
 
@@ -195,6 +200,7 @@ fn descriptor_limit() -> usize {
 mod tests {
     use super::*;
 
+    // requirement: 23
     #[test]
     fn an_address_has_its_share_and_gives_it_back() {
         let table = Connections::with_cap(10_000);

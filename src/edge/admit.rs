@@ -13,7 +13,7 @@ use super::{
     Live, Shared,
     client::Caller,
     ctx::{Admitted, Trail},
-    head,
+    framing, head,
     options::{self, LocalAnswer},
 };
 use crate::{
@@ -31,6 +31,8 @@ use crate::{
 /// A request as it came.
 pub(super) struct Asked<'a> {
     pub(super) raw_head: &'a [u8],
+    /// What [`framing`] noted of the bytes so far.
+    pub(super) framing: u8,
     pub(super) head: &'a RequestHeader,
     pub(super) caller: &'a Caller,
     pub(super) listener: &'a str,
@@ -132,6 +134,9 @@ pub(super) async fn admit(
 
 /// The view, after the bytes it was parsed from were judged themselves.
 fn read<'a>(live: &Live, asked: &Asked<'a>) -> Result<RequestView<'a>, Malformed> {
+    if framing::is_faulty(asked.framing, &asked.head.headers) {
+        return Err(Malformed::Framing);
+    }
     head::judge(asked.raw_head)?;
     check_target(asked.head.raw_path())?;
     let head = asked.head;

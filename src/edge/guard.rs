@@ -3,8 +3,8 @@
 //! Everything about time on a connection is here: the head of a request must be complete within a total, a body must
 //! keep a minimum rate, a reader may not stall, an idle connection ends, and an upstream that is waited for has a
 //! deadline. The last one sits on the client's side because pingora polls it while it waits for the upstream, and because
-//! only so can the deadline change when the response header arrives. Nothing here looks at the bytes; they are only
-//! counted: pingora would let a head grow to a mebibyte and parse it from the start again with every piece that comes.
+//! only so can the deadline change when the response header arrives. The bytes are counted (pingora would let a head grow
+//! to a mebibyte and parse it from the start again with every piece that comes) and shown to [`super::framing`].
 
 use std::{
     fmt, io,
@@ -29,6 +29,7 @@ use tokio::{
 use super::{
     alarm::Alarm,
     conn::{Conn, Phase},
+    framing::Watch,
 };
 
 /// A body may take this long for free, then [`BODY_RATE`] counts.
@@ -56,6 +57,7 @@ pub(super) struct Guard<P> {
     conn: Arc<Conn>,
     digest: Arc<ProxyDigest>,
     body: BodyRate,
+    watch: Watch,
     /// Bytes of the head that is being read.
     head: usize,
     read_timer: Alarm,
@@ -107,6 +109,7 @@ impl<P> Guard<P> {
             conn,
             digest,
             body: BodyRate::default(),
+            watch: Watch::default(),
             head: 0,
             read_timer: Alarm::default(),
             write_timer: Alarm::default(),
@@ -116,7 +119,14 @@ impl<P> Guard<P> {
         }
     }
 
-    fn on_read(&mut self, bytes: usize) {
+    fn on_read(&mut self, piece: &[u8]) {
+        let bytes = piece.len();
+        if bytes > 0 {
+            if self.conn.phase() == Phase::Idle {
+                self.watch = Watch::default();
+            }
+            self.conn.note_framing(self.watch.read(piece));
+        }
         match self.conn.phase() {
             Phase::Idle if bytes > 0 => {
                 self.conn.head_began();
@@ -171,7 +181,7 @@ impl<P: Unpin> AsyncRead for Guard<P> {
         }
         let before = buf.filled().len();
         if let Poll::Ready(result) = Pin::new(this.io.get_mut()).poll_read(cx, buf) {
-            this.on_read(buf.filled().len() - before);
+            this.on_read(buf.filled().get(before..).unwrap_or_default());
             return Poll::Ready(result);
         }
         if this.conn.waits(cx) {
@@ -188,6 +198,7 @@ impl<P: Unpin> Guard<P> {
     fn poll_too_large(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         if !self.conn.lingers() {
             self.conn.linger();
+            self.conn.answered();
             // A new connection's buffers are empty: what does not fit at once meets a client that reads nothing.
             if let Poll::Ready(Err(error)) = Pin::new(&mut self.io).poll_write(cx, HEAD_TOO_LARGE) {
                 return Poll::Ready(error);
@@ -232,6 +243,7 @@ impl<P: Unpin> AsyncWrite for Guard<P> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.conn.answered();
         match Pin::new(&mut this.io).poll_write(cx, buf) {
             Poll::Pending => this.poll_stalled(cx),
             done => {

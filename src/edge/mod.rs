@@ -13,6 +13,7 @@ mod client;
 mod conn;
 mod ctx;
 mod forward;
+mod framing;
 mod guard;
 mod head;
 mod headers;
@@ -83,7 +84,13 @@ impl Gateway {
         let (snapshot, ids) = (&ctx.live.snapshot, &self.shared.ids);
         let caller = ctx.caller.insert(Caller::read(snapshot, conn.peer.ip(), &head.headers, ids));
         let raw_head = session.as_downstream().to_h1_raw();
-        let asked = Asked { raw_head: &raw_head, head, caller, listener: &conn.listener };
+        let asked = Asked {
+            raw_head: &raw_head,
+            framing: conn.framing(),
+            head,
+            caller,
+            listener: &conn.listener,
+        };
         let admission = admit::admit(&self.shared, &ctx.live, &asked, &mut ctx.trail).await;
         match admission? {
             Admission::Answer(answer) => Ok(Some(answer)),

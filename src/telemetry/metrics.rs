@@ -52,6 +52,7 @@ struct Inner {
     in_flight: IntGauge,
     connections: IntGauge,
     connections_refused: IntCounter,
+    heads_refused: IntCounter,
     token_cache: HitMiss,
     key_cache: HitMiss,
     session_cache: HitMiss,
@@ -110,6 +111,10 @@ impl Metrics {
             connections_refused: make.counter(
                 "portcullis_connections_refused_total",
                 "Client connections closed at once: too many of one address, or in all.",
+            )?,
+            heads_refused: make.counter(
+                "portcullis_heads_refused_total",
+                "Request heads that could not be parsed at all, answered and closed without an access line.",
             )?,
             token_cache: pair("token"),
             key_cache: pair("key"),
@@ -282,6 +287,11 @@ impl Metrics {
     /// A client connection was closed at once because there are too many.
     pub fn connection_refused(&self) {
         self.inner.connections_refused.inc();
+    }
+
+    /// A head was answered before any hook saw it.
+    pub fn head_refused(&self) {
+        self.inner.heads_refused.inc();
     }
 
     /// One look-up in a credential cache.
