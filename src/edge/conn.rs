@@ -76,6 +76,8 @@ pub(super) struct Conn {
     expired: AtomicU8,
     /// What [`super::framing`] noted of the present request.
     framing: AtomicU8,
+    /// Whatever comes behind the request is nobody's.
+    surplus: AtomicBool,
     /// A head was answered that no hook saw.
     unseen: AtomicBool,
     linger: AtomicBool,
@@ -100,6 +102,7 @@ impl Conn {
             gap: AtomicU64::new(0),
             expired: AtomicU8::new(0),
             framing: AtomicU8::new(0),
+            surplus: AtomicBool::new(false),
             unseen: AtomicBool::new(false),
             linger: AtomicBool::new(false),
             abort: AtomicBool::new(false),
@@ -233,6 +236,17 @@ impl Conn {
 
     pub(super) fn note_framing(&self, noted: u8) {
         self.framing.store(noted, Relaxed);
+    }
+
+    /// What comes behind this request, before its answer, is thrown away, and the connection ends with the answer. Not so on
+    /// a connection that may become a tunnel.
+    pub(super) fn drop_surplus(&self, on: bool) {
+        self.surplus.store(on, Relaxed);
+    }
+
+    /// Whether bytes that come now belong to no request.
+    pub(super) fn drops_surplus(&self) -> bool {
+        self.phase() == Phase::Upstream && self.surplus.load(Relaxed)
     }
 
     /// Something is written while a head is being read: the library answers it by itself.

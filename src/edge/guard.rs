@@ -58,6 +58,8 @@ pub(super) struct Guard<P> {
     digest: Arc<ProxyDigest>,
     body: BodyRate,
     watch: Watch,
+    /// Bytes came behind a request, which the library would take for a client that breaks off.
+    surplus: bool,
     /// Bytes of the head that is being read.
     head: usize,
     read_timer: Alarm,
@@ -110,6 +112,7 @@ impl<P> Guard<P> {
             digest,
             body: BodyRate::default(),
             watch: Watch::default(),
+            surplus: false,
             head: 0,
             read_timer: Alarm::default(),
             write_timer: Alarm::default(),
@@ -155,7 +158,7 @@ impl<P> Guard<P> {
     /// Whether the client may be sending still. So it may behind a head that pingora refused itself: no hook saw it.
     fn lingers(&self) -> bool {
         let unseen = self.conn.phase() == Phase::Head && self.conn.expired().is_none();
-        unseen || self.conn.lingers()
+        unseen || self.surplus || self.conn.lingers()
     }
 
     fn read_deadline(&mut self) -> Option<Instant> {
@@ -179,8 +182,18 @@ impl<P: Unpin> AsyncRead for Guard<P> {
         if this.conn.ended().is_some() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
+        if this.surplus && this.conn.phase() == Phase::Idle {
+            // The answer is out. Where the next request would begin in what was thrown away, nobody knows: the end.
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
-        if let Poll::Ready(result) = Pin::new(this.io.get_mut()).poll_read(cx, buf) {
+        while let Poll::Ready(result) = Pin::new(this.io.get_mut()).poll_read(cx, buf) {
+            let read = buf.filled().len() - before;
+            if read > 0 && this.conn.drops_surplus() {
+                this.surplus = true;
+                buf.set_filled(before);
+                continue;
+            }
             this.on_read(buf.filled().get(before..).unwrap_or_default());
             return Poll::Ready(result);
         }

@@ -81,6 +81,9 @@ impl Gateway {
         ctx.conn = Some(Arc::clone(&conn));
         conn.begin(!session.as_downstream_mut().is_body_empty());
         let head = session.req_header();
+        conn.drop_surplus(
+            !session.as_downstream().is_http2() && !head.headers.contains_key(header::UPGRADE),
+        );
         let (snapshot, ids) = (&ctx.live.snapshot, &self.shared.ids);
         let caller = ctx.caller.insert(Caller::read(snapshot, conn.peer.ip(), &head.headers, ids));
         let raw_head = session.as_downstream().to_h1_raw();
