@@ -10,5 +10,8 @@ mod support;
 mod bench;
 mod bypass;
 mod cases;
+mod desync;
 mod judge;
+mod origins;
 mod tokens;
+mod wycheproof;
