@@ -11,6 +11,7 @@ mod bench;
 mod bypass;
 mod cases;
 mod desync;
+mod differential;
 mod judge;
 mod origins;
 mod tokens;
