@@ -14,5 +14,6 @@ mod desync;
 mod differential;
 mod judge;
 mod origins;
+mod records;
 mod tokens;
 mod wycheproof;
