@@ -14,6 +14,9 @@ mod conn;
 mod ctx;
 mod forward;
 mod framing;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod head;
 mod headers;
