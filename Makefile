@@ -1,10 +1,11 @@
 # The few commands of this project. `make` lists them.
 
-.PHONY: help demo test check lint fmt bench bench-proxy audit setup
+.PHONY: help demo test test-security fuzz check lint fmt bench bench-proxy audit setup
 
 help:
 	@echo "make demo         a running gateway with a toy service behind it, on loopback"
 	@echo "make test         every test"
+	@echo "make test-security  attacks at length: real servers, other verifiers, fuzzing"
 	@echo "make check        formatting, clippy and docs, warnings denied"
 	@echo "make audit        dependencies against advisories and licences"
 	@echo "make bench        nanoseconds per decision"
@@ -23,6 +24,17 @@ test:
 	else \
 		cargo test --locked --no-fail-fast $(ARGS); \
 	fi
+
+# Five real servers, three verifiers, and SECONDS of fuzzing for each target.
+test-security:
+	@scripts/setup.sh security
+	scripts/verifiers.sh
+	PORTCULLIS_ORIGINS=all PORTCULLIS_VERIFIERS=all PORTCULLIS_TOKENS=200000 cargo test --locked --release --test security -- --nocapture
+	scripts/fuzz.sh $(or $(SECONDS),600)
+
+# The same for a moment.
+fuzz:
+	scripts/fuzz.sh $(or $(SECONDS),30)
 
 check: lint
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

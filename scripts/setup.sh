@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure the system packages are there that building, testing or the demo need. Idempotent: does nothing if nothing is missing.
 #
-#   scripts/setup.sh build|test
+#   scripts/setup.sh build|test|security
 #
 # Missing ones are installed through the system's package manager where we may (root, or sudo without a password); else one message names them.
 set -euo pipefail
@@ -16,7 +16,8 @@ case $purpose in
         required+=(curl jq python3)
         wanted=(sqlite3 promtool systemd-analyze)
         ;;
-    *) echo "setup: build or test, not \"$purpose\"" >&2; exit 2 ;;
+    security) required+=(python3 node npm nginx apache2 haproxy gunicorn) ;;
+    *) echo "setup: build, test or security, not \"$purpose\"" >&2; exit 2 ;;
 esac
 
 missing() {
@@ -31,6 +32,7 @@ package() {
         apk:cc) echo build-base ;;
         pacman:cc) echo base-devel ;;
         *:cc) echo gcc ;;
+        *:node) echo nodejs ;;
         pacman:python3) echo python ;;
         dnf:sqlite3 | apk:sqlite3 | pacman:sqlite3) echo sqlite ;;
         dnf:promtool) echo golang-github-prometheus ;;
