@@ -216,6 +216,9 @@ fn leeway_moves_both_ends() {
     assert_eq!(verify(with("exp", json!(999_995))), Some(TokenFault::Expired));
     assert_eq!(verify(with("nbf", json!(1_000_005))), None);
     assert_eq!(verify(with("nbf", json!(1_000_006))), Some(TokenFault::Invalid));
+    // A date of issue in the future is a clock a little ahead, or a lie.
+    assert_eq!(verify(with("iat", json!(1_000_060))), None);
+    assert_eq!(verify(with("iat", json!(1_000_061))), Some(TokenFault::Invalid));
 }
 
 // requirement: 7

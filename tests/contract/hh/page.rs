@@ -46,6 +46,7 @@ async fn the_page_shows_the_code_and_its_button_copies_it() {
     }
 }
 
+// requirement: 37
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_slipped_into_the_page_does_not_run() {
     let Some(mut browser) = Browser::start() else { return };

@@ -104,6 +104,11 @@ fn verifies(set: &TokenProfile, token: &str) -> bool {
 fn usable_set(jwk: &Value) -> Option<TokenProfile> {
     let single = [jwk.clone()];
     let list = jwk.get("keys").and_then(Value::as_array).map_or(&single[..], Vec::as_slice);
+    // Names count before a key that cannot be read is left out: it could be the one that was meant.
+    let names: Vec<&Value> = list.iter().filter_map(|jwk| jwk.get("kid")).collect();
+    if names.iter().enumerate().any(|(at, name)| names.iter().take(at).any(|other| other == name)) {
+        return None;
+    }
     let keys: Vec<VerificationKey> = list.iter().filter_map(usable_key).collect();
     let profile = TokenProfile { keys, ..super::profile() };
     profile.check().ok().map(|()| profile)
