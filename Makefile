@@ -6,6 +6,7 @@ help:
 	@echo "make demo         a running gateway with a toy service behind it, on loopback"
 	@echo "make test         every test"
 	@echo "make test-security  attacks at length: real servers, other verifiers, fuzzing"
+	@echo "make fuzz         every fuzz target for half a minute"
 	@echo "make check        formatting, clippy and docs, warnings denied"
 	@echo "make audit        dependencies against advisories and licences"
 	@echo "make bench        nanoseconds per decision"
@@ -25,16 +26,16 @@ test:
 		cargo test --locked --no-fail-fast $(ARGS); \
 	fi
 
-# Five real servers, three verifiers, and SECONDS of fuzzing for each target.
+# Five real servers, three verifiers, and FUZZ_SECONDS for each fuzz target.
 test-security:
 	@scripts/setup.sh security
 	scripts/verifiers.sh
 	PORTCULLIS_ORIGINS=all PORTCULLIS_VERIFIERS=all PORTCULLIS_TOKENS=200000 cargo test --locked --release --test security -- --nocapture
-	scripts/fuzz.sh $(or $(SECONDS),600)
+	scripts/fuzz.sh $(or $(FUZZ_SECONDS),600)
 
 # The same for a moment.
 fuzz:
-	scripts/fuzz.sh $(or $(SECONDS),30)
+	scripts/fuzz.sh $(or $(FUZZ_SECONDS),30)
 
 check: lint
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

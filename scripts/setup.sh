@@ -76,6 +76,13 @@ if [ "${#lacking[@]}" -gt 0 ] && [ -n "$manager" ] && [ "$allowed" = yes ]; then
         # One by one: a name this system does not know must not keep the others out.
         install "$(package "$tool")" >&2 || echo "setup: $manager could not install $(package "$tool")" >&2
     done
+    # Servers are started by the tests, on ports and with files of their own.
+    if [ "$manager" = apt ] && [ "$purpose" = security ]; then
+        for server in nginx apache2 haproxy; do
+            printf '%s\n' "${lacking[@]}" | grep -qx "$server" || continue
+            $as_root systemctl disable --now "$server" >/dev/null 2>&1 || true
+        done
+    fi
     # The monitoring server comes with its checker; only the checker is wanted.
     if [ "$manager" = apt ] && printf '%s\n' "${lacking[@]}" | grep -qx promtool; then
         $as_root systemctl disable --now prometheus >/dev/null 2>&1 || true
