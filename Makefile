@@ -30,7 +30,7 @@ test:
 test-security:
 	@scripts/setup.sh security
 	scripts/verifiers.sh
-	PORTCULLIS_ORIGINS=all PORTCULLIS_VERIFIERS=all PORTCULLIS_TOKENS=200000 cargo test --locked --release --test security -- --nocapture
+	PORTCULLIS_ORIGINS=all PORTCULLIS_VERIFIERS=all PORTCULLIS_TOKENS=200000 cargo test --locked --test security -- --nocapture
 	scripts/fuzz.sh $(or $(FUZZ_SECONDS),600)
 
 # The same for a moment.
