@@ -154,8 +154,9 @@ pub fn careless(path: &str) -> String {
 /// Whether a name folds to one of ours, as variables of an environment are named.
 pub fn is_ours(name: &HeaderName) -> bool {
     let folded = name.as_str().replace(|char: char| !char.is_ascii_alphanumeric(), "-");
-    ["x-auth-", "x-forwarded", "x-portcullis-"].iter().any(|own| folded.starts_with(own))
-        || ["forwarded", "x-real-ip", "x-request-id", "proxy-authorization"].contains(&&*folded)
+    ["x-auth-", "x-forwarded-", "x-portcullis-"].iter().any(|own| folded.starts_with(own))
+        || ["forwarded", "x-forwarded", "x-real-ip", "x-request-id", "proxy-authorization"]
+            .contains(&&*folded)
 }
 
 /// Shared by targets that need an owned principal list.
