@@ -1,11 +1,12 @@
 # The few commands of this project. `make` lists them.
 
-.PHONY: help demo test test-security check lint fmt bench bench-proxy audit setup
+.PHONY: help demo test test-security fuzz check lint fmt bench bench-proxy audit setup
 
 help:
 	@echo "make demo         a running gateway with a toy service behind it, on loopback"
 	@echo "make test         every test"
-	@echo "make test-security  attacks in full, with their figures; some minutes"
+	@echo "make test-security  attacks at length, with figures: real servers, other verifiers, floods, fuzzing"
+	@echo "make fuzz         every fuzz target for half a minute"
 	@echo "make check        formatting, clippy and docs, warnings denied"
 	@echo "make audit        dependencies against advisories and licences"
 	@echo "make bench        nanoseconds per decision"
@@ -25,12 +26,20 @@ test:
 		cargo test --locked --no-fail-fast $(ARGS); \
 	fi
 
-# The sizes of the long form. The attackers and the gateway each need as many open files as there are connections.
+# Five real servers, three verifiers, floods (attackers and gateway each need as many open files as there are connections),
+# and FUZZ_SECONDS for each fuzz target.
 test-security:
-	@scripts/setup.sh test
+	@scripts/setup.sh security
+	scripts/verifiers.sh
+	PORTCULLIS_ORIGINS=all PORTCULLIS_VERIFIERS=all PORTCULLIS_TOKENS=200000 cargo test --locked --test security -- --nocapture
 	ulimit -n $$(ulimit -Hn) && \
 	PORTCULLIS_SLOW_CONNECTIONS=5000 PORTCULLIS_WRONG_TOKENS=1000000 PORTCULLIS_LOGINS=500 \
 	cargo test --locked --test abuse -- --test-threads 1 --nocapture $(ARGS)
+	scripts/fuzz.sh $(or $(FUZZ_SECONDS),600)
+
+# The same for a moment.
+fuzz:
+	scripts/fuzz.sh $(or $(FUZZ_SECONDS),30)
 
 check: lint
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

@@ -1,9 +1,11 @@
-"""Holds the dependencies against an advisory database (RustSec's format) and against the licences in deny.toml.
+"""Holds the dependencies against an advisory database (RustSec's format) and against deny.toml: licences, bans, sources.
 
     audit.py DATABASE
 
-Exit code 1 if a locked version has an open advisory, or a crate has a licence that is not allowed. Advisories listed under
-[advisories] ignore in deny.toml are shown and do not count. Needs Python 3.11 and cargo; no network.
+Exit code 1 if a locked version has an open advisory, or a crate has a licence that is not allowed, is banned, or comes from
+another registry. Advisories listed under [advisories] ignore in deny.toml are shown and do not count; several versions of
+one crate are only shown. `cargo deny check` reads the same file and is run as well where it is installed (audit.sh). Needs
+Python 3.11 and cargo; no network.
 """
 
 import json
@@ -11,9 +13,11 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+REGISTRY = "registry+https://github.com/rust-lang/crates.io-index"
 OPERATORS = {
     "<": lambda a, b: a < b,
     "<=": lambda a, b: a <= b,
@@ -107,6 +111,19 @@ def main():
         if not allowed_licence(crate["license"] or "none", allowed):
             bad += 1
             print(f"LICENCE: {crate['name']} {crate['version']}: {crate['license']}")
+
+    banned = {entry["crate"]: entry["reason"] for entry in policy["bans"]["deny"]}
+    for package in packages:
+        source = package.get("source")
+        if package["name"] in banned:
+            bad += 1
+            print(f"BANNED: {package['name']}: {banned[package['name']]}")
+        if source and source != REGISTRY and source not in policy["sources"]["allow-git"]:
+            bad += 1
+            print(f"SOURCE: {package['name']} comes from {source}")
+    built = Counter(crate["name"] for crate in crates)
+    twice = ", ".join(f"{name} {count}" for name, count in sorted(built.items()) if count > 1)
+    print(f"in several versions: {twice}")
     print(f"audit: {len(locked)} locked packages, {len(crates)} built here, {bad} faults")
     sys.exit(1 if bad else 0)
 

@@ -19,3 +19,8 @@ if [ -z "${ADVISORY_DB:-}" ] && [ -z "$(find .tools -maxdepth 1 -name advisory-d
     fi
 fi
 python3 scripts/audit.py "$database"
+if command -v cargo-deny >/dev/null; then
+    cargo deny --locked --offline check bans licenses sources
+else
+    echo "audit: cargo-deny is not installed; the same file was checked by scripts/audit.py" >&2
+fi

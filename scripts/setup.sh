@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure the system packages are there that building, testing or the demo need. Idempotent: does nothing if nothing is missing.
 #
-#   scripts/setup.sh build|test
+#   scripts/setup.sh build|test|security
 #
 # Missing ones are installed through the system's package manager where we may (root, or sudo without a password); else one message names them.
 set -euo pipefail
@@ -16,7 +16,8 @@ case $purpose in
         required+=(curl jq python3)
         wanted=(sqlite3 promtool systemd-analyze)
         ;;
-    *) echo "setup: build or test, not \"$purpose\"" >&2; exit 2 ;;
+    security) required+=(python3 node npm nginx apache2 haproxy gunicorn) ;;
+    *) echo "setup: build, test or security, not \"$purpose\"" >&2; exit 2 ;;
 esac
 
 missing() {
@@ -31,6 +32,7 @@ package() {
         apk:cc) echo build-base ;;
         pacman:cc) echo base-devel ;;
         *:cc) echo gcc ;;
+        *:node) echo nodejs ;;
         pacman:python3) echo python ;;
         dnf:sqlite3 | apk:sqlite3 | pacman:sqlite3) echo sqlite ;;
         dnf:promtool) echo golang-github-prometheus ;;
@@ -74,6 +76,13 @@ if [ "${#lacking[@]}" -gt 0 ] && [ -n "$manager" ] && [ "$allowed" = yes ]; then
         # One by one: a name this system does not know must not keep the others out.
         install "$(package "$tool")" >&2 || echo "setup: $manager could not install $(package "$tool")" >&2
     done
+    # Servers are started by the tests, on ports and with files of their own.
+    if [ "$manager" = apt ] && [ "$purpose" = security ]; then
+        for server in nginx apache2 haproxy; do
+            printf '%s\n' "${lacking[@]}" | grep -qx "$server" || continue
+            $as_root systemctl disable --now "$server" >/dev/null 2>&1 || true
+        done
+    fi
     # The monitoring server comes with its checker; only the checker is wanted.
     if [ "$manager" = apt ] && printf '%s\n' "${lacking[@]}" | grep -qx promtool; then
         $as_root systemctl disable --now prometheus >/dev/null 2>&1 || true

@@ -15,6 +15,7 @@ use std::{
 mod docs {
     mod config_keys;
     mod generated;
+    mod requirements;
 }
 
 /// A file of the repository.

@@ -127,11 +127,12 @@ impl Served {
         self.serve(tcp, peer, place).await;
     }
 
-    async fn serve(self, tcp: TcpStream, peer: SocketAddr, place: Counted) {
+    async fn serve(self, tcp: TcpStream, peer: SocketAddr, mut place: Counted) {
         let limits = Arc::clone(&self.shared.settings.limits);
         let metrics = self.shared.parts.metrics.clone();
         let conn = Conn::new(peer, self.name, limits, metrics);
         let Some(digest) = digest_of(&conn) else { return };
+        place.conn = Some(Arc::clone(&conn));
         let mut next: Option<Stream> = Some(Box::new(Guard::new(tcp, conn, digest, place)));
         while let Some(stream) = next {
             next = self.proxy.process_new(stream, &self.closing).await;
@@ -148,18 +149,24 @@ fn digest_of(conn: &Arc<Conn>) -> Option<Arc<ProxyDigest>> {
 /// A place that is also shown as a metric.
 struct Counted {
     shared: Arc<Shared>,
+    /// Once anything is read from it.
+    conn: Option<Arc<Conn>>,
     place: Place,
 }
 
 impl Counted {
     fn new(shared: &Arc<Shared>, place: Place) -> Self {
         shared.parts.metrics.connection_opened();
-        Self { shared: Arc::clone(shared), place }
+        Self { shared: Arc::clone(shared), conn: None, place }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.shared.parts.metrics.connection_closed();
+        let metrics = &self.shared.parts.metrics;
+        metrics.connection_closed();
+        if self.conn.as_ref().is_some_and(|conn| conn.was_unseen()) {
+            metrics.head_refused();
+        }
     }
 }

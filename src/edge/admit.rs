@@ -13,7 +13,7 @@ use super::{
     Live, Shared,
     client::Caller,
     ctx::{Admitted, Trail},
-    failures, head,
+    failures, framing, head,
     live::UNMATCHED,
     options::{self, LocalAnswer},
 };
@@ -32,6 +32,8 @@ use crate::{
 /// A request as it came.
 pub(super) struct Asked<'a> {
     pub(super) raw_head: &'a [u8],
+    /// What [`framing`] noted of the bytes so far.
+    pub(super) framing: u8,
     pub(super) head: &'a RequestHeader,
     pub(super) caller: &'a Caller,
     pub(super) listener: &'a str,
@@ -150,6 +152,9 @@ pub(super) async fn admit(
 
 /// The view, after the bytes it was parsed from were judged themselves.
 fn read<'a>(edge: &Shared, live: &Live, asked: &Asked<'a>) -> Result<RequestView<'a>, Malformed> {
+    if framing::is_faulty(asked.framing, &asked.head.headers) {
+        return Err(Malformed::Framing);
+    }
     head::judge(asked.raw_head, &edge.settings.limits)?;
     check_target(asked.head.raw_path())?;
     let head = asked.head;

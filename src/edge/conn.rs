@@ -78,6 +78,12 @@ pub(super) struct Conn {
     /// Milliseconds the upstream may be silent; zero is no limit.
     gap: AtomicU64,
     expired: AtomicU8,
+    /// What [`super::framing`] noted of the present request.
+    framing: AtomicU8,
+    /// Whatever comes behind the request is nobody's.
+    surplus: AtomicBool,
+    /// A head was answered that no hook saw.
+    unseen: AtomicBool,
     linger: AtomicBool,
     abort: AtomicBool,
     /// Whether [`Conn::end`] may come from another task.
@@ -107,6 +113,9 @@ impl Conn {
             deadline: AtomicU64::new(0),
             gap: AtomicU64::new(0),
             expired: AtomicU8::new(0),
+            framing: AtomicU8::new(0),
+            surplus: AtomicBool::new(false),
+            unseen: AtomicBool::new(false),
             linger: AtomicBool::new(false),
             abort: AtomicBool::new(false),
             watched: AtomicBool::new(false),
@@ -236,6 +245,38 @@ impl Conn {
             0 => None,
             millis => self.born.checked_add(Duration::from_millis(millis)),
         }
+    }
+
+    /// What was noted of the present request's bytes.
+    pub(super) fn framing(&self) -> u8 {
+        self.framing.load(Relaxed)
+    }
+
+    pub(super) fn note_framing(&self, noted: u8) {
+        self.framing.store(noted, Relaxed);
+    }
+
+    /// What comes behind this request, before its answer, is thrown away, and the connection ends with the answer. Not so on
+    /// a connection that may become a tunnel.
+    pub(super) fn drop_surplus(&self, on: bool) {
+        self.surplus.store(on, Relaxed);
+    }
+
+    /// Whether bytes that come now belong to no request.
+    pub(super) fn drops_surplus(&self) -> bool {
+        self.phase() == Phase::Upstream && self.surplus.load(Relaxed)
+    }
+
+    /// Something is written while a head is being read: the library answers it by itself.
+    pub(super) fn answered(&self) {
+        if self.phase() == Phase::Head {
+            self.unseen.store(true, Relaxed);
+        }
+    }
+
+    /// Whether its last head was answered without any hook.
+    pub(super) fn was_unseen(&self) -> bool {
+        self.unseen.load(Relaxed)
     }
 
     /// A request's head is being read.

@@ -123,6 +123,7 @@ mod tests {
         entered.err()
     }
 
+    // requirement: 23
     #[test]
     fn an_address_has_its_share_and_gives_it_back() {
         let table = table(|_| {});

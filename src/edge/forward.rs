@@ -15,6 +15,7 @@ use super::{
     Shared,
     conn::Expired,
     ctx::{Admitted, Ctx, Progress},
+    framing,
     settings::HostHeader,
     slash,
     upstream::Pool,
@@ -143,6 +144,11 @@ pub(super) fn body(
     let Some(admitted) = &ctx.admitted else { return Ok(()) };
     if session.was_upgraded() {
         return Ok(());
+    }
+    let noted = ctx.conn.as_ref().map_or(0, |conn| conn.framing());
+    if framing::is_faulty(noted, &session.req_header().headers) {
+        ctx.deny = Some(Deny::Malformed(Malformed::Framing));
+        return Err(Error::new_down(INVALID_CHUNK));
     }
     let route = &admitted.route.route;
     let seen = &mut ctx.upstream.body_seen;

@@ -3,8 +3,8 @@
 //! Everything about time on a connection is here: the head of a request must be complete within a total, a body must
 //! keep a minimum rate, a reader may not stall, an idle connection ends, and an upstream that is waited for has a
 //! deadline. The last one sits on the client's side because pingora polls it while it waits for the upstream, and because
-//! only so can the deadline change when the response header arrives. Nothing here looks at the bytes; they are only
-//! counted: pingora would let a head grow to a mebibyte and parse it from the start again with every piece that comes.
+//! only so can the deadline change when the response header arrives. The bytes are counted (pingora would let a head grow
+//! to a mebibyte and parse it from the start again with every piece that comes) and shown to [`super::framing`].
 
 use std::{
     fmt, io,
@@ -30,6 +30,7 @@ use super::{
     ClientLimits,
     alarm::Alarm,
     conn::{Conn, Phase},
+    framing::Watch,
 };
 
 /// How long leftover request bytes are read and thrown away, so that the answer is not lost in a reset.
@@ -56,6 +57,9 @@ pub(super) struct Guard<P> {
     conn: Arc<Conn>,
     digest: Arc<ProxyDigest>,
     body: BodyRate,
+    watch: Watch,
+    /// Bytes came behind a request, which the library would take for a client that breaks off.
+    surplus: bool,
     /// Bytes of the head that is being read, and after how many no more of it is.
     head: usize,
     max_head: usize,
@@ -111,6 +115,8 @@ impl<P> Guard<P> {
             conn,
             digest,
             body: BodyRate::default(),
+            watch: Watch::default(),
+            surplus: false,
             head: 0,
             read_timer: Alarm::default(),
             write_timer: Alarm::default(),
@@ -120,7 +126,14 @@ impl<P> Guard<P> {
         }
     }
 
-    fn on_read(&mut self, bytes: usize) {
+    fn on_read(&mut self, piece: &[u8]) {
+        let bytes = piece.len();
+        if bytes > 0 {
+            if self.conn.phase() == Phase::Idle {
+                self.watch = Watch::default();
+            }
+            self.conn.note_framing(self.watch.read(piece));
+        }
         match self.conn.phase() {
             Phase::Idle if bytes > 0 => {
                 self.conn.head_began();
@@ -149,7 +162,7 @@ impl<P> Guard<P> {
     /// Whether the client may be sending still. So it may behind a head that pingora refused itself: no hook saw it.
     fn lingers(&self) -> bool {
         let unseen = self.conn.phase() == Phase::Head && self.conn.expired().is_none();
-        unseen || self.conn.lingers()
+        unseen || self.surplus || self.conn.lingers()
     }
 
     fn read_deadline(&mut self) -> Option<Instant> {
@@ -173,9 +186,19 @@ impl<P: Unpin> AsyncRead for Guard<P> {
         if this.conn.ended().is_some() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
+        if this.surplus && this.conn.phase() == Phase::Idle {
+            // The answer is out. Where the next request would begin in what was thrown away, nobody knows: the end.
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
-        if let Poll::Ready(result) = Pin::new(this.io.get_mut()).poll_read(cx, buf) {
-            this.on_read(buf.filled().len() - before);
+        while let Poll::Ready(result) = Pin::new(this.io.get_mut()).poll_read(cx, buf) {
+            let read = buf.filled().len() - before;
+            if read > 0 && this.conn.drops_surplus() {
+                this.surplus = true;
+                buf.set_filled(before);
+                continue;
+            }
+            this.on_read(buf.filled().get(before..).unwrap_or_default());
             return Poll::Ready(result);
         }
         if this.conn.waits(cx) {
@@ -193,6 +216,7 @@ impl<P: Unpin> Guard<P> {
         if !self.conn.lingers() {
             self.conn.linger();
             self.conn.overlong();
+            self.conn.answered();
             // A new connection's buffers are empty: what does not fit at once meets a client that reads nothing.
             if let Poll::Ready(Err(error)) = Pin::new(&mut self.io).poll_write(cx, HEAD_TOO_LARGE) {
                 return Poll::Ready(error);
@@ -249,6 +273,7 @@ impl<P: Unpin> AsyncWrite for Guard<P> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.conn.answered();
         let own = this.in_our_words(buf);
         match Pin::new(&mut this.io).poll_write(cx, own.unwrap_or(buf)) {
             Poll::Pending => this.poll_stalled(cx),

@@ -65,6 +65,12 @@ fn request_line(line: &[u8]) -> Result<(), Malformed> {
     if !matches!(version, b"HTTP/1.1" | b"HTTP/1.0") {
         return Err(Malformed::Framing);
     }
+    let scheme =
+        |own: &[u8]| target.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own));
+    // The origin form, the absolute form of a scheme of ours, or a star (RFC 9112 section 3.2).
+    if !(target.starts_with(b"/") || target == b"*" || scheme(b"http://") || scheme(b"https://")) {
+        return Err(Malformed::Target);
+    }
     if target.contains(&b'#') {
         return Err(Malformed::PathByte);
     }
@@ -183,6 +189,11 @@ mod tests {
             assert_eq!(judge(head.as_bytes()), Err(Malformed::Framing), "{line:?}");
         }
         assert_eq!(judge(b"GET /a#b HTTP/1.1\r\n\r\n"), Err(Malformed::PathByte));
+        for target in ["ftp://a/b", "a/b", "a:443", "http:/a", "//", "*", "HTTPS://a/"] {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+            let passes = ["//", "*", "HTTPS://a/"].contains(&target);
+            assert_eq!(judge(head.as_bytes()).is_ok(), passes, "{target}");
+        }
     }
 
     #[test]

@@ -19,6 +19,10 @@ mod ctx;
 mod descriptors;
 mod failures;
 mod forward;
+mod framing;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod head;
 mod headers;
@@ -95,10 +99,19 @@ impl Gateway {
         ctx.conn = Some(Arc::clone(&conn));
         conn.begin(may_have_body(session));
         let head = session.req_header();
+        conn.drop_surplus(
+            !session.as_downstream().is_http2() && !head.headers.contains_key(header::UPGRADE),
+        );
         let (snapshot, ids) = (&ctx.live.snapshot, &self.shared.ids);
         let caller = ctx.caller.insert(Caller::read(snapshot, conn.peer.ip(), &head.headers, ids));
         let raw_head = session.as_downstream().to_h1_raw();
-        let asked = Asked { raw_head: &raw_head, head, caller, listener: &conn.listener };
+        let asked = Asked {
+            raw_head: &raw_head,
+            framing: conn.framing(),
+            head,
+            caller,
+            listener: &conn.listener,
+        };
         let admission = admit::admit(&self.shared, &ctx.live, &asked, &mut ctx.trail).await;
         match admission? {
             Admission::Answer(answer) => Ok(Some(answer)),

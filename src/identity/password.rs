@@ -240,6 +240,7 @@ mod tests {
         HashPool::open(settings, Arc::new(SystemRandom)).await.unwrap()
     }
 
+    // requirement: 26
     #[tokio::test]
     async fn a_hash_carries_its_parameters_and_fits_only_its_password() {
         let pool = pool(cheap(1, 1)).await;
@@ -251,6 +252,7 @@ mod tests {
         assert_ne!(hash, pool.hash(&"correct horse".into()).await.unwrap(), "own salt each time");
     }
 
+    // requirement: 27
     #[tokio::test]
     async fn an_over_long_password_is_wrong_and_not_cut() {
         let pool = pool(cheap(1, 1)).await;
@@ -285,6 +287,7 @@ mod tests {
         assert_eq!(priority(), before);
     }
 
+    // requirement: 26
     #[tokio::test]
     async fn a_full_queue_is_refused_at_once_and_a_free_place_waits() {
         let pool = Arc::new(pool(cheap(1, 1)).await);

@@ -160,6 +160,7 @@ mod tests {
         KeyFormat { form: KeyForm::Bare, .."inkpass_".into() }
     }
 
+    // requirement: 13
     #[test]
     fn an_issued_key_parses_back_to_its_id_and_digest() {
         let key = issue(&tmws(), &SystemRandom).unwrap();
@@ -169,6 +170,7 @@ mod tests {
         assert!(!format!("{key:?}").contains(key.text.expose_secret()));
     }
 
+    // requirement: 13
     #[test]
     fn any_changed_character_is_refused_before_a_look_up() {
         let key = issue(&tmws(), &SystemRandom).unwrap();

@@ -55,6 +55,7 @@ struct Inner {
     public: public::PublicFigures,
     in_flight: IntGauge,
     connections: connections::Families,
+    heads_refused: IntCounter,
     token_cache: HitMiss,
     refused_cache: HitMiss,
     key_cache: HitMiss,
@@ -110,6 +111,10 @@ impl Metrics {
             public: public::PublicFigures::default(),
             in_flight: make.gauge("portcullis_requests_in_flight", "Requests being served now.")?,
             connections: connections::Families::register(&make)?,
+            heads_refused: make.counter(
+                "portcullis_heads_refused_total",
+                "Request heads that could not be parsed at all, answered and closed without an access line.",
+            )?,
             token_cache: pair("token"),
             refused_cache: pair("refused_token"),
             key_cache: pair("key"),
@@ -287,6 +292,11 @@ impl Metrics {
     /// A limit ended a client connection.
     pub fn connection_cut(&self, why: Cut) {
         self.inner.connections.cut(why);
+    }
+
+    /// A head was answered before any hook saw it.
+    pub fn head_refused(&self) {
+        self.inner.heads_refused.inc();
     }
 
     /// One look-up in a credential cache.

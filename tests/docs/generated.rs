@@ -11,7 +11,7 @@ use crate::{file, read, sources};
 
 /// Compares the generated part of a page with what the code says now, or writes it anew.
 #[track_caller]
-fn holds(page: &str, name: &str, wanted: &str) {
+pub(super) fn holds(page: &str, name: &str, wanted: &str) {
     let text = read(page);
     let (begin, end) = (format!("<!-- generated: {name} -->\n"), "<!-- end -->");
     let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("{page}: no {begin}"));
@@ -28,7 +28,7 @@ fn holds(page: &str, name: &str, wanted: &str) {
 }
 
 /// A cell of a table.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 

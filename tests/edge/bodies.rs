@@ -5,6 +5,7 @@ use crate::{
     support::wire,
 };
 
+// requirement: 23
 #[tokio::test]
 async fn a_body_of_the_limit_passes_and_one_byte_more_is_413() {
     let bench = bench();

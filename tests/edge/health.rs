@@ -24,6 +24,7 @@ async fn the_token_is_needed_on_tcp() {
     }
 }
 
+// requirement: 36
 #[tokio::test]
 async fn the_operators_token_opens_nothing_on_the_public_side() {
     let token = crate::support::conf::OPERATOR_TOKEN;

@@ -2,6 +2,7 @@
 
 use crate::bench::{bench, mark, request};
 
+// requirement: 17
 #[tokio::test]
 async fn hop_by_hop_headers_and_what_connection_names_stay_here() {
     let bench = bench();
@@ -18,6 +19,7 @@ async fn hop_by_hop_headers_and_what_connection_names_stay_here() {
     assert_eq!(seen.field("x-stays").as_deref(), Some("1"));
 }
 
+// requirement: 17
 #[tokio::test]
 async fn a_connection_that_names_what_is_ours_is_400() {
     let bench = bench();
@@ -43,6 +45,7 @@ async fn a_connection_that_names_what_is_ours_is_400() {
     }
 }
 
+// requirement: 16
 #[tokio::test]
 async fn upgrades_are_not_passed_on() {
     let bench = bench();

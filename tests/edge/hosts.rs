@@ -5,6 +5,7 @@ use crate::{
     support::wire,
 };
 
+// requirement: 21
 #[tokio::test]
 async fn anything_but_one_valid_host_is_refused() {
     let bench = bench();
@@ -48,6 +49,7 @@ async fn usual_hosts_are_taken_and_preserved() {
     }
 }
 
+// requirement: 21
 #[tokio::test]
 async fn an_absolute_target_must_agree_with_the_host() {
     let bench = bench();

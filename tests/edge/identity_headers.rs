@@ -67,11 +67,13 @@ async fn forged(route: &str, credential: &str) {
     }
 }
 
+// requirement: 18
 #[tokio::test]
 async fn a_public_route_forwards_no_identity_of_the_clients_making() {
     forged("open", "").await;
 }
 
+// requirement: 18
 #[tokio::test]
 async fn a_protected_route_forwards_only_the_permits_identity() {
     forged("closed", &format!("X-API-Key: {}\r\n", bench().key)).await;
@@ -175,6 +177,7 @@ async fn the_private_hop_headers_never_pass() {
     assert!(reply.header("x-portcullis-verdict").is_none());
 }
 
+// requirement: 11
 #[tokio::test]
 async fn two_authorization_headers_are_400() {
     let bench = bench();
@@ -209,6 +212,7 @@ async fn blanks_around_a_name_are_no_way_in() {
     }
 }
 
+// requirement: 18
 #[tokio::test]
 async fn a_trailer_is_no_header() {
     let bench = bench();

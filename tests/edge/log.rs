@@ -97,6 +97,7 @@ async fn identitys_own_refusals_are_named_too() {
     assert!(!text.contains("wrong"), "{text}");
 }
 
+// requirement: 38
 #[tokio::test]
 async fn log_lines_cannot_be_forged() {
     let bench = bench();
@@ -108,6 +109,7 @@ async fn log_lines_cannot_be_forged() {
 }
 
 /// Secrets in every place where a client can put one, through success and failure; then nobody may have kept one.
+// requirement: 38
 #[tokio::test]
 async fn no_secret_is_found_in_logs_metrics_or_errors() {
     let upstream = Upstream::start();

@@ -25,6 +25,7 @@ async fn a_head_goes_on_as_head_and_has_no_body() {
     }
 }
 
+// requirement: 16
 #[tokio::test]
 async fn trace_and_connect_are_refused() {
     let bench = bench();

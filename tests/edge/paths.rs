@@ -90,6 +90,7 @@ const CANONICAL: &[(&str, &str)] = &[
     ("/open/{m}/%2A", "/open/{m}/%2A"),
 ];
 
+// requirement: 20
 #[tokio::test]
 async fn ambiguous_paths_are_400_before_any_route() {
     let bench = bench();
@@ -160,6 +161,7 @@ async fn ordinary_paths_go_on_byte_for_byte() {
     }
 }
 
+// requirement: 20
 #[tokio::test]
 async fn spellings_of_one_path_become_one() {
     let bench = bench();
@@ -188,6 +190,7 @@ async fn leading_slashes_are_one() {
     }
 }
 
+// requirement: 20
 #[tokio::test]
 async fn a_path_without_a_route_is_404_and_goes_nowhere() {
     let bench = bench();

@@ -54,6 +54,7 @@ fn seen(mark: &str) -> Recorded {
     all.into_iter().find(|request| request.target().contains(mark)).expect("it arrived")
 }
 
+// requirement: 19
 #[tokio::test]
 async fn the_rightmost_address_that_is_no_proxy_is_the_client() {
     let key = &behind().key;
@@ -75,6 +76,7 @@ async fn the_rightmost_address_that_is_no_proxy_is_the_client() {
     }
 }
 
+// requirement: 19
 #[tokio::test]
 async fn a_stranger_is_its_socket_address_whatever_it_says() {
     let key = &behind().key;
@@ -86,6 +88,7 @@ async fn a_stranger_is_its_socket_address_whatever_it_says() {
     assert_eq!(from("127.89.0.1", "/closed/x", &fields).await.status, 403);
 }
 
+// requirement: 19
 #[tokio::test]
 async fn the_chain_that_goes_on_is_rebuilt() {
     let fields = "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\
@@ -124,6 +127,7 @@ async fn a_sane_request_id_is_kept_from_a_proxy_only() {
     }
 }
 
+// requirement: 25
 #[tokio::test]
 async fn clients_behind_a_proxy_are_counted_apart_and_ipv6_by_64() {
     let ask = |address: &'static str| async move {

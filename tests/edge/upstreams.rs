@@ -108,6 +108,7 @@ async fn a_post_on_a_kept_connection_that_dies_is_not_doubled() {
     assert!(upstream.count() >= 20);
 }
 
+// requirement: 24
 #[tokio::test]
 async fn a_body_cut_by_the_upstream_is_a_visible_break() {
     let (gateway, _upstream) = before(|request| {
@@ -160,6 +161,7 @@ async fn a_body_cut_by_the_upstream_is_a_visible_break() {
     }
 }
 
+// requirement: 24
 #[tokio::test]
 async fn an_answer_that_could_be_read_in_two_ways_is_502() {
     let (gateway, _upstream) = before(|request| {

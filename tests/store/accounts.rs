@@ -123,6 +123,7 @@ async fn listing_goes_on_behind_the_last_one() {
     assert!(store.accounts(Some(&"other".into()), None, 9).await.unwrap().is_empty());
 }
 
+// requirement: 32
 #[tokio::test]
 async fn disabling_ends_sessions_and_enabling_brings_none_back() {
     let (_place, store, account) = with_account("ada").await;
@@ -139,6 +140,7 @@ async fn disabling_ends_sessions_and_enabling_brings_none_back() {
     assert!(store.refresh_lookup("s1-0").await.unwrap().unwrap().family.ended_at.is_some());
 }
 
+// requirement: 32
 #[tokio::test]
 async fn new_roles_end_sessions() {
     let (_place, store, account) = with_account("ada").await;

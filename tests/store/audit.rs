@@ -67,6 +67,7 @@ async fn writers_at_once_make_one_chain() {
     assert_eq!(store.audit_verify().await.unwrap(), AuditVerdict { checked: 64, fault: None });
 }
 
+// requirement: 39
 #[tokio::test]
 async fn an_edit_of_any_column_shows() {
     for edit in [
@@ -124,6 +125,7 @@ async fn a_beginning_removed_without_a_checkpoint_shows() {
     assert_eq!(fault(&store).await, Some(AuditFault::Gap { seq: 4 }));
 }
 
+// requirement: 39
 #[tokio::test]
 async fn retention_leaves_a_checkpoint_that_vouches_for_what_went() {
     let (_place, store) = with_events(10).await;

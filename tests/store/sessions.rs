@@ -10,6 +10,7 @@ use portcullis::{
 
 use super::support::*;
 
+// requirement: 39
 #[tokio::test]
 async fn a_login_leaves_session_token_time_and_event() {
     let (_place, store, account) = with_account("ada").await;

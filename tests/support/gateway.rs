@@ -46,6 +46,7 @@ impl Lines {
             let mut bytes = Vec::new();
             while source.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
                 let text = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+                super::canary::look_at(&text);
                 own.0.lock().expect("no panic inside").push(text);
                 bytes.clear();
             }

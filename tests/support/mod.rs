@@ -2,6 +2,7 @@
 
 pub mod archon;
 pub mod browser;
+pub mod canary;
 pub mod client;
 pub mod conf;
 pub mod gateway;

@@ -268,6 +268,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
+    /// Whether the peer closes within this time, having sent nothing more.
+    pub async fn closes_within(&mut self, limit: Duration) -> bool {
+        tokio::time::timeout(limit, self.is_closed()).await.unwrap_or(false)
+    }
+
+    /// The first line of one more reply, if one comes before the peer closes.
+    pub async fn second_reply(&mut self) -> Option<String> {
+        while self.fill().await.is_some_and(|count| count > 0) {}
+        let text = String::from_utf8_lossy(&self.buffer).into_owned();
+        text.lines().next().map(str::to_owned)
+    }
+
     /// Reads once more; `Some(0)` at the end, `None` on a reset. Panics when nothing happens for long.
     async fn fill(&mut self) -> Option<usize> {
         let mut piece = vec![0; 64 * 1024];

@@ -43,6 +43,7 @@ fn with_token(path: &str, values: &[&str]) -> Request<Body> {
     request.body(Body::empty()).unwrap()
 }
 
+// requirement: 36
 #[tokio::test]
 async fn nothing_opens_on_tcp_without_the_exact_token() {
     let kit = Kit::open(&["api"]).await;
@@ -166,6 +167,7 @@ async fn a_reload_swaps_the_mounts() {
     assert!(answer.headers.contains_key(crate::model::hop::VERDICT_HEADER));
 }
 
+// requirement: 40
 #[tokio::test]
 async fn a_panic_ends_its_own_request_only() {
     let router = contract(Arc::default());

@@ -109,6 +109,7 @@ async fn a_name_that_somebody_has_is_left_out_and_joins_nobody() {
     assert_eq!(found.account.username, None);
 }
 
+// requirement: 34
 #[tokio::test]
 async fn of_many_trades_of_one_code_one_opens_a_session() {
     let kit = Kit::open(|_| ()).await;

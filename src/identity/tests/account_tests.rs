@@ -99,6 +99,7 @@ async fn nobody_gives_away_a_mightier_role_than_the_own_one() {
     create(&kit, with("u3", "SUPER_ADMIN"), &Actor::operator()).await.unwrap();
 }
 
+// requirement: 32
 #[tokio::test]
 async fn a_changed_password_ends_all_sessions() {
     let kit = Kit::open(|_| ()).await;
@@ -122,6 +123,7 @@ async fn a_changed_password_ends_all_sessions() {
     assert!(kit.events().await.contains(&"PASSWORD_CHANGE".to_owned()));
 }
 
+// requirement: 29
 #[tokio::test]
 async fn guessing_the_current_password_is_throttled_but_locks_nobody_out() {
     let kit = Kit::open(|_| ()).await;

@@ -38,6 +38,7 @@ async fn reset(kit: &Kit, code: &str, new: &str) -> Result<(), IdentityError> {
     kit.identity.reset_password(&api(), &proof(code), &new.into(), &by).await.map(drop)
 }
 
+// requirement: 33
 #[tokio::test]
 async fn a_code_of_every_form_resets_once_and_ends_every_session() {
     for form in [CodeForm::Token, CodeForm::Digits, jwt()] {
@@ -63,6 +64,7 @@ async fn a_code_of_every_form_resets_once_and_ends_every_session() {
     }
 }
 
+// requirement: 28
 #[tokio::test]
 async fn nothing_tells_whether_an_address_is_known() {
     let kit = Kit::open(with(CodeForm::Digits)).await;
@@ -105,6 +107,7 @@ async fn a_short_code_is_void_after_five_wrong_tries() {
     reset(&kit, &code, NEW).await.unwrap();
 }
 
+// requirement: 33
 #[tokio::test]
 async fn a_code_ends_by_time_by_a_newer_one_and_by_a_change_of_the_password() {
     for form in [CodeForm::Token, CodeForm::Digits, jwt()] {
@@ -124,6 +127,7 @@ async fn a_code_ends_by_time_by_a_newer_one_and_by_a_change_of_the_password() {
     }
 }
 
+// requirement: 33
 #[tokio::test]
 async fn a_code_of_one_purpose_or_mount_is_none_of_another() {
     for form in [CodeForm::Token, jwt()] {

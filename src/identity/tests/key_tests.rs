@@ -84,6 +84,7 @@ async fn a_revoked_key_is_revoked_at_once_and_only_by_its_owner() {
     assert_eq!(events.iter().filter(|event| *event == "API_KEY_REVOKED").count(), 1);
 }
 
+// requirement: 10
 #[tokio::test]
 async fn disabling_the_owner_silences_the_key_at_once() {
     let kit = Kit::open(|_| ()).await;

@@ -37,6 +37,7 @@ async fn the_right_password_opens_a_session_by_name_and_by_address_in_any_case()
     assert_eq!(kit.events().await, ["ACCOUNT_CREATED", "LOGIN_SUCCESS", "LOGIN_SUCCESS"]);
 }
 
+// requirement: 28
 #[tokio::test]
 async fn unknown_names_and_wrong_passwords_answer_alike_and_lock_alike() {
     let kit = Kit::open(|_| ()).await;
@@ -195,6 +196,7 @@ async fn parallel_guesses_never_get_more_answers_than_the_lock_allows() {
     assert_eq!(events.iter().filter(|event| *event == "ACCOUNT_LOCKED").count(), 1);
 }
 
+// requirement: 26
 #[tokio::test]
 async fn an_imported_bcrypt_hash_is_replaced_at_the_first_login() {
     let kit = Kit::open(|_| ()).await;

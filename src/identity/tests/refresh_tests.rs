@@ -64,6 +64,7 @@ async fn after_the_window_a_replay_ends_the_family_and_its_access_tokens() {
     assert_eq!(events.iter().filter(|event| *event == "REFRESH_REUSE").count(), 1);
 }
 
+// requirement: 31
 #[tokio::test]
 async fn without_grace_any_replay_ends_the_family() {
     let kit = Kit::open(|all| all.mounts[0].tokens.refresh_grace = Default::default()).await;
@@ -102,6 +103,7 @@ async fn of_many_at_once_one_wins_and_all_get_the_same_successor() {
     kit.refresh(texts.iter().next().unwrap()).await.unwrap();
 }
 
+// requirement: 31
 #[tokio::test]
 async fn without_grace_of_many_at_once_exactly_one_wins() {
     let kit = Kit::open(|all| all.mounts[0].tokens.refresh_grace = Default::default()).await;
@@ -150,6 +152,7 @@ async fn unknown_changed_and_foreign_tokens_are_refused() {
     kit.refresh(&good).await.unwrap();
 }
 
+// requirement: 30
 #[tokio::test]
 async fn the_end_of_a_session_is_absolute() {
     let kit = Kit::open(|all| {

@@ -137,6 +137,7 @@ async fn an_ended_session_is_ended_again_for_the_view() {
     assert!(kit.is_revoked(&granted));
 }
 
+// requirement: 10
 #[tokio::test]
 async fn a_clock_that_jumps_forward_and_back_brings_no_ended_token_back() {
     let kit = Kit::open(|_| ()).await;

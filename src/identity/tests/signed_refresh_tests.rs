@@ -51,6 +51,7 @@ async fn a_signed_refresh_token_is_good_until_its_session_ends() {
     assert_eq!(kit.refresh(&token).await.unwrap_err(), IdentityError::InvalidRefreshToken);
 }
 
+// requirement: 7
 #[tokio::test]
 async fn one_kind_of_token_is_never_taken_for_the_other() {
     let kit = Kit::open(signed).await;

@@ -11,6 +11,10 @@ const MAX_LEEWAY: Duration = Duration::from_secs(60);
 /// Bytes of a 2048-bit modulus, and of the smallest DER form of a key with one.
 const RSA_MODULUS: usize = 256;
 const RSA_DER: usize = 266;
+/// Bytes of an 8192-bit modulus: a larger one only costs time.
+const LONGEST_RSA_MODULUS: usize = 1024;
+/// The least public exponent (F4, as in FIPS 186-5).
+const RSA_EXPONENT: u64 = 65_537;
 
 impl TokenProfile {
     /// Tells the first thing that makes this profile unsafe. Without keys a profile is sound: it verifies nothing.
@@ -40,7 +44,19 @@ impl VerificationKey {
             return Err("a key is of another kind than its algorithm");
         }
         let long_enough = match self.key.kind() {
-            DecodingKeyKind::RsaModulusExponent { n, .. } => n.len() >= RSA_MODULUS,
+            DecodingKeyKind::RsaModulusExponent { n, e } => {
+                let exponent = e.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+                if n.len() > LONGEST_RSA_MODULUS || e.len() > 4 {
+                    return Err("an RSA key is larger than any should be");
+                }
+                if exponent < RSA_EXPONENT || exponent % 2 == 0 {
+                    return Err("the exponent of an RSA key is even or less than 65537");
+                }
+                if is_roca(n) {
+                    return Err("an RSA key can be factored (ROCA, CVE-2017-15361)");
+                }
+                n.len() >= RSA_MODULUS
+            }
             DecodingKeyKind::SecretOrDer(bytes) => {
                 let least = match self.algorithm {
                     Algorithm::HS256 => 32,
@@ -54,4 +70,21 @@ impl VerificationKey {
         };
         if long_enough { Ok(()) } else { Err("a key is too short for its algorithm") }
     }
+}
+
+/// Whether a modulus has the form of a broken key generator: modulo every small prime it is a power of 65537. A sound
+/// one is that by chance once in a hundred million (Nemec et al., "The Return of Coppersmith's Attack", 2017).
+fn is_roca(n: &[u8]) -> bool {
+    const PRIMES: [u32; 38] = [
+        3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89,
+        97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
+    ];
+    PRIMES.iter().all(|prime| {
+        let wanted = n.iter().fold(0, |rest, byte| (rest << 8 | u32::from(*byte)) % prime);
+        let mut power = 1;
+        (0..*prime).any(|_| {
+            power = power * (65_537 % prime) % prime;
+            power == wanted
+        })
+    })
 }

@@ -1,7 +1,7 @@
 //! From verified claims to a principal. Every claim that is used is typed exactly; a wrong type is never "absent"
 //! (CVE-2026-25537).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
@@ -21,6 +21,15 @@ const MAX_TEXT: usize = 320;
 /// Most roles, and most capabilities.
 const MAX_LIST: usize = 64;
 
+/// How far ahead of our clock a token may say that it was issued.
+const MAX_AHEAD: Duration = Duration::from_secs(60);
+
+/// The dates that a principal does not keep.
+struct Dates {
+    not_before: Option<Timestamp>,
+    issued_at: Option<Timestamp>,
+}
+
 type Claims = Map<String, Value>;
 
 /// Reads the claims of a token whose signature was verified by `profile`'s keys.
@@ -29,8 +38,10 @@ pub(super) fn principal(
     profile: &TokenProfile,
     now: Timestamp,
 ) -> Result<Principal, TokenFault> {
-    let (caller, not_before) = read(&claims, profile).ok_or(TokenFault::Invalid)?;
-    if not_before.is_some_and(|start| now + profile.leeway < start) {
+    let (caller, dates) = read(&claims, profile).ok_or(TokenFault::Invalid)?;
+    let early = dates.not_before.is_some_and(|start| now + profile.leeway < start);
+    // No clock of ours is so far off: whoever signed this lied about the time, or signs for later.
+    if early || dates.issued_at.is_some_and(|issued| now + MAX_AHEAD < issued) {
         return Err(TokenFault::Invalid);
     }
     if caller.expires_at.is_none_or(|end| now >= end + profile.leeway) {
@@ -40,10 +51,9 @@ pub(super) fn principal(
 }
 
 /// All claims but their relation to the clock. `None`: refused.
-fn read(claims: &Claims, profile: &TokenProfile) -> Option<(Principal, Option<Timestamp>)> {
+fn read(claims: &Claims, profile: &TokenProfile) -> Option<(Principal, Dates)> {
     let expires_at = date(claims, "exp")??;
-    let not_before = date(claims, "nbf")?;
-    date(claims, "iat")?;
+    let dates = Dates { not_before: date(claims, "nbf")?, issued_at: date(claims, "iat")? };
     // A token bound to a proof of possession must not pass on its bare signature.
     if claims.contains_key("cnf") {
         return None;
@@ -75,7 +85,7 @@ fn read(claims: &Claims, profile: &TokenProfile) -> Option<(Principal, Option<Ti
         rate_limit_per_hour: None,
         expires_at: Some(expires_at),
     };
-    Some((caller, not_before))
+    Some((caller, dates))
 }
 
 /// Which kind of token of this profile it is, by issuer, audience and type. `None`: none.

@@ -96,6 +96,7 @@ impl<'de> Visitor<'de> for Strict {
 mod tests {
     use super::*;
 
+    // requirement: 4
     #[test]
     fn only_plain_objects_are_read() {
         assert!(object(br#"{"a":[1,{"b":null}],"c":"d"}"#).is_some());
@@ -116,6 +117,7 @@ mod tests {
         assert!(object(b"{\"a\":\"\xff\"}").is_none());
     }
 
+    // requirement: 4
     #[test]
     fn nesting_ends_at_sixteen_levels() {
         let nested = |levels: usize| {

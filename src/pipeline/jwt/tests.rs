@@ -89,6 +89,7 @@ fn a_good_token_names_its_caller() {
     assert_eq!(who.expires_at, Some(Timestamp::from_secs(1_000_010)));
 }
 
+// requirement: 1, 2, 3, 4
 #[test]
 fn headers_that_mean_anything_else_are_refused() {
     for (header, good) in [
@@ -129,6 +130,7 @@ fn headers_that_mean_anything_else_are_refused() {
     assert_eq!(fault(&twice), Some(TokenFault::Invalid));
 }
 
+// requirement: 6
 #[test]
 fn claims_of_the_wrong_kind_are_refused_and_never_taken_as_absent() {
     let refused = [
@@ -205,6 +207,7 @@ fn expiry_is_told_only_of_a_genuine_token_that_is_right_in_all_else() {
     assert_eq!(fault(&plain(&foreign)), Some(TokenFault::Invalid));
 }
 
+// requirement: 6
 #[test]
 fn leeway_moves_both_ends() {
     let lenient = TokenProfile { leeway: Duration::from_secs(5), ..profile() };
@@ -213,8 +216,12 @@ fn leeway_moves_both_ends() {
     assert_eq!(verify(with("exp", json!(999_995))), Some(TokenFault::Expired));
     assert_eq!(verify(with("nbf", json!(1_000_005))), None);
     assert_eq!(verify(with("nbf", json!(1_000_006))), Some(TokenFault::Invalid));
+    // A date of issue in the future is a clock a little ahead, or a lie.
+    assert_eq!(verify(with("iat", json!(1_000_060))), None);
+    assert_eq!(verify(with("iat", json!(1_000_061))), Some(TokenFault::Invalid));
 }
 
+// requirement: 7
 #[test]
 fn a_token_of_another_kind_is_refused_where_the_contract_has_kinds() {
     let typed = TokenProfile { token_type: Some("access".into()), ..profile() };

@@ -21,7 +21,9 @@ pub(super) fn read<'a>(uri: &'a Uri, field: Field<'a>) -> Result<Cow<'a, str>, M
     let target = uri.authority().map(|own| Named::parse(own.as_str())).transpose()?;
     let default = match uri.scheme_str() {
         Some("https") => 443,
-        _ => 80,
+        None | Some("http") => 80,
+        // Some other reader of such a target might ask somebody else.
+        Some(_) => return Err(Malformed::Target),
     };
     match (target, field) {
         (Some(target), Some(field)) => {

@@ -69,6 +69,8 @@ fn exactly_one_host_is_named_and_target_and_field_agree() {
 
 #[test]
 fn targets_that_are_no_paths_are_refused() {
+    let other = Request::get("ftp://api.example.org/a");
+    assert_eq!(other.try_view().map(drop), Err(Malformed::Target));
     let star = Request::new("OPTIONS", "*");
     assert_eq!(star.try_view().map(drop), Err(Malformed::Target));
     let authority = Request::get("api.example.org:443");

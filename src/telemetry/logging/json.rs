@@ -184,9 +184,11 @@ impl Write for Escaped<'_> {
     }
 }
 
-/// Escapes what JSON demands, and DEL and the C1 controls too: a log is often read in a terminal.
+/// Escapes what JSON demands, and DEL, the C1 controls, other line ends and marks that turn the direction of writing too: a
+/// log is often read in a terminal.
 pub(in crate::telemetry) fn push_escaped(line: &mut String, text: &str) {
-    let fits = |byte: u8| (byte >= 0x20) & !matches!(byte, b'"' | b'\\' | 0x7f | 0xc2);
+    let fits =
+        |byte: u8| (byte >= 0x20) & !matches!(byte, b'"' | b'\\' | 0x7f | 0xc2 | 0xd8 | 0xe2);
     if scan::all(text.as_bytes(), fits) {
         line.push_str(text);
         return;
@@ -198,13 +200,18 @@ pub(in crate::telemetry) fn push_escaped(line: &mut String, text: &str) {
             '\n' => line.push_str("\\n"),
             '\r' => line.push_str("\\r"),
             '\t' => line.push_str("\\t"),
-            c if c.is_control() => {
+            c if c.is_control() || turns(c) => {
                 // Writing to a String does not fail.
                 let _ = write!(line, "\\u{:04x}", u32::from(c));
             }
             c => line.push(c),
         }
     }
+}
+
+/// Line and paragraph separators, and what makes text read in another order than it is written (UAX 9).
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A second that has been spelled out once.

@@ -35,6 +35,7 @@ async fn a_login_sends_the_browser_to_the_provider_with_a_state_and_a_cookie() {
     assert_ne!(state_of(&again), state_of(&reply));
 }
 
+// requirement: 30
 #[tokio::test]
 async fn over_tls_the_cookie_is_of_this_host_only() {
     let house = House::start(Wish {
@@ -98,6 +99,7 @@ async fn the_callback_shows_the_code_on_a_page() {
     }
 }
 
+// requirement: 34
 #[tokio::test]
 async fn a_state_is_good_once_and_in_its_own_browser() {
     let house = House::shared();

@@ -76,6 +76,7 @@ async fn the_browser_code_of_the_guide_trades_the_code_on_the_page() {
     assert_eq!(browser.violations(), Vec::<String>::new());
 }
 
+// requirement: 37
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_slipped_into_the_page_does_not_run() {
     let Some(mut browser) = Browser::start() else { return };

@@ -84,6 +84,7 @@ async fn a_session_can_be_ended_by_its_own_id_which_no_log_shows() {
     assert!(!house.gateway.output().contains(&session));
 }
 
+// requirement: 30
 #[tokio::test]
 async fn a_session_ends_by_itself_and_is_not_extended_by_use() {
     let house = House::start(Wish { login: "session_lifetime = \"2s\"", ..Wish::default() });

@@ -137,6 +137,7 @@ async fn a_readonly_account_may_not_make_keys() {
     owner.get(KEYS).await.expect(200);
 }
 
+// requirement: 14
 #[tokio::test]
 async fn a_creator_cannot_grant_what_it_has_not() {
     let (_, owner, _) = user(shared()).await;
@@ -194,6 +195,7 @@ async fn use_is_counted() {
     assert!((now() - seconds(&row["last_used_at"])).abs() < 60);
 }
 
+// requirement: 10
 #[tokio::test]
 async fn a_deleted_key_is_dead_for_the_next_request() {
     let (_, owner, _) = user(shared()).await;
@@ -250,6 +252,7 @@ async fn a_rotation_without_overlap_replaces_at_once() {
     with(&new).get("/api/v1/tasks").await.expect(200);
 }
 
+// requirement: 14
 #[tokio::test]
 async fn a_rotation_with_overlap_leaves_the_old_key_its_time() {
     let (_, owner, _) = user(shared()).await;

@@ -15,6 +15,7 @@ fn plain() -> &'static Gateway {
     DEMO.get_or_init(|| Gateway::demo(&[]))
 }
 
+// requirement: 25
 #[tokio::test]
 async fn the_hundred_and_first_request_of_an_address_is_429() {
     let client = caller(plain());

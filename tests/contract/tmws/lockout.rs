@@ -18,6 +18,7 @@ async fn lock(client: &Client, name: &str) {
     assert_error(&fifth, 423, "Account is locked");
 }
 
+// requirement: 29
 #[tokio::test]
 async fn the_fifth_failure_in_a_row_locks_for_half_an_hour() {
     let gateway = shared();
@@ -110,6 +111,7 @@ async fn a_thousand_good_logins_are_not_what_the_throttle_counts() {
     }
 }
 
+// requirement: 29
 #[tokio::test]
 async fn the_eleventh_failure_of_one_name_and_address_is_429() {
     static DEMO: OnceLock<Gateway> = OnceLock::new();

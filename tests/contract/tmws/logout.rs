@@ -14,6 +14,7 @@ async fn me(token: &str) -> u16 {
     caller(shared()).bearer(token).get("/api/v1/auth/me").await.status
 }
 
+// requirement: 10
 #[tokio::test]
 async fn a_logout_kills_both_tokens_for_the_next_request() {
     let tokens = session().await;

@@ -40,6 +40,7 @@ async fn a_description_left_out_is_no_null() {
     assert!(task["task"]["description"].is_string(), "{task}");
 }
 
+// requirement: 12
 #[tokio::test]
 async fn without_a_credential_it_is_401_with_a_challenge() {
     for reply in [
@@ -107,6 +108,7 @@ async fn a_bearer_may_be_spelled_in_any_case_but_must_be_one_token() {
     }
 }
 
+// requirement: 11
 #[tokio::test]
 async fn a_token_in_query_cookie_or_body_is_no_credential() {
     let (_, _, tokens) = user(shared()).await;

@@ -133,6 +133,7 @@ async fn a_repeat_after_the_window_is_401_and_ends_the_family() {
     assert!(events.iter().any(|event| event["event_type"] == "REFRESH_REUSE"), "{audit}");
 }
 
+// requirement: 31
 #[tokio::test]
 async fn without_grace_a_repeat_ends_the_family_at_once() {
     let gateway = strict();
@@ -142,6 +143,7 @@ async fn without_grace_a_repeat_ends_the_family_at_once() {
     assert_error(&refresh(&caller(gateway), &new.refresh).await, 401, REFUSED);
 }
 
+// requirement: 31
 #[tokio::test]
 async fn without_grace_of_many_at_once_exactly_one_wins() {
     let gateway = strict();

@@ -108,6 +108,7 @@ const TABLE: &[Row] = &[
     },
 ];
 
+// requirement: 9
 #[tokio::test]
 async fn the_scope_table_holds_over_http() {
     for row in TABLE {
@@ -129,6 +130,7 @@ fn body(method: &Method) -> Option<serde_json::Value> {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH).then(|| json!({"title": "x"}))
 }
 
+// requirement: 12
 #[tokio::test]
 async fn the_refusal_names_the_action() {
     let table = [
@@ -145,6 +147,7 @@ async fn the_refusal_names_the_action() {
     }
 }
 
+// requirement: 9
 #[tokio::test]
 async fn a_path_in_no_row_is_refused_for_everybody() {
     let client = key(&["FULL"]);

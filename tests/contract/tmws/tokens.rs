@@ -65,6 +65,7 @@ async fn exp_agrees_with_expires_in_within_a_second() {
     assert!(exp >= before + promised - 1 && exp <= after + promised + 1);
 }
 
+// requirement: 1, 3
 #[tokio::test]
 async fn a_tampered_token_is_401() {
     let (_, client, tokens) = user(shared()).await;

@@ -87,6 +87,7 @@ async fn a_weak_password_is_422() {
     }
 }
 
+// requirement: 27
 #[tokio::test]
 async fn long_and_foreign_passwords_are_taken_whole() {
     let admin = admin(shared()).await;

@@ -100,6 +100,7 @@ proptest! {
         }
     }
 
+    // requirement: 25
     #[test]
     fn the_table_never_outgrows_its_cap(
         cap in 0..20usize,

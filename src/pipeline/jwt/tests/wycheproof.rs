@@ -1,9 +1,9 @@
-//! The JWS vectors of Project Wycheproof, held against form and signature (most payloads are no claims).
+//! The vectors of Project Wycheproof, held against key rules, form and signature (most payloads are no claims).
 
 use jsonwebtoken::{Algorithm, DecodingKey, jwk::Jwk};
 use serde_json::Value;
 
-use super::super::{Form, VerificationKey};
+use super::super::{Form, TokenProfile, VerificationKey};
 
 /// Vectors that the file calls valid and a strict verifier refuses: a foreign character inside the base64url text
 /// (372, 373), a PS256 key under a PS384 token (346, 350), the unregistered name `ES521` (347, 351).
@@ -13,6 +13,7 @@ const STRICTER: [u64; 6] = [346, 347, 350, 351, 372, 373];
 /// padding they are named for is not in them. One text has one verdict; padding has a test of our own.
 const TWINS_OF_357: [u64; 2] = [367, 370];
 
+// requirement: 1, 3, 4
 #[test]
 fn every_vector_gets_the_verdict_of_a_strict_verifier() {
     let file = include_str!("../../../../tests/data/wycheproof/json_web_signature_test.json");
@@ -49,6 +50,68 @@ fn every_vector_gets_the_verdict_of_a_strict_verifier() {
     // 46 valid, less 6 stricter, less 6 empty payloads, with the 2 twins.
     assert_eq!((accepted, refused + keyless), (36, 365));
     assert!(keyless <= 6, "{keyless} vectors were not tried");
+}
+
+/// The vectors about keys and sets of them, and the mixed ones: 49 signed tokens and 34 encrypted.
+// requirement: 2, 3, 5
+#[test]
+fn every_key_and_set_gets_the_verdict_of_a_strict_loader() {
+    let keys = include_str!("../../../../tests/data/wycheproof/json_web_key_test.json");
+    let mixed = include_str!("../../../../tests/data/wycheproof/json_web_crypto_test.json");
+    for (text, (accepted, refused)) in [(keys, (5, 21)), (mixed, (4, 79))] {
+        let file: Value = serde_json::from_str(text).unwrap();
+        let mut found = (0, 0);
+        for group in file["testGroups"].as_array().unwrap() {
+            let set = usable_set(group.get("public").unwrap_or(&group["private"]));
+            for test in group["tests"].as_array().unwrap() {
+                // One that is encrypted is refused whatever the file says; one in JSON is no compact token.
+                let signed = test.get("jws").is_some();
+                let text = test.get("jws").or_else(|| test.get("jwe")).unwrap();
+                let text = text.as_str().map_or_else(|| text.to_string(), str::to_owned);
+                // Of a set without duplicates one key signs: a token of the mixed kind's set is refused with its set.
+                let wanted = signed && test["result"] == "valid" && set.is_some();
+                let passes = set.as_ref().is_some_and(|set| verifies(set, &text));
+                let id = &test["tcId"];
+                assert_eq!(passes, wanted, "test {id}: {}", test["comment"]);
+                if passes { found.0 += 1 } else { found.1 += 1 }
+            }
+        }
+        assert_eq!(found, (accepted, refused));
+    }
+}
+
+/// An encrypted token is none of ours, whatever it was encrypted with.
+// requirement: 3
+#[test]
+fn no_encrypted_vector_is_taken() {
+    let file = include_str!("../../../../tests/data/wycheproof/json_web_encryption_test.json");
+    let file: Value = serde_json::from_str(file).unwrap();
+    let tests = file["testGroups"].as_array().unwrap().iter().flat_map(|group| {
+        group["tests"].as_array().unwrap().iter().map(|test| test["jwe"].to_string())
+    });
+    let tests: Vec<String> = tests.map(|text| text.trim_matches('"').to_owned()).collect();
+    assert_eq!(tests.len(), 139);
+    assert!(tests.iter().all(|text| Form::read(text).is_none()));
+}
+
+/// Whether one key of the set verifies a token, as [`TokenProfile::verified_claims`] looks for it.
+fn verifies(set: &TokenProfile, token: &str) -> bool {
+    let Some(form) = Form::read(token) else { return false };
+    set.keys.iter().any(|key| form.names(key) && form.is_signed_by(key))
+}
+
+/// The keys of a set, or a single one; `None`: the set is refused as a whole.
+fn usable_set(jwk: &Value) -> Option<TokenProfile> {
+    let single = [jwk.clone()];
+    let list = jwk.get("keys").and_then(Value::as_array).map_or(&single[..], Vec::as_slice);
+    // Names count before a key that cannot be read is left out: it could be the one that was meant.
+    let names: Vec<&Value> = list.iter().filter_map(|jwk| jwk.get("kid")).collect();
+    if names.iter().enumerate().any(|(at, name)| names.iter().take(at).any(|other| other == name)) {
+        return None;
+    }
+    let keys: Vec<VerificationKey> = list.iter().filter_map(usable_key).collect();
+    let profile = TokenProfile { keys, ..super::profile() };
+    profile.check().ok().map(|()| profile)
 }
 
 /// The key as a loader of key sets would take it: for signatures, bound to one algorithm we know.

@@ -1,0 +1,50 @@
+//! Doors for the fuzz targets, which are a crate of their own (`fuzz/`); in no other build.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+
+use super::{
+    client::{Caller, RequestIds},
+    framing::Watch,
+    head,
+};
+use crate::{
+    model::SystemRandom,
+    pipeline::{Snapshot, deny::Malformed},
+};
+
+/// The judge of a raw head.
+pub fn judge(raw: &[u8]) -> Result<(), Malformed> {
+    head::judge(raw)
+}
+
+/// What is noted of a request that comes in these pieces.
+pub fn framing(pieces: &[&[u8]]) -> u8 {
+    let mut watch = Watch::default();
+    pieces.iter().fold(0, |_, piece| watch.read(piece))
+}
+
+/// What is believed of a caller.
+#[derive(Debug)]
+pub struct Read {
+    /// Address that counts.
+    pub address: IpAddr,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The outer host.
+    pub host: Option<String>,
+    /// Request id.
+    pub request_id: String,
+}
+
+/// Reads the caller of a request.
+pub fn caller(snapshot: &Snapshot, peer: IpAddr, headers: &HeaderMap) -> Read {
+    let caller = Caller::read(snapshot, peer, headers, &RequestIds::new(&SystemRandom));
+    Read {
+        address: caller.facts.address,
+        scheme: caller.scheme,
+        host: caller.forwarded_host,
+        request_id: caller.facts.request_id,
+    }
+}

@@ -1,0 +1,57 @@
+//! Tokens that our own key signed but that are none: every claim and header member in the wrong form.
+
+use crate::{
+    bench::{bench, claims, mark, now, signed},
+    cases,
+    support::{tmws::fresh_address, wire},
+};
+
+/// `200`, `401` and so on, the header, what changes in the claims, why.
+///
+/// The third column is the claims as JSON text, in which `CLAIMS` stands for the members of a good token without the
+/// ones named behind `-`, and `NOW+n` for a date.
+// requirement: 1, 3, 4, 6, 7
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_in_a_wrong_form_is_never_an_absent_one() {
+    let bench = bench();
+    let mut faults = Vec::new();
+    for (place, cells) in cases::lines("claims", 4) {
+        let header = cells[1].replace("STD", r#""alg":"HS256","typ":"JWT""#);
+        let token = signed(&header, &payload(&cells[2], &bench.admin));
+        let mark = mark();
+        let host = bench.gateway.address();
+        let request = format!(
+            "GET /closed/{mark} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        let mut wire = wire::connect_from(host, Some(fresh_address())).await.expect("connect");
+        wire.send(request).await;
+        let status = wire.reply().await.status;
+        let arrived = bench.upstream.seen().iter().any(|seen| seen.target().contains(&mark));
+        if status.to_string() != cells[0] || arrived != (status == 200) {
+            faults.push(format!("{place}: {status}, not {}: {} {}", cells[0], cells[2], cells[3]));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+fn payload(text: &str, subject: &str) -> String {
+    let mut good = claims(subject, &["USER"]);
+    let members = good.as_object_mut().expect("an object");
+    let (text, without) = text.split_once(" -- ").unwrap_or((text, ""));
+    for name in without.split_whitespace() {
+        members.remove(name).unwrap_or_else(|| panic!("no claim {name}"));
+    }
+    let rest = good.to_string();
+    let rest = rest.trim_start_matches('{').trim_end_matches('}');
+    let text = text.replace("CLAIMS", rest);
+    let mut out = String::new();
+    let mut pieces = text.split("NOW");
+    out.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let end =
+            piece[1..].find(|char: char| !char.is_ascii_digit()).map_or(piece.len(), |at| at + 1);
+        let offset: i64 = piece[..end].parse().expect("NOW+n or NOW-n");
+        out.push_str(&format!("{}{}", now() + offset, &piece[end..]));
+    }
+    out
+}
