@@ -1,7 +1,7 @@
 //! What surrounds every handler of every contract: reading body, query and caller, writing reply, refusal and the
 //! verdict for the edge.
 //!
-//! A handler returns an [`Answer`] or a [`Refusal`]; what cannot be read is a [`Rejected`]. [`write`] alone knows request
+//! A handler returns an [`Answer`] or a [`Refusal`]; what cannot be read is a [`Rejected`]. [`write()`] alone knows request
 //! id and path, so it turns both into the contract's shape.
 
 use axum::{
@@ -65,7 +65,7 @@ impl<S: ErrorShape> From<Rejected> for Refusal<S> {
 }
 
 impl IntoResponse for Rejected {
-    /// Carries itself out to [`write`], which renders it.
+    /// Carries itself out to [`write()`], which renders it.
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());
         response.extensions_mut().insert(self);
@@ -74,7 +74,7 @@ impl IntoResponse for Rejected {
 }
 
 impl<S: ErrorShape> IntoResponse for Refusal<S> {
-    /// Carries itself out to [`write`], which renders it.
+    /// Carries itself out to [`write()`], which renders it.
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
         response.extensions_mut().insert(self);
