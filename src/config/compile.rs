@@ -78,6 +78,7 @@ impl Config {
                 identity_socket: process.data_dir.join(super::blueprint::IDENTITY_SOCKET),
                 grace_period: process.grace_period,
                 upstream_keepalive_pool: process.upstream_keepalive_pool,
+                http2: self.blueprint.http2,
             },
             data_dir: process.data_dir.clone(),
             operator_socket: process.data_dir.join(super::blueprint::OPERATOR_SOCKET),

@@ -39,6 +39,7 @@ fn words(deny: &Deny) -> (&'static str, &'static str) {
     match deny {
         Deny::Malformed(_) => ("bad_request", "The request cannot be read in exactly one way."),
         Deny::NoRoute => ("not_found", "There is nothing here."),
+        Deny::Misdirected => ("misdirected", "This host is not served on this connection."),
         Deny::MethodNotAllowed { .. } => {
             ("method_not_allowed", "This method does not exist here; see the Allow header.")
         }

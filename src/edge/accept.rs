@@ -1,4 +1,4 @@
-//! The accept loop: counts connections, wraps each in its [`Guard`] and hands it to pingora.
+//! The accept loop: counts connections, shakes hands, wraps each in its [`Guard`] and hands it to who speaks its protocol.
 //!
 //! Ours instead of pingora's `Server`, whose main thread sleeps the whole grace period at stop, which tries a taken
 //! address for half a minute, and which cannot say what port it got.
@@ -12,28 +12,38 @@ use std::{
 
 use pingora::{
     apps::ServerApp, http::ResponseHeader, protocols::Stream, protocols::raw_connect::ProxyDigest,
-    proxy::HttpProxy,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
 };
 
-use super::{Gateway, Shared, conn::Conn, guard::Guard};
+use super::{
+    Shared,
+    conn::Conn,
+    guard::{Guard, Wire},
+    h2::{self, Door},
+    tls::{Handshake, TlsFacts},
+};
 
 /// Connections of one address; listed proxies count only toward the total.
 const PER_ADDRESS: usize = 256;
+/// How long a client may be silent before it is known which version it speaks.
+const FIRST_BYTES: Duration = Duration::from_secs(10);
+/// Until more of the first letters is looked for, where they came one by one.
+const PEEK_AGAIN: Duration = Duration::from_millis(10);
 /// Pause when the process is out of descriptors: accepting again at once would only spin.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
 /// One public listener at work.
 pub(super) struct Acceptor {
-    pub(super) shared: Arc<Shared>,
-    pub(super) proxy: Arc<HttpProxy<Gateway>>,
     pub(super) listener: TcpListener,
     pub(super) name: Arc<str>,
-    /// What pingora is told: true once no further request may come on a connection.
-    pub(super) closing: watch::Receiver<bool>,
+    /// `None`: plain HTTP.
+    pub(super) tls: Option<Arc<Handshake>>,
+    /// Without TLS: whether a client may begin with HTTP/2.
+    pub(super) prior_knowledge: bool,
+    pub(super) door: Arc<Door>,
 }
 
 impl Acceptor {
@@ -66,31 +76,113 @@ impl Acceptor {
     }
 
     fn welcome(&self, tcp: TcpStream, peer: SocketAddr) {
-        let trusted = self.shared.live().snapshot.trusts(peer.ip());
-        let Some(permit) = self.shared.connections.enter(peer.ip(), trusted) else {
-            self.shared.parts.metrics.connection_refused();
+        let shared = &self.door.shared;
+        let trusted = shared.live().snapshot.trusts(peer.ip());
+        let Some(permit) = shared.connections.enter(peer.ip(), trusted) else {
+            shared.parts.metrics.connection_refused();
             tracing::debug!(event = "connection_refused", listener = %self.name, %peer);
             return;
         };
         // Only a latency matter; a socket that refuses it is about to fail anyway.
         let _ = tcp.set_nodelay(true);
-        let permit = Counted::new(&self.shared, permit);
-        let conn = Conn::new(peer, Arc::clone(&self.name));
-        let Some(digest) = digest_of(&conn) else { return };
-        let stream: Stream = Box::new(Guard::new(tcp, conn, digest, permit));
-        let proxy = Arc::clone(&self.proxy);
-        let closing = self.closing.clone();
-        tokio::spawn(async move {
-            let mut next = Some(stream);
-            while let Some(stream) = next {
-                next = proxy.process_new(stream, &closing).await;
+        let client = Client {
+            tcp,
+            peer,
+            listener: Arc::clone(&self.name),
+            permit: Counted::new(shared, permit),
+        };
+        let door = Arc::clone(&self.door);
+        match &self.tls {
+            Some(tls) => {
+                let tls = Arc::clone(tls);
+                tokio::spawn(async move { client.with_tls(&tls, door).await });
             }
-        });
+            None if self.prior_knowledge => {
+                tokio::spawn(async move { client.of_either_version(door).await });
+            }
+            None => {
+                tokio::spawn(async move { client.plain(door).await });
+            }
+        }
+    }
+}
+
+/// A connection that has its place.
+struct Client {
+    tcp: TcpStream,
+    peer: SocketAddr,
+    listener: Arc<str>,
+    permit: Counted,
+}
+
+impl Client {
+    async fn plain(self, door: Arc<Door>) {
+        let conn = Conn::new(self.peer, self.listener, None);
+        speak_http1(self.tcp, conn, self.permit, &door).await;
+    }
+
+    async fn of_either_version(self, door: Arc<Door>) {
+        let begun = pingora::prelude::timeout(FIRST_BYTES, begins_http2(&self.tcp)).await;
+        // Who says nothing for so long is cut off; so is who is gone.
+        let Ok(Ok(http2)) = begun else { return };
+        let conn = Conn::new(self.peer, self.listener, None);
+        if http2 {
+            h2::serve(self.tcp, conn, self.permit, &door).await;
+        } else {
+            speak_http1(self.tcp, conn, self.permit, &door).await;
+        }
+    }
+
+    async fn with_tls(self, tls: &Handshake, door: Arc<Door>) {
+        let shaken = Box::pin(tls.with(self.tcp)).await;
+        let (stream, facts): (_, TlsFacts) = match shaken {
+            Ok(done) => done,
+            Err(error) => {
+                let late = error.kind() == std::io::ErrorKind::TimedOut;
+                let reason = if late { "timeout" } else { "failed" };
+                door.shared.parts.metrics.handshake_failed(&self.listener, reason);
+                let (listener, peer) = (&self.listener, self.peer);
+                tracing::debug!(event = "handshake_failed", %listener, %peer, %error);
+                return;
+            }
+        };
+        let http2 = facts.http2;
+        let conn = Conn::new(self.peer, self.listener, Some(Arc::new(facts)));
+        if http2 {
+            h2::serve(stream, conn, self.permit, &door).await;
+        } else {
+            speak_http1(stream, conn, self.permit, &door).await;
+        }
+    }
+}
+
+/// Hands a connection to pingora, which knows HTTP/1.
+async fn speak_http1(wire: impl Wire, conn: Arc<Conn>, permit: Counted, door: &Door) {
+    let Some(digest) = digest_of(&conn) else { return };
+    let stream: Stream = Box::new(Guard::new(wire, conn, digest, permit));
+    let mut next = Some(stream);
+    while let Some(stream) = next {
+        next = door.proxy.process_new(stream, &door.closing).await;
+    }
+}
+
+/// Whether a client begins with HTTP/2 (RFC 9113 section 3.3). No request of HTTP/1 begins with these letters; the rest of
+/// what a client of HTTP/2 must say first is looked at by who speaks it.
+async fn begins_http2(tcp: &TcpStream) -> std::io::Result<bool> {
+    const LETTERS: &[u8] = b"PRI";
+    let mut seen = [0; LETTERS.len()];
+    loop {
+        let count = tcp.peek(&mut seen).await?;
+        let seen = seen.get(..count).unwrap_or_default();
+        if count == LETTERS.len() || count == 0 || !LETTERS.starts_with(seen) {
+            return Ok(seen == LETTERS);
+        }
+        pingora::prelude::sleep(PEEK_AGAIN).await;
     }
 }
 
 /// pingora carries this from the stream to every request on it, which is how hooks find the [`Conn`].
-fn digest_of(conn: &Arc<Conn>) -> Option<Arc<ProxyDigest>> {
+pub(super) fn digest_of(conn: &Arc<Conn>) -> Option<Arc<ProxyDigest>> {
     let nothing = ResponseHeader::build(http::StatusCode::OK, Some(0)).ok()?;
     Some(Arc::new(ProxyDigest::new(Box::new(nothing), Some(Box::new(Arc::clone(conn))))))
 }
@@ -162,7 +254,7 @@ impl Drop for Place {
 }
 
 /// A place that is also shown as a metric.
-struct Counted {
+pub(super) struct Counted {
     shared: Arc<Shared>,
     _place: Place,
 }

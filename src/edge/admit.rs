@@ -15,12 +15,13 @@ use super::{
     ctx::{Admitted, Trail},
     head,
     options::{self, LocalAnswer},
+    tls::TlsFacts,
 };
 use crate::{
     limit::LimitError,
     model::{Principal, Timestamp},
     pipeline::{
-        Charge, Credential, Deny, RequestView, Route, authn, authz,
+        Charge, Credential, Deny, RequestView, Route, RouteTable, authn, authz,
         deny::{Malformed, TokenFault},
         mutate::{self, HopFacts},
         quota,
@@ -34,6 +35,8 @@ pub(super) struct Asked<'a> {
     pub(super) head: &'a RequestHeader,
     pub(super) caller: &'a Caller,
     pub(super) listener: &'a str,
+    /// What the handshake told; `None`: plain HTTP.
+    pub(super) tls: Option<&'a TlsFacts>,
 }
 
 /// What becomes of a request that is not refused.
@@ -61,6 +64,10 @@ pub(super) async fn admit(
 
     // 2 route: the most specific one, or nothing is forwarded.
     let routes = &live.snapshot.routes;
+    if is_misdirected(routes, asked, &view) {
+        trail.mount = options::mount_of_host(live, asked);
+        return Err(Deny::Misdirected);
+    }
     if let Some(answer) = options::refuse_or_answer(routes, asked, &view, trail)? {
         return Ok(Admission::Answer(answer));
     }
@@ -128,6 +135,15 @@ pub(super) async fn admit(
     let (route, prefix_len) = (Arc::clone(place), found.prefix_len);
     let joined = found.joined.iter().map(|route| route.mount.dialect).collect();
     Ok(Admission::Pass(Admitted { permit, patch, route, prefix_len, joined, cors }))
+}
+
+/// Whether the client asked for a host on a connection that it opened to another one, with other rules (RFC 9110 section
+/// 15.5.20). A proxy that is believed opens its connections to us by a name of its own.
+fn is_misdirected(routes: &RouteTable, asked: &Asked<'_>, view: &RequestView<'_>) -> bool {
+    let Some(name) = asked.tls.and_then(|tls| tls.name.as_deref()) else { return false };
+    *view.host != *name
+        && !asked.caller.trusted
+        && !routes.same_rules(asked.listener, &view.host, name)
 }
 
 /// The view, after the bytes it was parsed from were judged themselves.

@@ -3,6 +3,9 @@
 //! Hooks and the stream itself ([`super::guard::Guard`]) share it. All of a connection's hooks and its stream run in one
 //! task, so that plain stores are enough: a deadline set by a hook is seen by the next poll of the stream. Only
 //! [`super::watch`] comes from outside, and wakes that task.
+//!
+//! With HTTP/2 each request has one of its own ([`Conn::stream`]), shared with its [`super::h2::Stream`]: these two run in
+//! the task of the request. That of the connection itself then only knows of heads that are not complete.
 
 use std::{
     io,
@@ -18,6 +21,7 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
+use super::{h2::Budget, tls::TlsFacts};
 use crate::pipeline::Deny;
 
 /// From the first byte of a request to the end of its head; also what a new connection may stay silent.
@@ -65,6 +69,10 @@ pub(super) struct Conn {
     pub(super) peer: SocketAddr,
     /// Name of the listener.
     pub(super) listener: Arc<str>,
+    /// What the handshake told; `None`: plain HTTP.
+    pub(super) tls: Option<Arc<TlsFacts>>,
+    /// What an HTTP/2 connection may still do; `None`: another protocol.
+    budget: Option<Arc<Budget>>,
     born: Instant,
     /// The same moment on the [`coarse`] clock.
     born_coarse: Duration,
@@ -85,10 +93,33 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(peer: SocketAddr, listener: Arc<str>) -> Arc<Self> {
-        let conn = Self {
+    pub(super) fn new(
+        peer: SocketAddr,
+        listener: Arc<str>,
+        tls: Option<Arc<TlsFacts>>,
+    ) -> Arc<Self> {
+        let conn = Self::fresh(peer, listener, tls, None);
+        conn.set_deadline(HEAD_TOTAL);
+        Arc::new(conn)
+    }
+
+    /// For one request of an HTTP/2 connection.
+    pub(super) fn stream(&self, budget: &Arc<Budget>) -> Arc<Self> {
+        let (listener, tls) = (Arc::clone(&self.listener), self.tls.clone());
+        Arc::new(Self::fresh(self.peer, listener, tls, Some(Arc::clone(budget))))
+    }
+
+    fn fresh(
+        peer: SocketAddr,
+        listener: Arc<str>,
+        tls: Option<Arc<TlsFacts>>,
+        budget: Option<Arc<Budget>>,
+    ) -> Self {
+        Self {
             peer,
             listener,
+            tls,
+            budget,
             born: Instant::now(),
             born_coarse: coarse(),
             phase: AtomicU8::new(Phase::Idle as u8),
@@ -100,9 +131,14 @@ impl Conn {
             watched: AtomicBool::new(false),
             ended: OnceLock::new(),
             waker: Mutex::new(None),
-        };
-        conn.set_deadline(HEAD_TOTAL);
-        Arc::new(conn)
+        }
+    }
+
+    /// A request on it could not be read in one way. With HTTP/1 that ends the connection; here it has a budget.
+    pub(super) fn malformed(&self) {
+        if let Some(budget) = &self.budget {
+            budget.malformed();
+        }
     }
 
     /// A request's head was read.

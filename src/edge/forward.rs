@@ -15,6 +15,7 @@ use super::{
     Shared,
     conn::Expired,
     ctx::{Admitted, Ctx, Progress},
+    grpc,
     settings::HostHeader,
     slash,
     upstream::Pool,
@@ -30,7 +31,7 @@ use crate::{
 };
 
 /// How long a stream may be silent: server-sent events, upgraded connections, routes marked as streaming.
-const STREAM_GAP: Duration = Duration::from_secs(3600);
+pub(super) const STREAM_GAP: Duration = Duration::from_secs(3600);
 
 const SLASH_REDIRECT: ErrorType = ErrorType::Custom("slash redirect, sent again");
 const NO_PEER: ErrorType = ErrorType::Custom("no backend");
@@ -106,6 +107,10 @@ pub(super) fn request(shared: &Shared, ctx: &Ctx, out: &mut RequestHeader) -> Re
     if let Some(HostHeader::Fixed(host)) = pool(shared, admitted).map(|pool| &pool.settings().host)
     {
         out.insert_header(header::HOST, host.as_str())?;
+    }
+    if ctx.grpc && pool(shared, admitted).is_some_and(|pool| pool.settings().http2) {
+        // It is of one connection only and was removed; servers of gRPC ask for it on each.
+        out.insert_header(header::TE, "trailers")?;
     }
     if let (Target::Identity, Some(caller)) = (&admitted.route.route.target, &ctx.caller) {
         let context = HopContext {
@@ -249,7 +254,7 @@ fn is_stream(reply: &ResponseHeader) -> bool {
     };
     reply.status == StatusCode::SWITCHING_PROTOCOLS
         || is(b"text/event-stream")
-        || is(b"application/grpc")
+        || is(grpc::CONTENT_TYPE)
 }
 
 /// A piece of the upstream's answer came.

@@ -29,14 +29,12 @@ use tokio::{
 use super::{
     alarm::Alarm,
     conn::{Conn, Phase},
+    h2::Frames,
+    pace::BodyRate,
 };
 
-/// A body may take this long for free, then [`BODY_RATE`] counts.
-const BODY_FREE: Duration = Duration::from_secs(10);
-/// Bytes per second a body must bring on average.
-const BODY_RATE: u64 = 240;
 /// How long a client may take nothing while we have something to send.
-const WRITE_STALL: Duration = Duration::from_secs(10);
+pub(super) const WRITE_STALL: Duration = Duration::from_secs(10);
 /// How long leftover request bytes are read and thrown away, so that the answer is not lost in a reset.
 const LINGER: Duration = Duration::from_secs(2);
 /// And how many of them.
@@ -50,9 +48,21 @@ const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n
 /// Joins a header and a small body into one packet; small, because every idle connection holds one.
 const WRITE_BUFFER: usize = 2048;
 
-/// The stream handed to pingora.
-pub(super) struct Guard<P> {
-    io: BufWriter<TcpStream>,
+/// What a client's bytes come over.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static {
+    /// The socket below.
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Wire for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+/// The stream handed to pingora, or to what speaks HTTP/2.
+pub(super) struct Guard<S: Wire, P> {
+    io: BufWriter<S>,
     conn: Arc<Conn>,
     digest: Arc<ProxyDigest>,
     body: BodyRate,
@@ -62,16 +72,10 @@ pub(super) struct Guard<P> {
     write_timer: Alarm,
     write_since: Option<Instant>,
     linger: Option<Linger>,
+    /// Where HTTP/2 is spoken: its frames, counted.
+    frames: Option<Frames>,
     /// Held as long as the connection lives: its place in the table of connections.
     _permit: P,
-}
-
-/// Time a body was really waited for, and what it brought. Time in which we did not ask does not count.
-#[derive(Default)]
-struct BodyRate {
-    bytes: u64,
-    waited: Duration,
-    since: Option<Instant>,
 }
 
 /// What may still be read and thrown away behind the last byte we sent.
@@ -80,30 +84,10 @@ struct Linger {
     left: usize,
 }
 
-impl BodyRate {
-    fn brought(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_add(bytes as u64);
-        if let Some(since) = self.since.take() {
-            self.waited += since.elapsed();
-        }
-    }
-
-    fn deadline(&mut self) -> Instant {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        let earned = Duration::from_secs(self.bytes / BODY_RATE);
-        since + (BODY_FREE + earned).saturating_sub(self.waited)
-    }
-}
-
-impl<P> Guard<P> {
-    pub(super) fn new(
-        tcp: TcpStream,
-        conn: Arc<Conn>,
-        digest: Arc<ProxyDigest>,
-        permit: P,
-    ) -> Self {
+impl<S: Wire, P> Guard<S, P> {
+    pub(super) fn new(wire: S, conn: Arc<Conn>, digest: Arc<ProxyDigest>, permit: P) -> Self {
         Self {
-            io: BufWriter::with_capacity(WRITE_BUFFER, tcp),
+            io: BufWriter::with_capacity(WRITE_BUFFER, wire),
             conn,
             digest,
             body: BodyRate::default(),
@@ -112,11 +96,29 @@ impl<P> Guard<P> {
             write_timer: Alarm::default(),
             write_since: None,
             linger: None,
+            frames: None,
             _permit: permit,
         }
     }
 
-    fn on_read(&mut self, bytes: usize) {
+    /// Its bytes are frames of HTTP/2, which have budgets of their own.
+    pub(super) fn with_frames(mut self, frames: Frames) -> Self {
+        self.frames = Some(frames);
+        self
+    }
+
+    fn on_read(&mut self, read: &[u8]) {
+        if let Some(frames) = &mut self.frames {
+            let before = frames.in_head();
+            frames.came(read);
+            match (before, frames.in_head()) {
+                (false, true) => self.conn.head_began(),
+                (true, false) => self.conn.begin(false),
+                _ => {}
+            }
+            return;
+        }
+        let bytes = read.len();
         match self.conn.phase() {
             Phase::Idle if bytes > 0 => {
                 self.conn.head_began();
@@ -131,7 +133,10 @@ impl<P> Guard<P> {
         }
     }
 
-    fn on_write(&mut self) {
+    fn on_write(&mut self, written: &[u8]) {
+        if let Some(frames) = &mut self.frames {
+            frames.went(written);
+        }
         self.write_since = None;
         // While the client takes what we have, the upstream is not late.
         self.conn.touch();
@@ -156,7 +161,7 @@ impl<P> Guard<P> {
     }
 }
 
-impl<P: Unpin> AsyncRead for Guard<P> {
+impl<S: Wire, P: Unpin> AsyncRead for Guard<S, P> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -169,9 +174,13 @@ impl<P: Unpin> AsyncRead for Guard<P> {
         if this.conn.ended().is_some() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
+        if this.frames.as_ref().is_some_and(Frames::spent) {
+            // Who drives the connection sees it as well, and ends it; until then nothing more is read.
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         if let Poll::Ready(result) = Pin::new(this.io.get_mut()).poll_read(cx, buf) {
-            this.on_read(buf.filled().len() - before);
+            this.on_read(buf.filled().get(before..).unwrap_or_default());
             return Poll::Ready(result);
         }
         if this.conn.waits(cx) {
@@ -183,7 +192,7 @@ impl<P: Unpin> AsyncRead for Guard<P> {
     }
 }
 
-impl<P: Unpin> Guard<P> {
+impl<S: Wire, P: Unpin> Guard<S, P> {
     /// Answers a head that is too large, once, and ends the reading.
     fn poll_too_large(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         if !self.conn.lingers() {
@@ -225,7 +234,7 @@ impl<P: Unpin> Guard<P> {
     }
 }
 
-impl<P: Unpin> AsyncWrite for Guard<P> {
+impl<S: Wire, P: Unpin> AsyncWrite for Guard<S, P> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -235,7 +244,8 @@ impl<P: Unpin> AsyncWrite for Guard<P> {
         match Pin::new(&mut this.io).poll_write(cx, buf) {
             Poll::Pending => this.poll_stalled(cx),
             done => {
-                this.on_write();
+                let taken = if let Poll::Ready(Ok(taken)) = &done { *taken } else { 0 };
+                this.on_write(buf.get(..taken).unwrap_or_default());
                 done
             }
         }
@@ -246,7 +256,7 @@ impl<P: Unpin> AsyncWrite for Guard<P> {
         match Pin::new(&mut this.io).poll_flush(cx) {
             Poll::Pending => this.poll_stalled(cx),
             done => {
-                this.on_write();
+                this.on_write(&[]);
                 done
             }
         }
@@ -268,67 +278,51 @@ impl<P: Unpin> AsyncWrite for Guard<P> {
 }
 
 #[async_trait]
-impl<P: Unpin + Send> Shutdown for Guard<P> {
+impl<S: Wire, P: Unpin + Send> Shutdown for Guard<S, P> {
     async fn shutdown(&mut self) {
         let _ = AsyncWriteExt::shutdown(self).await;
     }
 }
 
-impl<P> Drop for Guard<P> {
+impl<S: Wire, P> Drop for Guard<S, P> {
     fn drop(&mut self) {
         if self.conn.aborts() {
             // A reset instead of an orderly end; if it cannot be had, the missing bytes still tell.
-            let _ = self.io.get_ref().set_zero_linger();
+            let _ = self.io.get_ref().tcp().set_zero_linger();
         }
     }
 }
 
-impl<P> UniqueID for Guard<P> {
+impl<S: Wire, P> UniqueID for Guard<S, P> {
     fn id(&self) -> UniqueIDType {
-        self.io.get_ref().as_raw_fd()
+        self.io.get_ref().tcp().as_raw_fd()
     }
 }
 
-impl<P> Ssl for Guard<P> {}
+impl<S: Wire, P> Ssl for Guard<S, P> {}
 
-impl<P> Peek for Guard<P> {}
+impl<S: Wire, P> Peek for Guard<S, P> {}
 
-impl<P> GetTimingDigest for Guard<P> {
+impl<S: Wire, P> GetTimingDigest for Guard<S, P> {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         Vec::new()
     }
 }
 
-impl<P> GetSocketDigest for Guard<P> {
+impl<S: Wire, P> GetSocketDigest for Guard<S, P> {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         None
     }
 }
 
-impl<P> GetProxyDigest for Guard<P> {
+impl<S: Wire, P> GetProxyDigest for Guard<S, P> {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
         Some(Arc::clone(&self.digest))
     }
 }
 
-impl<P> fmt::Debug for Guard<P> {
+impl<S: Wire, P> fmt::Debug for Guard<S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("peer", &self.conn.peer).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_earns_time_by_the_bytes_it_brings() {
-        let mut body = BodyRate::default();
-        let first = body.deadline();
-        assert!(first <= Instant::now() + BODY_FREE);
-        body.brought(240 * 5);
-        let later = body.deadline();
-        let earned = later - first;
-        assert!(earned >= Duration::from_secs(5) && earned < Duration::from_secs(6), "{earned:?}");
     }
 }

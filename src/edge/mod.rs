@@ -13,11 +13,14 @@ mod client;
 mod conn;
 mod ctx;
 mod forward;
+mod grpc;
 mod guard;
+mod h2;
 mod head;
 mod headers;
 mod live;
 mod options;
+mod pace;
 mod panics;
 mod refusals;
 mod reply;
@@ -28,6 +31,7 @@ mod shared;
 mod slash;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 mod upstream;
 mod verdict;
 mod watch;
@@ -78,12 +82,19 @@ impl Gateway {
         let conn = Arc::clone(conn_of(session).ok_or(Deny::Internal)?);
         // Before anything that may fail: whatever happens, this connection must be ended well.
         ctx.conn = Some(Arc::clone(&conn));
-        conn.begin(!session.as_downstream_mut().is_body_empty());
+        ctx.grpc = grpc::is_call(session.req_header());
+        // A call may send its messages over hours, each when it has one.
+        conn.begin(!ctx.grpc && !session.as_downstream_mut().is_body_empty());
+        if ctx.grpc {
+            conn.expect(forward::STREAM_GAP);
+        }
         let head = session.req_header();
         let (snapshot, ids) = (&ctx.live.snapshot, &self.shared.ids);
-        let caller = ctx.caller.insert(Caller::read(snapshot, conn.peer.ip(), &head.headers, ids));
+        let (peer, tls) = (conn.peer.ip(), conn.tls.as_deref());
+        let caller = Caller::read(snapshot, peer, tls.is_some(), &head.headers, ids);
+        let caller = ctx.caller.insert(caller);
         let raw_head = session.as_downstream().to_h1_raw();
-        let asked = Asked { raw_head: &raw_head, head, caller, listener: &conn.listener };
+        let asked = Asked { raw_head: &raw_head, head, caller, listener: &conn.listener, tls };
         let admission = admit::admit(&self.shared, &ctx.live, &asked, &mut ctx.trail).await;
         match admission? {
             Admission::Answer(answer) => Ok(Some(answer)),

@@ -15,10 +15,12 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Gateway, Shared, accept::Acceptor, background, shared::Bound};
+use super::{Gateway, Shared, accept::Acceptor, background, h2::Door, shared::Bound, tls};
 
 /// Requests one connection may bring before it is closed.
 const REQUESTS_PER_CONNECTION: u32 = 10_000;
+/// A file without certificates.
+const NO_AUTHORITIES: &str = "/dev/null";
 /// Connections the kernel completes for us ahead of time.
 const BACKLOG: u32 = 4096;
 /// A request that was on its way when we were told to stop may still be read.
@@ -40,6 +42,14 @@ pub enum EdgeError {
         address: SocketAddr,
         /// What the system says (`address in use`).
         source: io::Error,
+    },
+    /// What its TLS needs cannot be used.
+    #[error("listener {name:?}: {why}")]
+    Tls {
+        /// Name of the listener.
+        name: Arc<str>,
+        /// File and reason.
+        why: String,
     },
     /// The runtime cannot be started.
     #[error("cannot start the proxy's threads: {0}")]
@@ -79,14 +89,21 @@ async fn run(
 
     let (closing, closing_seen) = watch::channel(false);
     let proxy = Arc::new(proxy(&shared));
+    let door = Arc::new(Door {
+        shared: Arc::clone(&shared),
+        proxy: Arc::clone(&proxy),
+        closing: closing_seen,
+        requests: REQUESTS_PER_CONNECTION,
+    });
     let mut acceptors = JoinSet::new();
-    for (name, listener) in listeners {
+    for ((name, listener), settings) in listeners.into_iter().zip(&shared.settings.listeners) {
+        let tls = shared.tls.get(&name).cloned();
         let acceptor = Acceptor {
-            shared: Arc::clone(&shared),
-            proxy: Arc::clone(&proxy),
+            prior_knowledge: settings.http2 && tls.is_none(),
+            tls,
             listener,
             name,
-            closing: closing_seen.clone(),
+            door: Arc::clone(&door),
         };
         // On a worker thread, where connections run as well; `block_on` drives this future elsewhere.
         acceptors.spawn(acceptor.run(stop.clone()));
@@ -116,9 +133,12 @@ async fn drain(shared: &Shared, proxy: &HttpProxy<Gateway>, closing: &watch::Sen
 }
 
 fn proxy(shared: &Arc<Shared>) -> HttpProxy<Gateway> {
+    tls::install_provider();
     let conf = ServerConf {
         threads: shared.settings.threads.max(1),
         upstream_keepalive_pool_size: shared.settings.upstream_keepalive_pool,
+        // Every upstream brings its own authorities. Left to itself pingora reads the system's, and panics without any.
+        ca_file: Some(NO_AUTHORITIES.into()),
         ..ServerConf::default()
     };
     let mut proxy = http_proxy(&Arc::new(conf), Gateway::new(Arc::clone(shared)));

@@ -110,6 +110,8 @@ pub enum Deny {
     Malformed(Malformed),
     /// 404: no route. Never forwarded.
     NoRoute,
+    /// 421: the host is not the one that the TLS connection was opened to, and has other rules.
+    Misdirected,
     /// 405: a route for this path, but not for this method. `allow` is the `Allow` header's value.
     MethodNotAllowed {
         /// Methods that exist here, comma separated.
@@ -151,6 +153,7 @@ impl Deny {
         match self {
             Deny::Malformed(_) => StatusCode::BAD_REQUEST,
             Deny::NoRoute => StatusCode::NOT_FOUND,
+            Deny::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Deny::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Deny::MissingCredential | Deny::Token(_) | Deny::Key(_) | Deny::Session(_) => {
                 StatusCode::UNAUTHORIZED
@@ -184,6 +187,7 @@ impl Deny {
             Deny::Malformed(Malformed::Connection) => "connection_header",
             Deny::Malformed(Malformed::Framing) => "framing",
             Deny::NoRoute => "no_route",
+            Deny::Misdirected => "misdirected",
             Deny::MethodNotAllowed { .. } => "method_not_allowed",
             Deny::MissingCredential => "credential_missing",
             Deny::Token(TokenFault::Invalid) => "token_invalid",

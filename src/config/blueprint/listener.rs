@@ -7,7 +7,7 @@ use std::{
 
 use toml::{Table as Record, Value as Toml};
 
-use super::{Context, each, names::LISTENER};
+use super::{Context, each, names::LISTENER, tls};
 use crate::{
     config::{
         section::Section,
@@ -27,7 +27,8 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Listener
         // Asked for, so that it is a known key; the implied one is what is in force.
         top.list("listener", "name");
         top.note("listener", Toml::Array(vec![Toml::Table(record)]));
-        return vec![ListenerSettings { name: LISTENER.into(), address: default }];
+        let name = LISTENER.into();
+        return vec![ListenerSettings { name, address: default, tls: None, http2: false }];
     }
     let only = context.names.only("listener").is_some();
     let mut taken: Vec<(SocketAddr, String)> = Vec::new();
@@ -47,7 +48,10 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Listener
             section.fault("address", Fault::new("port 0", why, "write a port from 1 to 65535"));
         }
         taken.push((address, name.to_owned()));
-        Some(ListenerSettings { name: name.into(), address })
+        let tls = tls::of_listener(section, context);
+        // Without TLS nothing is agreed on: only clients that know ahead would use it.
+        let http2 = section.or("http2", tls.is_some());
+        Some(ListenerSettings { name: name.into(), address, tls, http2 })
     });
     found.into_iter().map(|listener| listener.is).collect()
 }

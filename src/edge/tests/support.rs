@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::{
     edge::{
         ListenerSettings, Live, Parts, Settings, Shared, UpstreamSettings, serve,
-        settings::{Backend, Ejection, HostHeader},
+        settings::{Backend, Ejection, HostHeader, Http2, UpstreamTls},
     },
     identity::{IdentityError, Lookup},
     limit::{self, local::LocalLimiter},
@@ -82,14 +82,17 @@ impl Edge {
             listeners: vec![ListenerSettings {
                 name: "public".into(),
                 address: ([127, 0, 0, 1], 0).into(),
+                tls: None,
+                http2: false,
             }],
             threads: 1,
             identity_socket: "/nonexistent/identity.sock".into(),
             grace_period: Duration::from_secs(5),
             upstream_keepalive_pool: 8,
+            http2: Http2::default(),
         };
         let live = Live::build(Arc::new(snapshot), upstreams, None, &metrics);
-        let shared = Shared::new(parts, settings, live);
+        let shared = Shared::new(parts, settings, live).unwrap();
         let (stop, stopped) = watch::channel(false);
         let mut bound = shared.bound();
         let thread = thread::spawn({
@@ -304,7 +307,7 @@ pub(super) fn plain(status: u16, body: &str) -> String {
 }
 
 pub(super) fn backend(address: SocketAddr) -> Backend {
-    Backend::Http { host: address.ip().to_string(), port: address.port() }
+    Backend::Http { host: address.ip().to_string(), port: address.port(), tls: false }
 }
 
 pub(super) fn settings(backends: Vec<Backend>) -> UpstreamSettings {
@@ -316,6 +319,8 @@ pub(super) fn settings(backends: Vec<Backend>) -> UpstreamSettings {
         retries: 1,
         max_requests: 1024,
         host: HostHeader::Preserve,
+        http2: false,
+        tls: UpstreamTls::default(),
     }
 }
 

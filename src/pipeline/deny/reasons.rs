@@ -27,6 +27,7 @@ impl Deny {
         let upstream = [UpstreamFault::Unreachable, UpstreamFault::Timeout, UpstreamFault::Broken];
         let mut all: Vec<Deny> = malformed.map(Deny::Malformed).into();
         all.push(Deny::NoRoute);
+        all.push(Deny::Misdirected);
         all.push(Deny::MethodNotAllowed { allow: String::new() });
         all.push(Deny::MissingCredential);
         all.extend(token.map(Deny::Token));
@@ -55,6 +56,10 @@ impl Deny {
             Deny::NoRoute => (
                 "No route matches host, path and listener. Nothing was forwarded.",
                 "If it should exist, add a `[[route]]`; else nothing.",
+            ),
+            Deny::Misdirected => (
+                "The host is not the one the TLS connection was opened to, and other routes hold for it.",
+                "Clients then open a connection of their own. If both are one service, give them one place.",
             ),
             Deny::MethodNotAllowed { .. } => (
                 "The path has routes, but none for this method. `TRACE` and `CONNECT` never have one.",

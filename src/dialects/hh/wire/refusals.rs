@@ -69,6 +69,7 @@ impl ErrorShape for Shape {
             Deny::Unavailable { .. } => UNAVAILABLE.into(),
             Deny::Malformed(_)
             | Deny::NoRoute
+            | Deny::Misdirected
             | Deny::MethodNotAllowed { .. }
             | Deny::BodyTooLarge
             | Deny::Upstream(_) => deny.status().canonical_reason().unwrap_or("Error").into(),

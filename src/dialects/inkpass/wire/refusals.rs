@@ -99,6 +99,7 @@ impl ErrorShape for Shape {
             Deny::RateLimited(toll) => limited(toll).into(),
             Deny::Malformed(_)
             | Deny::NoRoute
+            | Deny::Misdirected
             | Deny::MethodNotAllowed { .. }
             | Deny::BodyTooLarge
             | Deny::Unavailable { .. }

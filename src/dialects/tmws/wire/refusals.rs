@@ -74,6 +74,7 @@ impl ErrorShape for Shape {
             Deny::RateLimited(_) => "Rate limit exceeded".into(),
             Deny::Malformed(_)
             | Deny::NoRoute
+            | Deny::Misdirected
             | Deny::MethodNotAllowed { .. }
             | Deny::BodyTooLarge
             | Deny::Unavailable { .. }
