@@ -128,6 +128,7 @@ fn mount() -> Arc<Mount> {
         api_key_format: Some("tmws_key_".into()),
         session_carrier: None,
         static_keys: Arc::default(),
+        client_certs: Arc::default(),
         policy: Arc::new(policy()),
         cors: Cors::default(),
         rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },

@@ -249,6 +249,7 @@ fn compile_mount(config: &MountConfig, keys: &KeySource<'_>) -> Mount {
         tokens: Some(tokens),
         api_key_format: config.api_key_format.clone(),
         session_carrier: config.oauth.as_ref().and_then(|oauth| oauth.session_carrier.clone()),
+        client_certs: config.client_certs.clone().into(),
         static_keys: config
             .static_keys
             .iter()
@@ -279,6 +280,7 @@ fn plain_mount() -> Mount {
         api_key_format: None,
         session_carrier: None,
         static_keys: Arc::default(),
+        client_certs: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
         rate_headers: RateHeaders { legacy_always: false, policy: false, ietf: false },

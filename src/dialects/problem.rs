@@ -47,7 +47,7 @@ fn words(deny: &Deny) -> (&'static str, &'static str) {
             ("credential_missing", "A credential is needed and none was sent.")
         }
         Deny::Token(TokenFault::Expired) => ("token_expired", "The access token has expired."),
-        Deny::Token(_) | Deny::Key(_) | Deny::Session(_) => {
+        Deny::Token(_) | Deny::Key(_) | Deny::Session(_) | Deny::Certificate(_) => {
             ("credential_invalid", "The credential is not valid.")
         }
         Deny::AddressNotAllowed | Deny::Forbidden { .. } => {

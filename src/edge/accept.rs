@@ -22,7 +22,7 @@ use super::{
     Shared,
     conn::Conn,
     guard::{Guard, Wire},
-    h2::{self, Door},
+    http2::{self, Door},
     tls::{Handshake, TlsFacts},
 };
 
@@ -127,7 +127,7 @@ impl Client {
         let Ok(Ok(http2)) = begun else { return };
         let conn = Conn::new(self.peer, self.listener, None);
         if http2 {
-            h2::serve(self.tcp, conn, self.permit, &door).await;
+            http2::serve(self.tcp, conn, self.permit, &door).await;
         } else {
             speak_http1(self.tcp, conn, self.permit, &door).await;
         }
@@ -149,7 +149,7 @@ impl Client {
         let http2 = facts.http2;
         let conn = Conn::new(self.peer, self.listener, Some(Arc::new(facts)));
         if http2 {
-            h2::serve(stream, conn, self.permit, &door).await;
+            http2::serve(stream, conn, self.permit, &door).await;
         } else {
             speak_http1(stream, conn, self.permit, &door).await;
         }

@@ -156,6 +156,8 @@ fn read<'a>(live: &Live, asked: &Asked<'a>) -> Result<RequestView<'a>, Malformed
         return Err(Malformed::Host);
     }
     let view = RequestView::new(&head.method, &head.uri, &head.headers, &asked.caller.facts)?;
+    let certificate = asked.tls.and_then(|tls| tls.certificate.as_ref());
+    let view = RequestView { certificate, ..view };
     view.check_connection(&live.snapshot.identity_headers)?;
     Ok(view)
 }
@@ -188,6 +190,7 @@ async fn prove(
             let address = view.client.address;
             authn::establish_key(&presented.digest, evidence.as_deref(), mount, address, now)?
         }
+        Some(Credential::Certificate(shown)) => authn::establish_certificate(shown, mount, now)?,
         Some(Credential::Session(secret)) => {
             let (lookup, metrics) = (&*edge.parts.lookup, &edge.parts.metrics);
             let evidence = edge.sessions.evidence(lookup, metrics, &mount.name, &secret).await?;

@@ -4,7 +4,7 @@
 //! task, so that plain stores are enough: a deadline set by a hook is seen by the next poll of the stream. Only
 //! [`super::watch`] comes from outside, and wakes that task.
 //!
-//! With HTTP/2 each request has one of its own ([`Conn::stream`]), shared with its [`super::h2::Stream`]: these two run in
+//! With HTTP/2 each request has one of its own ([`Conn::stream`]), shared with its [`super::http2::Stream`]: these two run in
 //! the task of the request. That of the connection itself then only knows of heads that are not complete.
 
 use std::{
@@ -21,7 +21,7 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
-use super::{h2::Budget, tls::TlsFacts};
+use super::{http2::Budget, tls::TlsFacts};
 use crate::pipeline::Deny;
 
 /// From the first byte of a request to the end of its head; also what a new connection may stay silent.

@@ -195,7 +195,9 @@ pub(super) fn response(
         (stream, admitted.permit.principal(), &ctx.caller, &ctx.conn)
     {
         let (who, mount) = (Arc::clone(who), Arc::clone(&route.mount));
-        let subject = Subject { who, mount, address: caller.facts.address };
+        let shown = conn.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
+        let certificate_end = shown.map(|shown| shown.not_after);
+        let subject = Subject { who, mount, address: caller.facts.address, certificate_end };
         ctx.watch = Some(watch::start(Arc::clone(shared), subject, Arc::clone(conn)));
     }
     if route.target == Target::Identity {

@@ -29,7 +29,7 @@ use tokio::{
 use super::{
     alarm::Alarm,
     conn::{Conn, Phase},
-    h2::Frames,
+    http2::Frames,
     pace::BodyRate,
 };
 

@@ -15,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Gateway, Shared, accept::Acceptor, background, h2::Door, shared::Bound, tls};
+use super::{Gateway, Shared, accept::Acceptor, background, http2::Door, shared::Bound, tls};
 
 /// Requests one connection may bring before it is closed.
 const REQUESTS_PER_CONNECTION: u32 = 10_000;

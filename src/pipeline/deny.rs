@@ -92,6 +92,15 @@ pub enum SessionFault {
     Ended,
 }
 
+/// Why the certificate of a client was refused. Both look the same from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CertificateFault {
+    /// The mount does not know it under any of its names.
+    Unknown,
+    /// Past its end, on a connection that was made before.
+    Expired,
+}
+
 /// What failed behind the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UpstreamFault {
@@ -125,6 +134,8 @@ pub enum Deny {
     Key(KeyFault),
     /// 401: session.
     Session(SessionFault),
+    /// 401: certificate of the client.
+    Certificate(CertificateFault),
     /// 403: the key may not be used from this address.
     AddressNotAllowed,
     /// 403: scopes or roles do not reach. `action` is what was asked for (`create`, …).
@@ -155,9 +166,11 @@ impl Deny {
             Deny::NoRoute => StatusCode::NOT_FOUND,
             Deny::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Deny::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Deny::MissingCredential | Deny::Token(_) | Deny::Key(_) | Deny::Session(_) => {
-                StatusCode::UNAUTHORIZED
-            }
+            Deny::MissingCredential
+            | Deny::Token(_)
+            | Deny::Key(_)
+            | Deny::Session(_)
+            | Deny::Certificate(_) => StatusCode::UNAUTHORIZED,
             Deny::AddressNotAllowed | Deny::Forbidden { .. } => StatusCode::FORBIDDEN,
             Deny::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Deny::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -201,6 +214,8 @@ impl Deny {
             Deny::Session(SessionFault::Invalid) => "session_invalid",
             Deny::Session(SessionFault::Expired) => "session_expired",
             Deny::Session(SessionFault::Ended) => "session_ended",
+            Deny::Certificate(CertificateFault::Unknown) => "certificate_unknown",
+            Deny::Certificate(CertificateFault::Expired) => "certificate_expired",
             Deny::AddressNotAllowed => "address_not_allowed",
             Deny::Forbidden { .. } => "insufficient_scope",
             Deny::BodyTooLarge => "body_too_large",

@@ -34,6 +34,7 @@ pub(super) fn mount(name: &str) -> Mount {
         api_key_format: Some("tmws_key_".into()),
         session_carrier: None,
         static_keys: Arc::default(),
+        client_certs: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
         rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, Method, Uri, header};
 
 use super::{deny::Malformed, mutate::IdentityHeaders, path::CanonicalPath, scan};
-use crate::model::ClientFacts;
+use crate::model::{ClientCertificate, ClientFacts};
 
 mod framing;
 mod host;
@@ -28,6 +28,8 @@ pub struct RequestView<'a> {
     pub headers: &'a HeaderMap,
     /// Client facts.
     pub client: &'a ClientFacts,
+    /// What the handshake of its connection has proven of the client; `None`: nothing.
+    pub certificate: Option<&'a ClientCertificate>,
 }
 
 impl<'a> RequestView<'a> {
@@ -51,7 +53,7 @@ impl<'a> RequestView<'a> {
         }
         framing::check_length(headers)?;
         framing::check_connection(headers)?;
-        Ok(Self { method, host, path, query, headers, client })
+        Ok(Self { method, host, path, query, headers, client, certificate: None })
     }
 
     /// Refuses a request whose `Connection` names a field that carries identity. Beside [`RequestView::new`] because these

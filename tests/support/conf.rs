@@ -121,6 +121,13 @@ impl Conf {
         self
     }
 
+    /// A key of the listener.
+    pub fn listener(mut self, key: &str, value: impl Into<String>) -> Self {
+        let listener = self.tables.remove(0).with(key, value);
+        self.tables.insert(0, listener);
+        self
+    }
+
     pub fn table(mut self, table: Table) -> Self {
         self.tables.push(table);
         self

@@ -98,6 +98,7 @@ pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Probl
     let realms = realm::read(&mut top, &context);
     let limits = listener::read_limits(&mut top, &context);
     let mounts = mount::read(&mut top, &context, &realms);
+    tls::check_client_certs(&mounts, &listeners, problems);
     let upstreams = upstream::read(&mut top, &context);
     let routes = route::read(&mut top, &context, &process, &realms, &mounts, &limits);
     let effective = top.finish();

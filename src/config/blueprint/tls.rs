@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use toml::Value as Toml;
 
-use super::{Context, process::absolute};
+use super::{Context, Declared, MountConfig, process::absolute};
 use crate::{
     config::{
+        problem::Problems,
         section::Section,
         shape::{Fault, Shape, Size},
     },
     edge::{
+        ListenerSettings,
         settings::{CertificateFiles, Http2, TlsSettings, TlsVersion, UpstreamTls},
         tls::{Half, Pair, check_authorities, is_server_name},
     },
@@ -143,6 +145,26 @@ fn word(section: &mut Section<'_>, key: &'static str, words: [&'static str; 2]) 
         section.problems.unknown(&place, path, key, &found, words, "remove the key");
         0
     })
+}
+
+/// A mount that knows certificates must be reached over a listener that asks for them.
+pub(super) fn check_client_certs(
+    mounts: &[Declared<MountConfig>],
+    listeners: &[ListenerSettings],
+    problems: &Problems,
+) {
+    let asks = |name: &str| {
+        let tls = listeners.iter().find(|own| *own.name == *name).and_then(|own| own.tls.as_ref());
+        tls.is_some_and(|tls| tls.client_authorities.is_some())
+    };
+    for mount in mounts.iter().filter(|mount| !mount.is.client_certs.is_empty()) {
+        if !mount.is.places.iter().any(|place| asks(&place.listener)) {
+            let what = "no listener of the mount asks for certificates";
+            let why = "without client_ca nobody can prove to be one of these clients";
+            let fix = "add tls = { client_ca = \"FILE\", … } to a listener of the mount";
+            problems.say(&mount.place, format!("{}.client_cert", mount.path), what, why, fix);
+        }
+    }
 }
 
 /// `[http2]`.

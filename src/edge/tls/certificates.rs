@@ -43,8 +43,15 @@ struct Watched {
     pair: Pair,
     /// How the files looked when they were last read.
     mark: Option<Mark>,
-    /// Why they are not in force, if they are not; said once.
-    fault: Option<String>,
+    /// It has ended, and that was said.
+    over: bool,
+    /// Why they are not in force, if they are not.
+    fault: Option<Refused>,
+}
+
+struct Refused {
+    why: String,
+    told: bool,
 }
 
 type Mark = [(u64, u64, i64, i64); 2];
@@ -60,7 +67,7 @@ impl Certificates {
         for files in files {
             let mark = mark(files);
             let pair = read(files)?;
-            watched.push(Watched { files: files.clone(), pair, mark, fault: None });
+            watched.push(Watched { files: files.clone(), pair, mark, over: false, fault: None });
         }
         Ok(Arc::new(Self {
             listener,
@@ -79,6 +86,11 @@ impl Certificates {
             let label = one.files.certificate.display().to_string();
             let left = one.pair.not_after().secs().saturating_sub(now.secs());
             metrics.certificate(&self.listener, &label, left);
+            if left <= 0 && !one.over {
+                one.over = true;
+                let listener = &self.listener;
+                tracing::warn!(event = "certificate_expired", %listener, certificate = %label);
+            }
         }
         if changed {
             self.serving.store(Arc::new(Serving::of(&watched)));
@@ -93,20 +105,26 @@ impl Certificates {
         let (listener, file) = (&self.listener, one.files.certificate.display());
         match read(&one.files) {
             Ok(pair) => {
-                (one.pair, one.mark, one.fault) = (pair, now, None);
+                (one.pair, one.mark, one.over, one.fault) = (pair, now, false, None);
                 metrics.certificate_reload(listener, true);
                 tracing::info!(event = "certificate_reloaded", %listener, certificate = %file);
                 true
             }
             Err(why) => {
-                let news = one.mark != now || one.fault.as_ref() != Some(&why);
-                if news {
-                    metrics.certificate_reload(listener, false);
-                    tracing::error!(
-                        event = "certificate_refused", %listener, certificate = %file, reason = %why
-                    );
-                }
-                (one.mark, one.fault) = (now, Some(why));
+                // Not at the first look: one of two files is always the first to be replaced.
+                let told = match &one.fault {
+                    Some(before) if one.mark == now && before.why == why => {
+                        if !before.told {
+                            metrics.certificate_reload(listener, false);
+                            tracing::error!(
+                                event = "certificate_refused", %listener, certificate = %file, reason = %why
+                            );
+                        }
+                        true
+                    }
+                    _ => false,
+                };
+                (one.mark, one.fault) = (now, Some(Refused { why, told }));
                 false
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Deny, KeyFault, Malformed, SessionFault, TokenFault, UpstreamFault};
+use super::{CertificateFault, Deny, KeyFault, Malformed, SessionFault, TokenFault, UpstreamFault};
 use crate::pipeline::quota::{Toll, Window};
 
 impl Deny {
@@ -33,6 +33,7 @@ impl Deny {
         all.extend(token.map(Deny::Token));
         all.extend(key.map(Deny::Key));
         all.extend(session.map(Deny::Session));
+        all.extend([CertificateFault::Unknown, CertificateFault::Expired].map(Deny::Certificate));
         all.push(Deny::AddressNotAllowed);
         all.push(Deny::Forbidden { action: "read".into() });
         all.push(Deny::BodyTooLarge);
@@ -72,6 +73,7 @@ impl Deny {
             Deny::Token(fault) => fault.explained(),
             Deny::Key(fault) => fault.explained(),
             Deny::Session(fault) => fault.explained(),
+            Deny::Certificate(fault) => fault.explained(),
             Deny::AddressNotAllowed => (
                 "The key is good, but not from this address.",
                 "Compare `client` of the access line with the key's address list. Behind a proxy: `[trust] proxies`.",
@@ -196,6 +198,21 @@ impl SessionFault {
             SessionFault::Ended => (
                 "The session was logged out or terminated, or its account is disabled.",
                 "The client logs in again, if it may.",
+            ),
+        }
+    }
+}
+
+impl CertificateFault {
+    const fn explained(self) -> (&'static str, &'static str) {
+        match self {
+            CertificateFault::Unknown => (
+                "The certificate is good, but the mount does not know it under any of its names.",
+                "Add one of its names to `match` of a `[[mount.client_cert]]`.",
+            ),
+            CertificateFault::Expired => (
+                "The certificate has ended since the connection was made.",
+                "The client gets a new one and connects again.",
             ),
         }
     }

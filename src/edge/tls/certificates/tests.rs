@@ -64,7 +64,10 @@ fn a_bad_pair_is_refused_and_the_old_one_serves_on() {
     let before = leaf(all.choose(None));
     let other = folder.pair("other", &["a.example"]);
     fs::copy(&other.key, &files.key).unwrap();
-    all.refresh(&metrics, now);
+    for _ in 0..3 {
+        // Told at the second look, and only once.
+        all.refresh(&metrics, now);
+    }
     assert_eq!(leaf(all.choose(None)), before, "the key is not that of the certificate");
     fs::write(&files.certificate, "no certificate").unwrap();
     all.refresh(&metrics, now);
@@ -81,7 +84,7 @@ fn a_bad_pair_is_refused_and_the_old_one_serves_on() {
     );
     assert!(
         shown.contains(
-            "portcullis_certificate_reloads_total{listener=\"public\",result=\"error\"} 3"
+            "portcullis_certificate_reloads_total{listener=\"public\",result=\"error\"} 1"
         ),
         "{shown}"
     );

@@ -32,7 +32,7 @@ use tokio::{
 };
 
 pub(super) use self::{
-    frames::{Budget, Frames},
+    frames::{Budget, Frames, Settled},
     stream::Stream,
 };
 use super::{
@@ -85,6 +85,9 @@ pub(super) async fn serve(wire: impl Wire, conn: Arc<Conn>, permit: Counted, doo
         open: Arc::default(),
         idle: Alarm::default(),
         since: None,
+        ending: false,
+        accepted: 0,
+        settled: Settled::default(),
     };
     // Boxed: it is large, and a connection of HTTP/1 takes the same way here.
     Box::pin(session.run(door)).await;
@@ -108,8 +111,8 @@ fn builder(limits: &Http2) -> Builder {
 #[derive(Default)]
 pub(super) struct Open {
     count: AtomicUsize,
-    /// Told when the last one ends.
-    none: Notify,
+    /// Told when the last one ends, and when one finds that the client reads nothing.
+    turn: Notify,
 }
 
 /// One stream among those that run.
@@ -120,12 +123,17 @@ impl Running {
         open.count.fetch_add(1, Relaxed);
         Self(Arc::clone(open))
     }
+
+    /// Has the connection look at its budgets.
+    fn wake(&self) {
+        self.0.turn.notify_one();
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         if self.0.count.fetch_sub(1, Relaxed) == 1 {
-            self.0.none.notify_one();
+            self.wake();
         }
     }
 }
@@ -138,6 +146,10 @@ struct Session<T> {
     idle: Alarm,
     /// Since when no stream has been open.
     since: Option<Instant>,
+    /// The client was told to open no more.
+    ending: bool,
+    accepted: u32,
+    settled: Settled,
 }
 
 enum Event {
@@ -159,27 +171,25 @@ where
 {
     async fn run(mut self, door: &Door) {
         let mut closing = door.closing.clone();
-        let (mut ending, mut left) = (false, door.requests);
+        let mut left = door.requests;
         loop {
             let open = Arc::clone(&self.open);
             let event = tokio::select! {
                 biased;
-                _ = closing.wait_for(|closing| *closing), if !ending => Event::Closing,
+                _ = closing.wait_for(|closing| *closing), if !self.ending => Event::Closing,
                 event = poll_fn(|cx| self.poll(cx)) => event,
-                () = open.none.notified() => Event::Turn,
+                () = open.turn.notified() => Event::Turn,
             };
             match event {
                 Event::Request(request) => {
+                    self.accepted = self.accepted.wrapping_add(1);
                     self.begin(*request, door);
                     left = left.saturating_sub(1);
                     if left == 0 {
-                        self.connection.graceful_shutdown();
+                        self.say_last();
                     }
                 }
-                Event::Closing => {
-                    ending = true;
-                    self.connection.graceful_shutdown();
-                }
+                Event::Closing => self.say_last(),
                 Event::Spent(reason) => {
                     door.shared.parts.metrics.http2_ended(reason);
                     let peer = self.conn.peer;
@@ -208,20 +218,28 @@ where
                 return Poll::Ready(Event::Over);
             }
             Poll::Ready(None) => return Poll::Ready(Event::Over),
-            Poll::Pending => {}
+            Poll::Pending => self.budget.settle(self.accepted, &mut self.settled),
         }
         if self.open.count.load(Relaxed) > 0 {
             self.since = None;
             return Poll::Pending;
         }
         let since = *self.since.get_or_insert_with(Instant::now);
-        self.idle.poll(since + IDLE, cx).map(|()| Event::Idle)
+        // A client that does not answer to a good-bye would else be waited for like one that is at rest.
+        let rest = if self.ending { LAST_WORDS } else { IDLE };
+        self.idle.poll(since + rest, cx).map(|()| Event::Idle)
+    }
+
+    /// Tells the client to open no more streams; those that run go on.
+    fn say_last(&mut self) {
+        (self.ending, self.since) = (true, None);
+        self.connection.graceful_shutdown();
     }
 
     fn begin(&self, (request, reply): (Request<RecvStream>, SendResponse<Bytes>), door: &Door) {
         let conn = self.conn.stream(&self.budget);
-        let running = Running::new(&self.open);
-        let Some(stream) = Stream::new(request, reply, conn, running) else { return };
+        let (budget, running) = (Arc::clone(&self.budget), Running::new(&self.open));
+        let Some(stream) = Stream::new(request, reply, conn, budget, running) else { return };
         let (proxy, closing) = (Arc::clone(&door.proxy), door.closing.clone());
         tokio::spawn(async move {
             let session = ServerSession::new_custom(Box::new(stream));

@@ -29,7 +29,7 @@ use pingora::{
 };
 use tokio::time::Instant;
 
-use super::{Running, to_io};
+use super::{Budget, Running, to_io};
 use crate::edge::{
     accept::digest_of,
     alarm::Alarm,
@@ -71,7 +71,15 @@ pub(in crate::edge) struct Stream {
     sent: usize,
     read_timer: Alarm,
     write_timer: Alarm,
-    _running: Running,
+    budget: Arc<Budget>,
+    running: Running,
+}
+
+/// Waiting for a client to take something.
+struct Wait {
+    since: Option<Instant>,
+    /// What it had taken on all streams when this one began to wait.
+    taken: u32,
 }
 
 /// The beginning of a body; `None` once it is too long.
@@ -83,6 +91,7 @@ impl Stream {
         request: Request<RecvStream>,
         mut reply: SendResponse<Bytes>,
         conn: Arc<Conn>,
+        budget: Arc<Budget>,
         running: Running,
     ) -> Option<Self> {
         let (parts, body) = request.into_parts();
@@ -113,7 +122,8 @@ impl Stream {
             sent: 0,
             read_timer: Alarm::default(),
             write_timer: Alarm::default(),
-            _running: running,
+            budget,
+            running,
         })
     }
 
@@ -201,6 +211,9 @@ impl Stream {
             sent.map_err(|error| down(ErrorType::WriteError, error))?;
             self.sent += length;
             self.ended = last;
+            if length > 0 {
+                self.budget.took();
+            }
             // While the client takes what we have, the upstream is not late.
             self.conn.touch();
         }
@@ -210,15 +223,11 @@ impl Stream {
     /// Waits until the client takes some of so many bytes.
     async fn room(&mut self, wanted: usize) -> Result<usize> {
         self.writer()?.reserve_capacity(wanted);
-        let mut since = None;
-        poll_fn(|cx| self.poll_room(&mut since, cx)).await
+        let mut wait = Wait { since: None, taken: self.budget.taken() };
+        poll_fn(|cx| self.poll_room(&mut wait, cx)).await
     }
 
-    fn poll_room(
-        &mut self,
-        since: &mut Option<Instant>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<usize>> {
+    fn poll_room(&mut self, wait: &mut Wait, cx: &mut Context<'_>) -> Poll<Result<usize>> {
         if self.conn.ended().is_some() {
             return Poll::Ready(Err(ended()));
         }
@@ -235,8 +244,10 @@ impl Stream {
         if self.conn.waits(cx) {
             return Poll::Ready(Err(ended()));
         }
-        let since = *since.get_or_insert_with(Instant::now);
+        let since = *wait.since.get_or_insert_with(Instant::now);
         self.write_timer.poll(since + WRITE_STALL, cx).map(|()| {
+            self.budget.stalled(wait.taken);
+            self.running.wake();
             let stalled = self.conn.stalled();
             Err(Error::because(ErrorType::WriteTimedout, "HTTP/2 stream", stalled).into_down())
         })

@@ -108,3 +108,34 @@ fn a_head_is_complete_with_the_last_byte_of_its_last_piece() {
     frames.came(&frame(DATA, 0, &[0; 10])[..12]);
     assert!(!frames.in_head());
 }
+
+#[test]
+fn a_stream_that_the_library_answers_itself_is_as_good_as_malformed() {
+    let (mut frames, budget) = frames();
+    let mut settled = Settled::default();
+    let mut open = |frames: &mut Frames, id: u8, piece: usize| {
+        let mut head = frame(HEADERS, END_HEADERS, b"head");
+        head[8] = id;
+        frames.came(&head[..piece.min(head.len())]);
+    };
+    for id in [1, 3, 5] {
+        open(&mut frames, id, 99);
+    }
+    budget.settle(3, &mut settled);
+    open(&mut frames, 7, 11);
+    budget.settle(3, &mut settled);
+    assert_eq!(budget.malformed.load(Relaxed), 0, "a head that is not complete is no fault");
+    frames.came(b"ad");
+    budget.settle(4, &mut settled);
+    assert_eq!(budget.malformed.load(Relaxed), 0);
+    open(&mut frames, 9, 99);
+    frames.went(&frame(RST_STREAM, 0, &[0, 0, 0, 1]));
+    budget.settle(4, &mut settled);
+    assert_eq!(budget.malformed.load(Relaxed), 0, "a reset is counted as one");
+    open(&mut frames, 11, 99);
+    open(&mut frames, 13, 99);
+    budget.settle(4, &mut settled);
+    assert_eq!(budget.malformed.load(Relaxed), 2);
+    budget.settle(4, &mut settled);
+    assert_eq!(budget.malformed.load(Relaxed), 2, "once each");
+}

@@ -31,6 +31,10 @@ const MOST_UPDATES: u32 = 10_000;
 /// Data with padding of this length or less may be nothing but padding.
 const LONGEST_PADDING: usize = 256;
 
+const RESETS: u8 = 1;
+const FRAMES: u8 = 2;
+const STALLED: u8 = 3;
+
 const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
@@ -46,6 +50,11 @@ const PADDED: u8 = 0x8;
 pub(in crate::edge) struct Budget {
     /// Requests that were refused because they could not be read in one way, not yet counted.
     malformed: AtomicU32,
+    /// Streams that the client opened, and resets of ours.
+    opened: AtomicU32,
+    resets: AtomicU32,
+    /// Pieces of answers that the client took.
+    taken: AtomicU32,
     spent: AtomicU8,
 }
 
@@ -55,14 +64,51 @@ impl Budget {
         self.malformed.fetch_add(1, Relaxed);
     }
 
+    /// The library has nothing more to hand out of what was read: of the streams opened, `accepted` came through. Those that
+    /// it answered itself, because their head is too large, cost as much as malformed ones; so do those that it reset, but
+    /// these were counted when the reset went out.
+    pub(in crate::edge) fn settle(&self, accepted: u32, seen: &mut Settled) {
+        let (opened, resets) = (self.opened.load(Relaxed), self.resets.load(Relaxed));
+        let refused = opened.saturating_sub(accepted).saturating_sub(seen.refused);
+        let unseen = refused.saturating_sub(resets.saturating_sub(seen.resets));
+        (seen.refused, seen.resets) = (seen.refused + refused, resets);
+        self.malformed.fetch_add(unseen, Relaxed);
+    }
+
+    /// The client took a piece of an answer.
+    pub(in crate::edge) fn took(&self) {
+        self.taken.fetch_add(1, Relaxed);
+    }
+
+    /// How many it took so far.
+    pub(in crate::edge) fn taken(&self) -> u32 {
+        self.taken.load(Relaxed)
+    }
+
+    /// A stream has waited in vain; if no other did better since there were `taken` pieces, the client reads nothing at
+    /// all, which ends a connection of HTTP/1 as well.
+    pub(in crate::edge) fn stalled(&self, taken: u32) {
+        if self.taken() == taken {
+            self.spent.store(STALLED, Relaxed);
+        }
+    }
+
     /// Which budget is used up.
     pub(in crate::edge) fn spent(&self) -> Option<&'static str> {
         match self.spent.load(Relaxed) {
             0 => None,
-            1 => Some("resets"),
-            _ => Some("frames"),
+            RESETS => Some("resets"),
+            FRAMES => Some("frames"),
+            _ => Some("stalled"),
         }
     }
+}
+
+/// What was settled so far.
+#[derive(Default)]
+pub(in crate::edge) struct Settled {
+    refused: u32,
+    resets: u32,
 }
 
 /// The frames of one connection, both ways.
@@ -76,6 +122,10 @@ pub(in crate::edge) struct Frames {
     updates: u32,
     /// A head began and is not complete.
     head: bool,
+    /// A stream whose head is not complete.
+    opening: bool,
+    /// The last stream that the client opened.
+    last: u32,
 }
 
 impl Frames {
@@ -89,6 +139,8 @@ impl Frames {
             control: Count::default(),
             updates: FIRST_UPDATES,
             head: false,
+            opening: false,
+            last: 0,
         }
     }
 
@@ -107,6 +159,10 @@ impl Frames {
         while let Some(frame) = self.came.next(&mut bytes) {
             self.of_client(&frame);
         }
+        if self.opening && !self.in_head() {
+            self.opening = false;
+            self.budget.opened.fetch_add(1, Relaxed);
+        }
         let malformed = self.budget.malformed.swap(0, Relaxed);
         for _ in 0..malformed {
             self.count_reset();
@@ -121,7 +177,10 @@ impl Frames {
                     self.updates = self.updates.saturating_add(UPDATES_PER_DATA).min(MOST_UPDATES);
                 }
                 // Without a reason it only says that the rest of a body is not wanted.
-                RST_STREAM if frame.reason != 0 => self.count_reset(),
+                RST_STREAM if frame.reason != 0 => {
+                    self.budget.resets.fetch_add(1, Relaxed);
+                    self.count_reset();
+                }
                 _ => {}
             }
         }
@@ -135,7 +194,15 @@ impl Frames {
                     self.count_control();
                 }
             }
-            HEADERS => self.head = !frame.has(END_HEADERS),
+            HEADERS => {
+                self.head = !frame.has(END_HEADERS);
+                if frame.stream > self.last {
+                    self.last = frame.stream;
+                    // One at a time: no frame stands between the pieces of a head. One that stood open is complete now.
+                    self.budget.opened.fetch_add(u32::from(self.opening), Relaxed);
+                    self.opening = true;
+                }
+            }
             CONTINUATION => {
                 self.head = !frame.has(END_HEADERS);
                 self.count_control();
@@ -149,13 +216,13 @@ impl Frames {
 
     fn count_reset(&mut self) {
         if self.resets.add(self.limits.resets) {
-            self.budget.spent.store(1, Relaxed);
+            self.budget.spent.store(RESETS, Relaxed);
         }
     }
 
     fn count_control(&mut self) {
         if self.control.add(self.limits.control_frames) {
-            self.budget.spent.store(2, Relaxed);
+            self.budget.spent.store(FRAMES, Relaxed);
         }
     }
 }
@@ -187,6 +254,7 @@ struct Frame {
     length: usize,
     kind: u8,
     flags: u8,
+    stream: u32,
     /// Of a reset.
     reason: u32,
 }
@@ -248,11 +316,12 @@ impl Reader {
     }
 
     fn frame(&self) -> Frame {
-        let [a, b, c, kind, flags, _, _, _, _, r0, r1, r2, r3] = self.seen;
+        let [a, b, c, kind, flags, s0, s1, s2, s3, r0, r1, r2, r3] = self.seen;
         Frame {
             length: u32::from_be_bytes([0, a, b, c]) as usize,
             kind,
             flags,
+            stream: u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]),
             reason: u32::from_be_bytes([r0, r1, r2, r3]),
         }
     }

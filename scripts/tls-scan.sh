@@ -1,0 +1,45 @@
+#!/bin/sh
+# Scans a listener of a gateway with sslyze, against Mozilla's modern profile. Prints what does not comply; a certificate
+# that signs itself is all that may be there.
+#
+#     scripts/tls-scan.sh [PORTCULLIS]
+#
+# Needs openssl, and sslyze on the PATH (pip install sslyze).
+set -eu
+
+program=${1:-target/debug/portcullis}
+port=${PORT:-18443}
+dir=$(mktemp -d)
+trap 'kill "$gateway" 2>/dev/null || true; rm -rf "$dir"' EXIT
+
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 80 -subj /CN=localhost \
+    -addext subjectAltName=DNS:localhost -keyout "$dir/a.key" -out "$dir/a.pem" 2>/dev/null
+cat >"$dir/portcullis.toml" <<TOML
+version = 1
+[data]
+dir = "data"
+[internal]
+address = false
+[[listener]]
+name = "public"
+address = "127.0.0.1:$port"
+tls = { certificates = [{ cert = "a.pem", key = "a.key" }], min_version = "1.3" }
+[[mount]]
+name = "tmws"
+dialect = "tmws"
+TOML
+
+"$program" serve --config "$dir/portcullis.toml" >"$dir/log" 2>&1 &
+gateway=$!
+i=0
+until openssl s_client -connect "127.0.0.1:$port" -servername localhost </dev/null >/dev/null 2>&1; do
+    i=$((i + 1))
+    [ $i -lt 100 ] || { cat "$dir/log"; exit 1; }
+    sleep 0.1
+done
+
+sslyze --mozilla_config modern "localhost:$port" >"$dir/report" || true
+sed -n '/COMPLIANCE AGAINST/,$p' "$dir/report"
+# HSTS is the business of pages; trust is what a certificate that signs itself cannot have.
+faults=$(sed -n '/FAILED/,$p' "$dir/report" | grep '^ *\* ' | grep -vi 'certificate_path_validation\|certificate_hostname' || true)
+[ -z "$faults" ] || { echo "faults:"; echo "$faults"; exit 1; }
