@@ -137,6 +137,8 @@ impl Client {
         let shaken = Box::pin(tls.with(self.tcp)).await;
         let (stream, facts): (_, TlsFacts) = match shaken {
             Ok(done) => done,
+            // Who looks whether somebody listens, and who goes away, fails at nothing.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return,
             Err(error) => {
                 let late = error.kind() == std::io::ErrorKind::TimedOut;
                 let reason = if late { "timeout" } else { "failed" };

@@ -6,6 +6,7 @@
 //! and the authority as `Host`.
 
 mod frames;
+mod head;
 mod stream;
 
 use std::{

@@ -134,6 +134,7 @@ async fn messages_flow_both_ways_while_a_call_runs() {
 async fn a_refusal_is_a_head_with_the_status_of_grpc() {
     let server = Server::start().await;
     let gateway = Gateway::start(|places| routes(Conf::new(places), server.address).text());
+    operate::add_admin(&gateway);
     let key = operate::admin_key(&gateway, &["READ"]);
     let client = Client::plain(gateway.address()).await;
     assert_eq!(made(&client, call("/few.Service/Say")).await.status, 200);

@@ -23,6 +23,8 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Listener
         let record = Record::from_iter([
             ("name".to_owned(), Toml::String(LISTENER.into())),
             ("address".to_owned(), default.write()),
+            ("http2".to_owned(), Toml::Boolean(false)),
+            ("tls".to_owned(), Toml::Boolean(false)),
         ]);
         // Asked for, so that it is a known key; the implied one is what is in force.
         top.list("listener", "name");

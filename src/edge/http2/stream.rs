@@ -3,33 +3,25 @@
 //! What [`Guard`](crate::edge::guard::Guard) is to a connection of HTTP/1: the deadlines of [`Conn`] sit here, in every
 //! read and write, because pingora polls these while it waits for the upstream.
 
+mod session;
+
 use std::{
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use async_trait::async_trait;
 use bytes::{BufMut, Bytes, BytesMut};
-use futures_core::Stream as FuturesStream;
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
+use http::{HeaderName, Request, Response, header};
 use pingora::{
     BError, Error, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
-    protocols::{
-        Digest,
-        http::{
-            HttpTask,
-            custom::{CustomMessageWrite, server::Session},
-            date::get_cached_date,
-        },
-        l4::socket::SocketAddr,
-    },
+    protocols::{Digest, http::date::get_cached_date},
 };
 use tokio::time::Instant;
 
-use super::{Budget, Running, to_io};
+use super::{Budget, Running, head::as_http1, to_io};
 use crate::edge::{
     accept::digest_of,
     alarm::Alarm,
@@ -283,257 +275,10 @@ impl Kept {
     }
 }
 
-/// A head in the form of HTTP/1: the path alone as target, the authority as `Host`, cookies in one field. `None`: there
-/// is no path that a request could have.
-fn as_http1(mut parts: http::request::Parts) -> Option<RequestHeader> {
-    let authority = parts.uri.authority().cloned();
-    let path = match parts.uri.path_and_query() {
-        Some(path) if path.as_str().starts_with('/') || path.as_str() == "*" => path.clone(),
-        // CONNECT has none, and is refused whatever it names.
-        None if parts.method == http::Method::CONNECT => "/".parse().ok()?,
-        _ => return None,
-    };
-    if let Some(authority) = authority {
-        let value = HeaderValue::from_str(authority.as_str()).ok()?;
-        let mut hosts = parts.headers.get_all(header::HOST).iter();
-        let agrees = match (hosts.next(), hosts.next()) {
-            (Some(host), None) => host.as_bytes().eq_ignore_ascii_case(value.as_bytes()),
-            _ => false,
-        };
-        if !agrees {
-            // Beside another one it makes two hosts, and such a request is refused like any other with two.
-            parts.headers.append(header::HOST, value);
-        }
-    }
-    join_cookies(&mut parts.headers);
-    parts.uri = Uri::from(path);
-    Some(RequestHeader::from(parts))
-}
-
-/// A client may cut its cookies into several fields (RFC 9113 section 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    let mut cookies = headers.get_all(header::COOKIE).iter();
-    let (Some(first), Some(second)) = (cookies.next(), cookies.next()) else { return };
-    let mut all = first.as_bytes().to_vec();
-    for more in std::iter::once(second).chain(cookies) {
-        all.extend_from_slice(b"; ");
-        all.extend_from_slice(more.as_bytes());
-    }
-    if let Ok(all) = HeaderValue::from_bytes(&all) {
-        headers.insert(header::COOKIE, all);
-    }
-}
-
 fn ended() -> BError {
     Error::explain(ErrorType::ConnectionClosed, "the stream was ended").into_down()
 }
 
 fn down(kind: ErrorType, error: h2::Error) -> BError {
     Error::because(kind, "HTTP/2 stream", to_io(error)).into_down()
-}
-
-#[async_trait]
-impl Session for Stream {
-    fn req_header(&self) -> &RequestHeader {
-        &self.head
-    }
-
-    fn req_header_mut(&mut self) -> &mut RequestHeader {
-        &mut self.head
-    }
-
-    async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
-        if self.body_done {
-            return Ok(None);
-        }
-        poll_fn(|cx| self.poll_next(false, cx)).await
-    }
-
-    /// What is left of a body is not wanted: the end of the stream says so to the client.
-    async fn drain_request_body(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    async fn write_response_header(&mut self, head: Box<ResponseHeader>, end: bool) -> Result<()> {
-        self.send_head(head, end)
-    }
-
-    async fn write_response_header_ref(&mut self, head: &ResponseHeader, end: bool) -> Result<()> {
-        self.send_head(Box::new(head.clone()), end)
-    }
-
-    async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
-        self.send(data, end).await
-    }
-
-    async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
-        if self.ended {
-            return Ok(());
-        }
-        self.ended = true;
-        let sent = self.writer()?.send_trailers(trailers);
-        sent.map_err(|error| down(ErrorType::WriteError, error))
-    }
-
-    async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
-        let mut end = false;
-        for task in tasks {
-            end |= match task {
-                HttpTask::Header(head, end) => {
-                    self.send_head(head, end)?;
-                    end
-                }
-                HttpTask::Body(data, end) => {
-                    self.send(data.unwrap_or_default(), false).await?;
-                    end
-                }
-                HttpTask::Trailer(trailers) => {
-                    if let Some(trailers) = trailers {
-                        self.write_trailers(*trailers).await?;
-                    }
-                    true
-                }
-                HttpTask::Done => true,
-                HttpTask::Failed(error) => return Err(error),
-                HttpTask::UpgradedBody(..) => {
-                    return Error::e_explain(ErrorType::InternalError, "an upgrade over HTTP/2");
-                }
-            };
-        }
-        if end {
-            self.finish().await?;
-        }
-        Ok(end)
-    }
-
-    fn set_read_timeout(&mut self, _: Option<std::time::Duration>) {}
-
-    fn get_read_timeout(&self) -> Option<std::time::Duration> {
-        None
-    }
-
-    fn set_write_timeout(&mut self, _: Option<std::time::Duration>) {}
-
-    fn get_write_timeout(&self) -> Option<std::time::Duration> {
-        None
-    }
-
-    fn set_total_drain_timeout(&mut self, _: Option<std::time::Duration>) {}
-
-    fn get_total_drain_timeout(&self) -> Option<std::time::Duration> {
-        None
-    }
-
-    fn request_summary(&self) -> String {
-        String::new()
-    }
-
-    fn response_written(&self) -> Option<&ResponseHeader> {
-        self.written.as_deref()
-    }
-
-    async fn shutdown(&mut self, _: u32, _: &str) {
-        self.reset(Reason::INTERNAL_ERROR);
-    }
-
-    fn is_body_done(&mut self) -> bool {
-        self.body_done
-    }
-
-    async fn finish(&mut self) -> Result<()> {
-        // Without a head there is nothing to finish: dropping the stream resets it.
-        if self.ended || self.writer.is_none() {
-            return Ok(());
-        }
-        self.send(Bytes::new(), true).await
-    }
-
-    fn is_body_empty(&mut self) -> bool {
-        !self.has_body
-    }
-
-    async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
-        poll_fn(|cx| self.poll_next(no_body_expected, cx)).await
-    }
-
-    fn body_bytes_sent(&self) -> usize {
-        self.sent
-    }
-
-    fn body_bytes_read(&self) -> usize {
-        self.received
-    }
-
-    fn digest(&self) -> Option<&Digest> {
-        Some(&self.digest)
-    }
-
-    fn digest_mut(&mut self) -> Option<&mut Digest> {
-        Some(&mut self.digest)
-    }
-
-    fn client_addr(&self) -> Option<&SocketAddr> {
-        None
-    }
-
-    fn server_addr(&self) -> Option<&SocketAddr> {
-        None
-    }
-
-    /// The head as HTTP/1 would have it, to be judged by the same rules.
-    fn pseudo_raw_h1_request_header(&self) -> Bytes {
-        let mut raw = BytesMut::with_capacity(1024);
-        raw.put_slice(self.head.method.as_str().as_bytes());
-        raw.put_u8(b' ');
-        raw.put_slice(self.head.raw_path());
-        raw.put_slice(b" HTTP/1.1\r\n");
-        for (name, value) in &self.head.headers {
-            raw.put_slice(name.as_str().as_bytes());
-            raw.put_slice(b": ");
-            raw.put_slice(value.as_bytes());
-            raw.put_slice(b"\r\n");
-        }
-        raw.put_slice(b"\r\n");
-        raw.freeze()
-    }
-
-    fn enable_retry_buffering(&mut self) {
-        if self.kept.is_none() {
-            self.kept = Some(Kept(Some(BytesMut::new())));
-        }
-    }
-
-    fn retry_buffer_truncated(&self) -> bool {
-        self.kept.as_ref().is_some_and(|kept| kept.0.is_none())
-    }
-
-    fn get_retry_buffer(&self) -> Option<Bytes> {
-        let kept = self.kept.as_ref()?.0.as_ref()?;
-        (!kept.is_empty()).then(|| kept.clone().freeze())
-    }
-
-    async fn finish_custom(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    fn take_custom_message_reader(
-        &mut self,
-    ) -> Option<Box<dyn FuturesStream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>> {
-        None
-    }
-
-    fn restore_custom_message_reader(
-        &mut self,
-        _: Box<dyn FuturesStream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>,
-    ) -> Result<()> {
-        Ok(())
-    }
-
-    fn take_custom_message_writer(&mut self) -> Option<Box<dyn CustomMessageWrite>> {
-        None
-    }
-
-    fn restore_custom_message_writer(&mut self, _: Box<dyn CustomMessageWrite>) -> Result<()> {
-        Ok(())
-    }
 }

@@ -113,7 +113,7 @@ fn a_head_is_complete_with_the_last_byte_of_its_last_piece() {
 fn a_stream_that_the_library_answers_itself_is_as_good_as_malformed() {
     let (mut frames, budget) = frames();
     let mut settled = Settled::default();
-    let mut open = |frames: &mut Frames, id: u8, piece: usize| {
+    let open = |frames: &mut Frames, id: u8, piece: usize| {
         let mut head = frame(HEADERS, END_HEADERS, b"head");
         head[8] = id;
         frames.came(&head[..piece.min(head.len())]);
