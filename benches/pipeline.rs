@@ -310,7 +310,9 @@ impl World {
                 let evidence = Some(&self.evidence);
                 Some(establish_key(&key.digest, evidence, mount, address, NOW).unwrap())
             }
-            Some(Credential::Session(_)) => unreachable!("no route here takes one"),
+            Some(Credential::Session(_) | Credential::Certificate(_)) => {
+                unreachable!("no route here takes one")
+            }
         };
         let path = view.path.behind(found.prefix_len);
         let permit = authorize(found.route, who, &view, path).unwrap();

@@ -305,3 +305,22 @@ async fn a_certificate_of_a_client_is_a_credential() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_handshake_that_is_never_finished_ends_after_ten_seconds() {
+    let (authority, upstream) = (Authority::new(), Upstream::start());
+    let pair = authority.server(&["a.test"]);
+    let gateway = Gateway::start(|places| {
+        secured(places, &upstream, &certificates(&[(&pair, "a")], &places.dir)).text()
+    });
+    let began = std::time::Instant::now();
+    let mut silent = crate::support::wire::connect(gateway.address()).await;
+    let mut slow = crate::support::wire::connect(gateway.address()).await;
+    // The beginning of a first message that never goes on.
+    slow.send([22, 3, 1, 2, 0, 1]).await;
+    assert!(silent.is_closed().await && slow.is_closed().await);
+    let took = began.elapsed().as_secs();
+    assert!((9..20).contains(&took), "{took} s");
+    let line = "portcullis_tls_handshakes_failed_total{listener=\"public\",reason=\"timeout\"} 2";
+    assert!(gateway.operator().get("/metrics").await.text().contains(line));
+}

@@ -79,7 +79,7 @@ fn provider(
     }
     let main = redirect_uri.clone();
     let others = section.checked("other_redirect_uris", Vec::<Arc<str>>::new(), |others| {
-        others.iter().try_for_each(|uri| web_address(uri))?;
+        others.iter().try_for_each(web_address)?;
         // One cookie for all of them: it asks for TLS, or it does not.
         let scheme = |uri: &str| uri.split_once(':').map(|(scheme, _)| scheme.to_owned());
         if others.iter().all(|uri| main.as_ref().is_none_or(|main| scheme(main) == scheme(uri))) {
