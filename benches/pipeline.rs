@@ -129,6 +129,7 @@ fn mount() -> Arc<Mount> {
         session_carrier: None,
         credential_sizes: Default::default(),
         static_keys: Arc::default(),
+        client_certs: Arc::default(),
         policy: Arc::new(policy()),
         cors: Cors::default(),
         limits: Vec::new(),
@@ -311,7 +312,9 @@ impl World {
                 let evidence = Some(&self.evidence);
                 Some(establish_key(&key.digest, evidence, mount, address, NOW).unwrap())
             }
-            Some(Credential::Session(_)) => unreachable!("no route here takes one"),
+            Some(Credential::Session(_) | Credential::Certificate(_)) => {
+                unreachable!("no route here takes one")
+            }
         };
         let path = view.path.behind(found.prefix_len);
         let permit = authorize(found.route, who, &view, path).unwrap();

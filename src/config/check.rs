@@ -74,13 +74,18 @@ impl Config {
     fn process_findings(&self, findings: &mut Findings) {
         let process = &self.blueprint.process;
         for listener in &self.blueprint.listeners {
-            if !listener.address.ip().is_loopback() {
+            if listener.tls.is_none() && !listener.address.ip().is_loopback() {
                 let key = format!("listener.{}.address", listener.name);
                 let what = format!(
                     "plain HTTP on {}: credentials can be read on the way",
                     listener.address
                 );
-                findings.relax("R-PLAIN-HTTP", key, what, "a loopback address behind a TLS front");
+                findings.relax(
+                    "R-PLAIN-HTTP",
+                    key,
+                    what,
+                    "tls = { … }, or a loopback address behind a TLS front",
+                );
             }
         }
         if let Some(address) = process.internal.address.filter(|found| !found.ip().is_loopback()) {

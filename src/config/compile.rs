@@ -79,6 +79,7 @@ impl Config {
                 grace_period: process.grace_period,
                 upstream_keepalive_pool: process.upstream_keepalive_pool,
                 limits: process.client_limits.clone(),
+                http2: self.blueprint.http2,
             },
             data_dir: process.data_dir.clone(),
             operator_socket: process.data_dir.join(super::blueprint::OPERATOR_SOCKET),
@@ -259,6 +260,7 @@ fn compile_mount(
         api_key_format: config.api_key_format.clone(),
         session_carrier: config.oauth.as_ref().and_then(|oauth| oauth.session_carrier.clone()),
         credential_sizes: sizes,
+        client_certs: config.client_certs.clone().into(),
         static_keys: config
             .static_keys
             .iter()
@@ -296,6 +298,7 @@ fn plain_mount() -> Mount {
         session_carrier: None,
         credential_sizes: CredentialSizes::default(),
         static_keys: Arc::default(),
+        client_certs: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
         limits: Vec::new(),

@@ -118,7 +118,7 @@ fn unreadable(file: &Path, error: &std::io::Error) -> Report {
 
 /// The effective record as TOML, in the order in which `conf/portcullis.toml` explains it.
 fn render(blueprint: &Blueprint) -> String {
-    const ORDER: [&str; 17] = [
+    const ORDER: [&str; 18] = [
         "version",
         "server",
         "data",
@@ -130,6 +130,7 @@ fn render(blueprint: &Blueprint) -> String {
         "limiter",
         "trust",
         "identity_headers",
+        "http2",
         "listener",
         "realm",
         "upstream",

@@ -39,6 +39,7 @@ fn words(deny: &Deny) -> (&'static str, &'static str) {
     match deny {
         Deny::Malformed(_) => ("bad_request", "The request cannot be read in exactly one way."),
         Deny::NoRoute => ("not_found", "There is nothing here."),
+        Deny::Misdirected => ("misdirected", "This host is not served on this connection."),
         Deny::MethodNotAllowed { .. } => {
             ("method_not_allowed", "This method does not exist here; see the Allow header.")
         }
@@ -46,7 +47,7 @@ fn words(deny: &Deny) -> (&'static str, &'static str) {
             ("credential_missing", "A credential is needed and none was sent.")
         }
         Deny::Token(TokenFault::Expired) => ("token_expired", "The access token has expired."),
-        Deny::Token(_) | Deny::Key(_) | Deny::Session(_) => {
+        Deny::Token(_) | Deny::Key(_) | Deny::Session(_) | Deny::Certificate(_) => {
             ("credential_invalid", "The credential is not valid.")
         }
         Deny::AddressNotAllowed | Deny::Forbidden { .. } => {

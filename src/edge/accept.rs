@@ -1,13 +1,13 @@
-//! The accept loop: counts connections, wraps each in its [`Guard`] and hands it to pingora.
+//! The accept loop: counts connections, shakes hands, wraps each in its [`Guard`] and hands it to who speaks its protocol.
 //!
 //! Ours instead of pingora's `Server`, whose main thread sleeps the whole grace period at stop, which tries a taken
 //! address for half a minute, and which cannot say what port it got.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use pingora::{
-    apps::ServerApp, http::ResponseHeader, protocols::Stream, protocols::raw_connect::ProxyDigest,
-    proxy::HttpProxy,
+    apps::ServerApp, http::ResponseHeader, prelude::timeout, protocols::Stream,
+    protocols::raw_connect::ProxyDigest,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -15,26 +15,31 @@ use tokio::{
 };
 
 use super::{
-    Gateway, Shared,
+    Shared,
     conn::Conn,
     connections::Place,
-    guard::Guard,
+    guard::{Guard, Wire},
+    http2::{self, Door},
     proxy_protocol::{self, ProxyProtocol},
+    tls::{Handshake, TlsFacts},
 };
-use crate::telemetry::metrics::Turned;
+use crate::telemetry::metrics::{Cut, Turned};
 
+/// Until more of the first letters is looked for, where they came one by one.
+const PEEK_AGAIN: Duration = Duration::from_millis(10);
 /// Pause when the process is out of descriptors: accepting again at once would only spin.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
 /// One public listener at work.
 pub(super) struct Acceptor {
-    pub(super) shared: Arc<Shared>,
-    pub(super) proxy: Arc<HttpProxy<Gateway>>,
     pub(super) listener: TcpListener,
     pub(super) name: Arc<str>,
     pub(super) proxy_protocol: ProxyProtocol,
-    /// What pingora is told: true once no further request may come on a connection.
-    pub(super) closing: watch::Receiver<bool>,
+    /// `None`: plain HTTP.
+    pub(super) tls: Option<Arc<Handshake>>,
+    /// Without TLS: whether a client may begin with HTTP/2.
+    pub(super) prior_knowledge: bool,
+    pub(super) door: Arc<Door>,
 }
 
 impl Acceptor {
@@ -52,7 +57,7 @@ impl Acceptor {
                 accepted = self.listener.accept() => match accepted {
                     Ok((tcp, peer)) => self.welcome(tcp, peer),
                     Err(error) => {
-                        self.shared.parts.metrics.connection_refused(Turned::Descriptors);
+                        self.door.shared.parts.metrics.connection_refused(Turned::Descriptors);
                         tracing::warn!(event = "accept", listener = %self.name, %error);
                         tokio::time::sleep(EXHAUSTED_PAUSE).await;
                     }
@@ -68,7 +73,7 @@ impl Acceptor {
     }
 
     fn welcome(&self, tcp: TcpStream, peer: SocketAddr) {
-        let shared = &self.shared;
+        let shared = &self.door.shared;
         let trusted = shared.live().snapshot.trusts(peer.ip());
         let place = match self.proxy_protocol {
             ProxyProtocol::Required if !trusted => Err(Turned::ProxyUnlisted),
@@ -81,10 +86,10 @@ impl Acceptor {
         // Only a latency matter; a socket that refuses it is about to fail anyway.
         let _ = tcp.set_nodelay(true);
         let served = Served {
-            shared: Arc::clone(shared),
-            proxy: Arc::clone(&self.proxy),
             name: Arc::clone(&self.name),
-            closing: self.closing.clone(),
+            tls: self.tls.clone(),
+            prior_knowledge: self.prior_knowledge,
+            door: Arc::clone(&self.door),
         };
         match self.proxy_protocol {
             ProxyProtocol::Off => tokio::spawn(served.serve(tcp, peer, place)),
@@ -100,26 +105,26 @@ fn turn_away(shared: &Shared, name: &str, peer: SocketAddr, why: Turned) {
 
 /// What serves a connection once it is accepted.
 struct Served {
-    shared: Arc<Shared>,
-    proxy: Arc<HttpProxy<Gateway>>,
     name: Arc<str>,
-    closing: watch::Receiver<bool>,
+    tls: Option<Arc<Handshake>>,
+    prior_knowledge: bool,
+    door: Arc<Door>,
 }
 
 impl Served {
     /// Reads who opened the connection at the proxy, and counts it for that address.
     async fn behind_proxy(self, mut tcp: TcpStream, peer: SocketAddr, mut place: Counted) {
-        let patience = self.shared.settings.limits.head_timeout;
-        let told = tokio::time::timeout(patience, proxy_protocol::client(&mut tcp)).await;
+        let shared = &self.door.shared;
+        let told = timeout(self.patience(), proxy_protocol::client(&mut tcp)).await;
         let Ok(Ok(client)) = told else {
-            return turn_away(&self.shared, &self.name, peer, Turned::ProxyHeader);
+            return turn_away(shared, &self.name, peer, Turned::ProxyHeader);
         };
         let peer = match client {
             None => peer,
             Some(client) => {
-                let trusted = self.shared.live().snapshot.trusts(client.ip());
+                let trusted = shared.live().snapshot.trusts(client.ip());
                 if let Err(why) = place.place.attribute(client.ip(), trusted) {
-                    return turn_away(&self.shared, &self.name, client, why);
+                    return turn_away(shared, &self.name, client, why);
                 }
                 client
             }
@@ -127,27 +132,98 @@ impl Served {
         self.serve(tcp, peer, place).await;
     }
 
-    async fn serve(self, tcp: TcpStream, peer: SocketAddr, mut place: Counted) {
-        let limits = Arc::clone(&self.shared.settings.limits);
-        let metrics = self.shared.parts.metrics.clone();
-        let conn = Conn::new(peer, self.name, limits, metrics);
+    async fn serve(self, tcp: TcpStream, peer: SocketAddr, place: Counted) {
+        // In boxes: what serves plain HTTP/1 must not carry the space of the others.
+        match (self.tls.clone(), self.prior_knowledge) {
+            (None, false) => self.http1(tcp, self.conn(peer, None), place).await,
+            (None, true) => Box::pin(self.of_either_version(tcp, peer, place)).await,
+            (Some(tls), _) => Box::pin(self.with_tls(&tls, tcp, peer, place)).await,
+        }
+    }
+
+    async fn of_either_version(&self, tcp: TcpStream, peer: SocketAddr, place: Counted) {
+        let begun = timeout(self.patience(), begins_http2(&tcp)).await;
+        // Who says nothing for so long is cut off; so is who is gone.
+        let Ok(Ok(http2)) = begun else {
+            if begun.is_err() {
+                self.door.shared.parts.metrics.connection_cut(Cut::HeadTime);
+            }
+            return;
+        };
+        self.speak(http2, tcp, self.conn(peer, None), place).await;
+    }
+
+    async fn with_tls(&self, tls: &Handshake, tcp: TcpStream, peer: SocketAddr, place: Counted) {
+        let shaken = Box::pin(tls.with(tcp, self.patience())).await;
+        let (stream, facts): (_, TlsFacts) = match shaken {
+            Ok(done) => done,
+            // Who looks whether somebody listens, and who goes away, fails at nothing.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return,
+            Err(error) => {
+                let reason =
+                    if error.kind() == io::ErrorKind::TimedOut { "timeout" } else { "failed" };
+                self.door.shared.parts.metrics.handshake_failed(&self.name, reason);
+                tracing::debug!(event = "handshake_failed", listener = %self.name, %peer, %error);
+                return;
+            }
+        };
+        let http2 = facts.http2;
+        self.speak(http2, stream, self.conn(peer, Some(Arc::new(facts))), place).await;
+    }
+
+    async fn speak(&self, http2: bool, wire: impl Wire, conn: Arc<Conn>, place: Counted) {
+        if http2 {
+            http2::serve(wire, conn, place, &self.door).await;
+        } else {
+            self.http1(wire, conn, place).await;
+        }
+    }
+
+    /// Hands a connection to pingora, which knows HTTP/1.
+    async fn http1(&self, wire: impl Wire, conn: Arc<Conn>, mut place: Counted) {
         let Some(digest) = digest_of(&conn) else { return };
         place.conn = Some(Arc::clone(&conn));
-        let mut next: Option<Stream> = Some(Box::new(Guard::new(tcp, conn, digest, place)));
+        let mut next: Option<Stream> = Some(Box::new(Guard::new(wire, conn, digest, place)));
         while let Some(stream) = next {
-            next = self.proxy.process_new(stream, &self.closing).await;
+            next = self.door.proxy.process_new(stream, &self.door.closing).await;
         }
+    }
+
+    fn conn(&self, peer: SocketAddr, tls: Option<Arc<TlsFacts>>) -> Arc<Conn> {
+        let shared = &self.door.shared;
+        let (limits, metrics) = (Arc::clone(&shared.settings.limits), shared.parts.metrics.clone());
+        Conn::new(peer, Arc::clone(&self.name), limits, metrics, tls)
+    }
+
+    /// How long a client may take for what comes before its first request, each step anew.
+    fn patience(&self) -> Duration {
+        self.door.shared.settings.limits.head_timeout
+    }
+}
+
+/// Whether a client begins with HTTP/2 (RFC 9113 section 3.3). No request of HTTP/1 begins with these letters; the rest of
+/// what a client of HTTP/2 must say first is looked at by who speaks it.
+async fn begins_http2(tcp: &TcpStream) -> io::Result<bool> {
+    const LETTERS: &[u8] = b"PRI";
+    let mut seen = [0; LETTERS.len()];
+    loop {
+        let count = tcp.peek(&mut seen).await?;
+        let seen = seen.get(..count).unwrap_or_default();
+        if count == LETTERS.len() || count == 0 || !LETTERS.starts_with(seen) {
+            return Ok(seen == LETTERS);
+        }
+        pingora::prelude::sleep(PEEK_AGAIN).await;
     }
 }
 
 /// pingora carries this from the stream to every request on it, which is how hooks find the [`Conn`].
-fn digest_of(conn: &Arc<Conn>) -> Option<Arc<ProxyDigest>> {
+pub(super) fn digest_of(conn: &Arc<Conn>) -> Option<Arc<ProxyDigest>> {
     let nothing = ResponseHeader::build(http::StatusCode::OK, Some(0)).ok()?;
     Some(Arc::new(ProxyDigest::new(Box::new(nothing), Some(Box::new(Arc::clone(conn))))))
 }
 
 /// A place that is also shown as a metric.
-struct Counted {
+pub(super) struct Counted {
     shared: Arc<Shared>,
     /// Once anything is read from it.
     conn: Option<Arc<Conn>>,

@@ -46,6 +46,8 @@ impl End {
         let sent = session.as_downstream().response_written().map(|reply| reply.status.as_u16());
         let (status, reason) = match (&ctx.deny, sent) {
             _ if ctx.client_gone => (sent.unwrap_or(CLIENT_CLOSED), "client_closed"),
+            // What it was told is a success of HTTP with a failure inside.
+            (Some(deny), Some(_)) if ctx.grpc => (deny.status().as_u16(), deny.reason()),
             (Some(deny), sent) => (sent.unwrap_or(0), deny.reason()),
             (None, Some(sent)) => (sent, ctx.trail.reason.unwrap_or("ok")),
             (None, None) => (0, Deny::Internal.reason()),

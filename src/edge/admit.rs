@@ -16,12 +16,13 @@ use super::{
     failures, framing, head,
     live::UNMATCHED,
     options::{self, LocalAnswer},
+    tls::TlsFacts,
 };
 use crate::{
     limit::LimitError,
     model::{Principal, Timestamp},
     pipeline::{
-        Charge, Credential, Deny, RequestView, Route, authn, authz,
+        Charge, Credential, Deny, RequestView, Route, RouteTable, authn, authz,
         deny::{Malformed, TokenFault},
         mutate::{self, HopFacts},
         quota,
@@ -37,6 +38,8 @@ pub(super) struct Asked<'a> {
     pub(super) head: &'a RequestHeader,
     pub(super) caller: &'a Caller,
     pub(super) listener: &'a str,
+    /// What the handshake told; `None`: plain HTTP.
+    pub(super) tls: Option<&'a TlsFacts>,
 }
 
 /// What becomes of a request that is not refused.
@@ -64,6 +67,10 @@ pub(super) async fn admit(
 
     // 2 route: the most specific one, or nothing is forwarded.
     let routes = &live.snapshot.routes;
+    if is_misdirected(routes, asked, &view) {
+        trail.mount = options::mount_of_host(live, asked);
+        return Err(Deny::Misdirected);
+    }
     if let Some(answer) = options::refuse_or_answer(routes, asked, &view, trail)? {
         return Ok(Admission::Answer(answer));
     }
@@ -150,6 +157,15 @@ pub(super) async fn admit(
     Ok(Admission::Pass(Admitted { permit, patch, route, prefix_len, joined, cors }))
 }
 
+/// Whether the client asked for a host on a connection that it opened to another one, with other rules (RFC 9110 section
+/// 15.5.20). A proxy that is believed opens its connections to us by a name of its own.
+fn is_misdirected(routes: &RouteTable, asked: &Asked<'_>, view: &RequestView<'_>) -> bool {
+    let Some(name) = asked.tls.and_then(|tls| tls.name.as_deref()) else { return false };
+    *view.host != *name
+        && !asked.caller.trusted
+        && !routes.same_rules(asked.listener, &view.host, name)
+}
+
 /// The view, after the bytes it was parsed from were judged themselves.
 fn read<'a>(edge: &Shared, live: &Live, asked: &Asked<'a>) -> Result<RequestView<'a>, Malformed> {
     if framing::is_faulty(asked.framing, &asked.head.headers) {
@@ -163,6 +179,8 @@ fn read<'a>(edge: &Shared, live: &Live, asked: &Asked<'a>) -> Result<RequestView
     if head.version == http::Version::HTTP_11 && matches!(view.known.host, Field::Absent) {
         return Err(Malformed::Host);
     }
+    let certificate = asked.tls.and_then(|tls| tls.certificate.as_ref());
+    let view = RequestView { certificate, ..view };
     view.check_connection(&live.snapshot.identity_headers)?;
     Ok(view)
 }
@@ -205,6 +223,7 @@ async fn prove(
             };
             authn::establish_key(&presented.digest, evidence.as_deref(), mount, address, now)?
         }
+        Some(Credential::Certificate(shown)) => authn::establish_certificate(shown, mount, now)?,
         Some(Credential::Session(secret)) => {
             let (lookup, metrics) = (&*edge.parts.lookup, &edge.parts.metrics);
             let evidence = match edge.sessions.at_hand(lookup, metrics, &mount.name, &secret) {

@@ -28,7 +28,9 @@ const MAX_HOPS: usize = 32;
 #[derive(Debug)]
 pub(super) struct Caller {
     pub(super) facts: ClientFacts,
-    /// `https` only where a trusted peer says so.
+    /// Whether the peer is a proxy that is believed.
+    pub(super) trusted: bool,
+    /// As a trusted peer says; else as the connection is.
     pub(super) scheme: &'static str,
     /// `X-Forwarded-Host` of a trusted peer.
     pub(super) forwarded_host: Option<String>,
@@ -39,6 +41,7 @@ impl Caller {
     pub(super) fn read(
         snapshot: &Snapshot,
         peer: IpAddr,
+        tls: bool,
         headers: &HeaderMap,
         ids: &RequestIds,
     ) -> Self {
@@ -53,7 +56,8 @@ impl Caller {
         };
         Self {
             facts,
-            scheme: if trusted && says_https(headers) { "https" } else { "http" },
+            trusted,
+            scheme: scheme(headers, trusted, tls),
             forwarded_host: trusted.then(|| text(headers, &FORWARDED_HOST)).flatten(),
         }
     }
@@ -94,8 +98,10 @@ fn addresses(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
         .collect()
 }
 
-fn says_https(headers: &HeaderMap) -> bool {
-    text(headers, &FORWARDED_PROTO).is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
+fn scheme(headers: &HeaderMap, trusted: bool, tls: bool) -> &'static str {
+    let told = if trusted { text(headers, &FORWARDED_PROTO) } else { None };
+    let https = told.map_or(tls, |told| told.eq_ignore_ascii_case("https"));
+    if https { "https" } else { "http" }
 }
 
 /// The value of a header that stands exactly once and is text.

@@ -3,6 +3,9 @@
 //! Hooks and the stream itself ([`super::guard::Guard`]) share it. All of a connection's hooks and its stream run in one
 //! task, so that plain stores are enough: a deadline set by a hook is seen by the next poll of the stream. Only
 //! [`super::watch`] comes from outside, and wakes that task.
+//!
+//! With HTTP/2 each request has one of its own ([`Conn::stream`]), shared with its [`super::http2::Stream`]: these two run in
+//! the task of the request. That of the connection itself then only knows of heads that are not complete.
 
 use std::{
     io,
@@ -18,7 +21,7 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
-use super::ClientLimits;
+use super::{ClientLimits, http2::Budget, tls::TlsFacts};
 use crate::{
     pipeline::Deny,
     telemetry::{Metrics, metrics::Cut},
@@ -67,6 +70,10 @@ pub(super) struct Conn {
     /// What the client may take.
     pub(super) limits: Arc<ClientLimits>,
     metrics: Metrics,
+    /// What the handshake told; `None`: plain HTTP.
+    pub(super) tls: Option<Arc<TlsFacts>>,
+    /// What an HTTP/2 connection may still do; `None`: another protocol.
+    budget: Option<Arc<Budget>>,
     /// Requests so far.
     requests: AtomicU32,
     born: Instant,
@@ -100,12 +107,35 @@ impl Conn {
         listener: Arc<str>,
         limits: Arc<ClientLimits>,
         metrics: Metrics,
+        tls: Option<Arc<TlsFacts>>,
     ) -> Arc<Self> {
-        let conn = Self {
+        let conn = Self::fresh(peer, listener, limits, metrics, tls);
+        conn.set_deadline(conn.limits.head_timeout);
+        Arc::new(conn)
+    }
+
+    /// For one request of an HTTP/2 connection.
+    pub(super) fn stream(&self, budget: &Arc<Budget>) -> Arc<Self> {
+        let (listener, limits) = (Arc::clone(&self.listener), Arc::clone(&self.limits));
+        let (metrics, tls) = (self.metrics.clone(), self.tls.clone());
+        let fresh = Self::fresh(self.peer, listener, limits, metrics, tls);
+        Arc::new(Self { budget: Some(Arc::clone(budget)), ..fresh })
+    }
+
+    fn fresh(
+        peer: SocketAddr,
+        listener: Arc<str>,
+        limits: Arc<ClientLimits>,
+        metrics: Metrics,
+        tls: Option<Arc<TlsFacts>>,
+    ) -> Self {
+        Self {
             peer,
             listener,
             limits,
             metrics,
+            tls,
+            budget: None,
             requests: AtomicU32::new(0),
             born: Instant::now(),
             born_coarse: coarse(),
@@ -121,22 +151,42 @@ impl Conn {
             watched: AtomicBool::new(false),
             ended: OnceLock::new(),
             waker: Mutex::new(None),
-        };
-        conn.set_deadline(conn.limits.head_timeout);
-        Arc::new(conn)
+        }
+    }
+
+    /// A request on it could not be read in one way. With HTTP/1 that ends the connection; here it has a budget.
+    pub(super) fn malformed(&self) {
+        if let Some(budget) = &self.budget {
+            budget.malformed();
+        }
     }
 
     /// A request's head was read.
     pub(super) fn begin(&self, has_body: bool) {
         let requests = self.requests.load(Relaxed).wrapping_add(1);
         self.requests.store(requests, Relaxed);
-        if requests == self.limits.requests {
+        if requests == self.limits.requests && self.budget.is_none() {
             // pingora says so in the answer and closes behind it.
-            self.metrics.connection_cut(Cut::Requests);
+            self.last_request();
         }
-        self.gap.store(0, Relaxed);
-        self.deadline.store(0, Relaxed);
+        self.settled();
         self.enter(if has_body { Phase::Body } else { Phase::Upstream });
+    }
+
+    /// No head is being read on an HTTP/2 connection: each of its requests has deadlines of its own.
+    pub(super) fn head_ended(&self) {
+        self.settled();
+        self.enter(Phase::Upstream);
+    }
+
+    /// It has brought all the requests it may.
+    pub(super) fn last_request(&self) {
+        self.metrics.connection_cut(Cut::Requests);
+    }
+
+    /// An HTTP/2 connection was without a request for too long.
+    pub(super) fn rested(&self) {
+        self.cut(1, Cut::Idle);
     }
 
     /// The request's body is complete.

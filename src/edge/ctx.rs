@@ -32,6 +32,8 @@ pub(super) struct Ctx {
     pub(super) admitted: Option<Admitted>,
     /// Why it was refused, once it was.
     pub(super) deny: Option<Deny>,
+    /// It is a gRPC call, and is refused in the words of that.
+    pub(super) grpc: bool,
     /// The client left before it was answered.
     pub(super) client_gone: bool,
     /// When the answer was out, where that is earlier than the last hook.
@@ -54,6 +56,7 @@ impl Ctx {
             trail: Trail::default(),
             admitted: None,
             deny: None,
+            grpc: false,
             client_gone: false,
             ended: None,
             upstream: Progress::default(),

@@ -15,7 +15,7 @@ use super::{
     Shared,
     conn::Expired,
     ctx::{Admitted, Ctx, Progress},
-    framing,
+    framing, grpc,
     settings::HostHeader,
     slash,
     upstream::Pool,
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long a stream may be silent: server-sent events, upgraded connections, routes marked as streaming.
-const STREAM_GAP: Duration = Duration::from_secs(3600);
+pub(super) const STREAM_GAP: Duration = Duration::from_secs(3600);
 
 const SLASH_REDIRECT: ErrorType = ErrorType::Custom("slash redirect, sent again");
 const NO_PEER: ErrorType = ErrorType::Custom("no backend");
@@ -111,6 +111,10 @@ pub(super) fn request(shared: &Shared, ctx: &Ctx, out: &mut RequestHeader) -> Re
     if let Some(HostHeader::Fixed(host)) = pool(shared, admitted).map(|pool| &pool.settings().host)
     {
         out.insert_header(header::HOST, host.as_str())?;
+    }
+    if ctx.grpc && pool(shared, admitted).is_some_and(|pool| pool.settings().http2) {
+        // It is of one connection only and was removed; servers of gRPC ask for it on each.
+        out.insert_header(header::TE, "trailers")?;
     }
     if let (Target::Identity, Some(caller)) = (&admitted.route.route.target, &ctx.caller) {
         let context = HopContext {
@@ -200,7 +204,9 @@ pub(super) fn response(
         (stream, admitted.permit.principal(), &ctx.caller, &ctx.conn)
     {
         let (who, mount) = (Arc::clone(who), Arc::clone(&route.mount));
-        let subject = Subject { who, mount, address: caller.facts.address };
+        let shown = conn.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
+        let certificate_end = shown.map(|shown| shown.not_after);
+        let subject = Subject { who, mount, address: caller.facts.address, certificate_end };
         ctx.watch = Some(watch::start(Arc::clone(shared), subject, Arc::clone(conn)));
     }
     if route.target == Target::Identity {
@@ -259,7 +265,7 @@ fn is_stream(reply: &ResponseHeader) -> bool {
     };
     reply.status == StatusCode::SWITCHING_PROTOCOLS
         || is(b"text/event-stream")
-        || is(b"application/grpc")
+        || is(grpc::CONTENT_TYPE)
 }
 
 /// A piece of the upstream's answer came.

@@ -27,10 +27,11 @@ use tokio::{
 };
 
 use super::{
-    ClientLimits,
     alarm::Alarm,
     conn::{Conn, Phase},
     framing::Watch,
+    http2::Frames,
+    pace::BodyRate,
 };
 
 /// How long leftover request bytes are read and thrown away, so that the answer is not lost in a reset.
@@ -51,9 +52,21 @@ const NO_TUNNEL: &[u8] = b"HTTP/1.1 405 Method Not Allowed\r\n\
 /// Joins a header and a small body into one packet; small, because every idle connection holds one.
 const WRITE_BUFFER: usize = 2048;
 
-/// The stream handed to pingora.
-pub(super) struct Guard<P> {
-    io: BufWriter<TcpStream>,
+/// What a client's bytes come over.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static {
+    /// The socket below.
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Wire for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+/// The stream handed to pingora, or to what speaks HTTP/2.
+pub(super) struct Guard<S: Wire, P> {
+    io: BufWriter<S>,
     conn: Arc<Conn>,
     digest: Arc<ProxyDigest>,
     body: BodyRate,
@@ -67,16 +80,10 @@ pub(super) struct Guard<P> {
     write_timer: Alarm,
     write_since: Option<Instant>,
     linger: Option<Linger>,
+    /// Where HTTP/2 is spoken: its frames, counted.
+    frames: Option<Frames>,
     /// Held as long as the connection lives: its place in the table of connections.
     _permit: P,
-}
-
-/// Time a body was really waited for, and what it brought. Time in which we did not ask does not count.
-#[derive(Default)]
-struct BodyRate {
-    bytes: u64,
-    waited: Duration,
-    since: Option<Instant>,
 }
 
 /// What may still be read and thrown away behind the last byte we sent.
@@ -85,32 +92,10 @@ struct Linger {
     left: usize,
 }
 
-impl BodyRate {
-    fn brought(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_add(bytes as u64);
-        if let Some(since) = self.since.take() {
-            self.waited += since.elapsed();
-        }
-    }
-
-    /// A body may take the grace for free, then it must have brought so many bytes a second on average.
-    fn deadline(&mut self, limits: &ClientLimits) -> Instant {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        let earned = self.bytes.saturating_mul(1000) / limits.body_rate.max(1);
-        let earned = Duration::from_millis(earned);
-        since + (limits.body_grace + earned).saturating_sub(self.waited)
-    }
-}
-
-impl<P> Guard<P> {
-    pub(super) fn new(
-        tcp: TcpStream,
-        conn: Arc<Conn>,
-        digest: Arc<ProxyDigest>,
-        permit: P,
-    ) -> Self {
+impl<S: Wire, P> Guard<S, P> {
+    pub(super) fn new(wire: S, conn: Arc<Conn>, digest: Arc<ProxyDigest>, permit: P) -> Self {
         Self {
-            io: BufWriter::with_capacity(WRITE_BUFFER, tcp),
+            io: BufWriter::with_capacity(WRITE_BUFFER, wire),
             max_head: conn.limits.head_bytes(),
             conn,
             digest,
@@ -122,11 +107,28 @@ impl<P> Guard<P> {
             write_timer: Alarm::default(),
             write_since: None,
             linger: None,
+            frames: None,
             _permit: permit,
         }
     }
 
+    /// Its bytes are frames of HTTP/2, which have budgets of their own.
+    pub(super) fn with_frames(mut self, frames: Frames) -> Self {
+        self.frames = Some(frames);
+        self
+    }
+
     fn on_read(&mut self, piece: &[u8]) {
+        if let Some(frames) = &mut self.frames {
+            let before = frames.in_head();
+            frames.came(piece);
+            match (before, frames.in_head()) {
+                (false, true) => self.conn.head_began(),
+                (true, false) => self.conn.head_ended(),
+                _ => {}
+            }
+            return;
+        }
         let bytes = piece.len();
         if bytes > 0 {
             if self.conn.phase() == Phase::Idle {
@@ -148,7 +150,10 @@ impl<P> Guard<P> {
         }
     }
 
-    fn on_write(&mut self) {
+    fn on_write(&mut self, written: &[u8]) {
+        if let Some(frames) = &mut self.frames {
+            frames.went(written);
+        }
         self.write_since = None;
         // While the client takes what we have, the upstream is not late.
         self.conn.touch();
@@ -173,7 +178,7 @@ impl<P> Guard<P> {
     }
 }
 
-impl<P: Unpin> AsyncRead for Guard<P> {
+impl<S: Wire, P: Unpin> AsyncRead for Guard<S, P> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -189,6 +194,10 @@ impl<P: Unpin> AsyncRead for Guard<P> {
         if this.surplus && this.conn.phase() == Phase::Idle {
             // The answer is out. Where the next request would begin in what was thrown away, nobody knows: the end.
             return Poll::Ready(Ok(()));
+        }
+        if this.frames.as_ref().is_some_and(Frames::spent) {
+            // Who drives the connection sees it as well, and ends it; until then nothing more is read.
+            return Poll::Pending;
         }
         let before = buf.filled().len();
         while let Poll::Ready(result) = Pin::new(this.io.get_mut()).poll_read(cx, buf) {
@@ -210,7 +219,7 @@ impl<P: Unpin> AsyncRead for Guard<P> {
     }
 }
 
-impl<P: Unpin> Guard<P> {
+impl<S: Wire, P: Unpin> Guard<S, P> {
     /// Answers a head that is too large, once, and ends the reading.
     fn poll_too_large(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         if !self.conn.lingers() {
@@ -266,19 +275,25 @@ impl<P: Unpin> Guard<P> {
     }
 }
 
-impl<P: Unpin> AsyncWrite for Guard<P> {
+impl<S: Wire, P: Unpin> AsyncWrite for Guard<S, P> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.conn.answered();
-        let own = this.in_our_words(buf);
+        // Frames of HTTP/2 go out whether or not a head is being read.
+        let own = if this.frames.is_none() {
+            this.conn.answered();
+            this.in_our_words(buf)
+        } else {
+            None
+        };
         match Pin::new(&mut this.io).poll_write(cx, own.unwrap_or(buf)) {
             Poll::Pending => this.poll_stalled(cx),
             done => {
-                this.on_write();
+                let taken = if let Poll::Ready(Ok(taken)) = &done { *taken } else { 0 };
+                this.on_write(buf.get(..taken).unwrap_or_default());
                 // Ours fits into the buffer, so all of it is taken.
                 if own.is_some() { done.map_ok(|_| buf.len()) } else { done }
             }
@@ -290,7 +305,7 @@ impl<P: Unpin> AsyncWrite for Guard<P> {
         match Pin::new(&mut this.io).poll_flush(cx) {
             Poll::Pending => this.poll_stalled(cx),
             done => {
-                this.on_write();
+                this.on_write(&[]);
                 done
             }
         }
@@ -312,67 +327,51 @@ impl<P: Unpin> AsyncWrite for Guard<P> {
 }
 
 #[async_trait]
-impl<P: Unpin + Send> Shutdown for Guard<P> {
+impl<S: Wire, P: Unpin + Send> Shutdown for Guard<S, P> {
     async fn shutdown(&mut self) {
         let _ = AsyncWriteExt::shutdown(self).await;
     }
 }
 
-impl<P> Drop for Guard<P> {
+impl<S: Wire, P> Drop for Guard<S, P> {
     fn drop(&mut self) {
         if self.conn.aborts() {
             // A reset instead of an orderly end; if it cannot be had, the missing bytes still tell.
-            let _ = self.io.get_ref().set_zero_linger();
+            let _ = self.io.get_ref().tcp().set_zero_linger();
         }
     }
 }
 
-impl<P> UniqueID for Guard<P> {
+impl<S: Wire, P> UniqueID for Guard<S, P> {
     fn id(&self) -> UniqueIDType {
-        self.io.get_ref().as_raw_fd()
+        self.io.get_ref().tcp().as_raw_fd()
     }
 }
 
-impl<P> Ssl for Guard<P> {}
+impl<S: Wire, P> Ssl for Guard<S, P> {}
 
-impl<P> Peek for Guard<P> {}
+impl<S: Wire, P> Peek for Guard<S, P> {}
 
-impl<P> GetTimingDigest for Guard<P> {
+impl<S: Wire, P> GetTimingDigest for Guard<S, P> {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         Vec::new()
     }
 }
 
-impl<P> GetSocketDigest for Guard<P> {
+impl<S: Wire, P> GetSocketDigest for Guard<S, P> {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         None
     }
 }
 
-impl<P> GetProxyDigest for Guard<P> {
+impl<S: Wire, P> GetProxyDigest for Guard<S, P> {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
         Some(Arc::clone(&self.digest))
     }
 }
 
-impl<P> fmt::Debug for Guard<P> {
+impl<S: Wire, P> fmt::Debug for Guard<S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("peer", &self.conn.peer).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_earns_time_by_the_bytes_it_brings() {
-        let (mut body, limits) = (BodyRate::default(), ClientLimits::default());
-        let first = body.deadline(&limits);
-        assert!(first <= Instant::now() + limits.body_grace);
-        body.brought(240 * 5);
-        let later = body.deadline(&limits);
-        let earned = later - first;
-        assert!(earned >= Duration::from_secs(5) && earned < Duration::from_secs(6), "{earned:?}");
     }
 }

@@ -23,11 +23,14 @@ mod framing;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod grpc;
 mod guard;
 mod head;
 mod headers;
+mod http2;
 mod live;
 mod options;
+mod pace;
 mod panics;
 mod proxy_protocol;
 mod refusals;
@@ -39,6 +42,7 @@ mod shared;
 mod slash;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 mod upstream;
 mod verdict;
 mod watch;
@@ -97,13 +101,19 @@ impl Gateway {
         let conn = Arc::clone(conn_of(session).ok_or(Deny::Internal)?);
         // Before anything that may fail: whatever happens, this connection must be ended well.
         ctx.conn = Some(Arc::clone(&conn));
-        conn.begin(may_have_body(session));
+        ctx.grpc = grpc::is_call(session.req_header());
+        // A call may send its messages over hours, each when it has one.
+        conn.begin(!ctx.grpc && may_have_body(session));
+        if ctx.grpc {
+            conn.expect(forward::STREAM_GAP);
+        }
         let head = session.req_header();
-        conn.drop_surplus(
-            !session.as_downstream().is_http2() && !head.headers.contains_key(header::UPGRADE),
-        );
+        let http1 = head.version <= Version::HTTP_11;
+        conn.drop_surplus(http1 && !head.headers.contains_key(header::UPGRADE));
         let (snapshot, ids) = (&ctx.live.snapshot, &self.shared.ids);
-        let caller = ctx.caller.insert(Caller::read(snapshot, conn.peer.ip(), &head.headers, ids));
+        let (peer, tls) = (conn.peer.ip(), conn.tls.as_deref());
+        let caller = Caller::read(snapshot, peer, tls.is_some(), &head.headers, ids);
+        let caller = ctx.caller.insert(caller);
         let raw_head = session.as_downstream().to_h1_raw();
         let asked = Asked {
             raw_head: &raw_head,
@@ -111,6 +121,7 @@ impl Gateway {
             head,
             caller,
             listener: &conn.listener,
+            tls,
         };
         let admission = admit::admit(&self.shared, &ctx.live, &asked, &mut ctx.trail).await;
         match admission? {

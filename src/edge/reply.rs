@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::{Result, http::ResponseHeader, proxy::Session};
 
-use super::{ctx::Ctx, headers, options::LocalAnswer};
+use super::{ctx::Ctx, grpc, headers, options::LocalAnswer};
 use crate::{
     model::Timestamp,
     pipeline::{Deny, ReplyFacts},
@@ -21,7 +21,10 @@ pub(super) async fn refuse(
     let shown = ctx.trail.shown_path();
     let path = if shown.is_empty() { head.uri.path() } else { &shown };
     let facts = ReplyFacts { request_id: ctx.request_id(), path, method: head.method.as_str() };
-    let reply = ctx.mount().face.render(deny, &facts);
+    let mut reply = ctx.mount().face.render(deny, &facts);
+    if ctx.grpc {
+        grpc::reword(&mut reply);
+    }
     let mut out = build(reply.status, &reply.headers, &reply.body)?;
     if ctx.admitted.is_none() {
         // What was admitted has them already.
@@ -33,6 +36,9 @@ pub(super) async fn refuse(
         // What this parser refused, another may read differently: nothing more from this connection, wherever the body
         // is said to end.
         close(session, ctx);
+        if let Some(conn) = &ctx.conn {
+            conn.malformed();
+        }
     }
     write(session, ctx, out, reply.body, now).await
 }
@@ -60,7 +66,9 @@ fn build(
     for (name, value) in fields {
         out.append_header(name, value.clone())?;
     }
-    out.insert_header(header::CONTENT_LENGTH, body.len())?;
+    if !out.headers.contains_key(grpc::STATUS) {
+        out.insert_header(header::CONTENT_LENGTH, body.len())?;
+    }
     out.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
     Ok(out)
 }

@@ -16,9 +16,12 @@ use tokio::{
 };
 
 use super::{
-    Gateway, ListenerSettings, Shared, accept::Acceptor, background, descriptors, shared::Bound,
+    Gateway, ListenerSettings, Shared, accept::Acceptor, background, descriptors, http2::Door,
+    shared::Bound, tls,
 };
 
+/// A file without certificates.
+const NO_AUTHORITIES: &str = "/dev/null";
 /// Connections the kernel completes for us ahead of time.
 const BACKLOG: u32 = 4096;
 /// A request that was on its way when we were told to stop may still be read.
@@ -40,6 +43,14 @@ pub enum EdgeError {
         address: SocketAddr,
         /// What the system says (`address in use`).
         source: io::Error,
+    },
+    /// What its TLS needs cannot be used.
+    #[error("listener {name:?}: {why}")]
+    Tls {
+        /// Name of the listener.
+        name: Arc<str>,
+        /// File and reason.
+        why: String,
     },
     /// The runtime cannot be started.
     #[error("cannot start the proxy's threads: {0}")]
@@ -80,15 +91,21 @@ async fn run(
 
     let (closing, closing_seen) = watch::channel(false);
     let proxy = Arc::new(proxy(&shared));
+    let door = Arc::new(Door {
+        shared: Arc::clone(&shared),
+        proxy: Arc::clone(&proxy),
+        closing: closing_seen,
+    });
     let mut acceptors = JoinSet::new();
     for (settings, listener) in listeners {
+        let tls = shared.tls.get(&settings.name).cloned();
         let acceptor = Acceptor {
-            shared: Arc::clone(&shared),
-            proxy: Arc::clone(&proxy),
+            prior_knowledge: settings.http2 && tls.is_none(),
+            tls,
             listener,
             name: settings.name,
             proxy_protocol: settings.proxy_protocol,
-            closing: closing_seen.clone(),
+            door: Arc::clone(&door),
         };
         // On a worker thread, where connections run as well; `block_on` drives this future elsewhere.
         acceptors.spawn(acceptor.run(stop.clone()));
@@ -118,9 +135,12 @@ async fn drain(shared: &Shared, proxy: &HttpProxy<Gateway>, closing: &watch::Sen
 }
 
 fn proxy(shared: &Arc<Shared>) -> HttpProxy<Gateway> {
+    tls::install_provider();
     let conf = ServerConf {
         threads: shared.settings.threads.max(1),
         upstream_keepalive_pool_size: shared.settings.upstream_keepalive_pool,
+        // Every upstream brings its own authorities. Left to itself pingora reads the system's, and panics without any.
+        ca_file: Some(NO_AUTHORITIES.into()),
         ..ServerConf::default()
     };
     let mut proxy = http_proxy(&Arc::new(conf), Gateway::new(Arc::clone(shared)));

@@ -19,6 +19,8 @@ pub struct Settings {
     pub upstream_keepalive_pool: usize,
     /// What one client may take.
     pub limits: Arc<ClientLimits>,
+    /// What HTTP/2 connections of clients may do.
+    pub http2: Http2,
 }
 
 /// One public listener.
@@ -30,6 +32,73 @@ pub struct ListenerSettings {
     pub address: SocketAddr,
     /// Whether each connection begins with a header of the PROXY protocol.
     pub proxy_protocol: ProxyProtocol,
+    /// `None`: plain HTTP.
+    pub tls: Option<TlsSettings>,
+    /// Whether it speaks HTTP/2: by ALPN with TLS, by prior knowledge without.
+    pub http2: bool,
+}
+
+/// TLS of one listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// Certificates with their keys, chosen by the name the client asks for; at least one. The first is the default.
+    pub certificates: Vec<CertificateFiles>,
+    /// Oldest version taken.
+    pub min_version: TlsVersion,
+    /// Whether a client that asks for a name no certificate has gets none, instead of the default.
+    pub refuse_unknown: bool,
+    /// Who signs certificates of clients; `None`: clients are not asked for one.
+    pub client_authorities: Option<PathBuf>,
+    /// Whether a client without a certificate is turned away in the handshake.
+    pub client_required: bool,
+}
+
+/// Two PEM files that belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// A version of TLS that is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// RFC 5246, with AEAD and forward secrecy only.
+    Tls12,
+    /// RFC 8446.
+    Tls13,
+}
+
+/// What one HTTP/2 connection may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http2 {
+    /// Streams at once.
+    pub streams: u32,
+    /// Bytes of one header list, decoded.
+    pub header_list: u32,
+    /// Bytes a client may send ahead on one stream.
+    pub stream_window: u32,
+    /// And on all of them.
+    pub connection_window: u32,
+    /// Resets of either side and malformed requests in ten seconds.
+    pub resets: u32,
+    /// Frames in ten seconds that move no request: PING, SETTINGS, empty DATA, CONTINUATION, window updates beyond need.
+    pub control_frames: u32,
+}
+
+impl Default for Http2 {
+    fn default() -> Self {
+        Self {
+            streams: 100,
+            header_list: 32 << 10,
+            stream_window: 64 << 10,
+            connection_window: 1 << 20,
+            resets: 100,
+            control_frames: 1000,
+        }
+    }
 }
 
 /// One upstream: backends behind one name.
@@ -49,6 +118,21 @@ pub struct UpstreamSettings {
     pub host: HostHeader,
     /// Requests it may have at once, open streams included; one more is refused with 503.
     pub max_requests: usize,
+    /// Speak HTTP/2 with it: by ALPN with TLS, by prior knowledge without.
+    pub http2: bool,
+    /// How its `https` backends are proven.
+    pub tls: UpstreamTls,
+}
+
+/// How `https` backends are proven, and we to them. Matters to no other backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// Name their certificates must have, and that they are asked for; `None`: the host of the backend.
+    pub server_name: Option<String>,
+    /// Who signs their certificates; `None`: whom the system trusts.
+    pub authorities: Option<PathBuf>,
+    /// Our certificate.
+    pub client_certificate: Option<CertificateFiles>,
 }
 
 /// [`UpstreamSettings::max_requests`] where the configuration says nothing.
@@ -57,12 +141,14 @@ pub const DEFAULT_MAX_REQUESTS: usize = 1024;
 /// Where a backend listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Backend {
-    /// `http://host:port`. A name is resolved in the background, never on the request path.
+    /// `http://host:port` or `https://host:port`. A name is resolved in the background, never on the request path.
     Http {
         /// IP address or name.
         host: String,
         /// Port.
         port: u16,
+        /// Whether it is spoken to over TLS.
+        tls: bool,
     },
     /// `unix:/path`.
     Unix(PathBuf),

@@ -1,6 +1,7 @@
 //! What all requests of the data plane share, and what the composition root holds of it.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc,
@@ -12,12 +13,13 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    AgentUse, Live, Settings,
+    AgentUse, EdgeError, Live, Settings,
     agent_use::AgentUses,
     client::RequestIds,
     connections::Connections,
     refusals::{RefusalCount, Refusals},
     resolve::{KeyCache, SessionCache},
+    tls::Handshake,
     upstream::Pool,
 };
 use crate::{
@@ -61,6 +63,8 @@ pub struct Shared {
     /// The pool of the identity plane: its socket is fixed at start.
     pub(super) identity: Arc<Pool>,
     pub(super) connections: Arc<Connections>,
+    /// By listener; the others speak plain HTTP.
+    pub(super) tls: HashMap<Arc<str>, Arc<Handshake>>,
     pub(super) in_flight: AtomicUsize,
     /// Told after each [`Shared::swap`].
     pub(super) swapped: Notify,
@@ -70,8 +74,12 @@ pub struct Shared {
 
 impl Shared {
     /// Puts the data plane together; nothing listens before [`super::serve`].
-    pub fn new(parts: Parts, settings: Settings, live: Live) -> Arc<Self> {
-        Arc::new(Self {
+    pub fn new(parts: Parts, settings: Settings, live: Live) -> Result<Arc<Self>, EdgeError> {
+        let tls = handshakes(&settings)?;
+        let now = parts.clock.now();
+        tls.values().for_each(|tls| tls.refresh(&parts.metrics, now));
+        Ok(Arc::new(Self {
+            tls,
             refusals: Refusals::default(),
             agent_uses: AgentUses::default(),
             keys: KeyCache::new(CacheKind::Key),
@@ -85,7 +93,18 @@ impl Shared {
             live: ArcSwap::from_pointee(live),
             parts,
             settings,
-        })
+        }))
+    }
+
+    /// Whether there are certificates to look after.
+    pub fn has_certificates(&self) -> bool {
+        !self.tls.is_empty()
+    }
+
+    /// Takes certificates over whose files changed, where they are good. Reads files: not for threads that serve.
+    pub fn refresh_certificates(&self) {
+        let now = self.parts.clock.now();
+        self.tls.values().for_each(|tls| tls.refresh(&self.parts.metrics, now));
     }
 
     /// Takes a new configuration for all requests that begin from now on; running ones keep theirs.
@@ -118,4 +137,16 @@ impl Shared {
     pub fn bound(&self) -> watch::Receiver<Option<Bound>> {
         self.bound.subscribe()
     }
+}
+
+fn handshakes(settings: &Settings) -> Result<HashMap<Arc<str>, Arc<Handshake>>, EdgeError> {
+    let mut all = HashMap::new();
+    for listener in &settings.listeners {
+        let Some(tls) = &listener.tls else { continue };
+        let name = &listener.name;
+        let made = Handshake::new(listener, tls)
+            .map_err(|why| EdgeError::Tls { name: Arc::clone(name), why })?;
+        all.insert(Arc::clone(name), Arc::new(made));
+    }
+    Ok(all)
 }

@@ -39,6 +39,7 @@ pub(super) fn mount(name: &str) -> Mount {
         session_carrier: None,
         credential_sizes: Default::default(),
         static_keys: Arc::default(),
+        client_certs: Arc::default(),
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
         limits: Vec::new(),

@@ -9,10 +9,10 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::{Shared, conn::Conn};
 use crate::{
-    model::{AuthMethod, Principal},
+    model::{AuthMethod, Principal, Timestamp},
     pipeline::{
         Deny, Mount, SessionEvidence, authn,
-        deny::{KeyFault, TokenFault},
+        deny::{CertificateFault, KeyFault, TokenFault},
     },
 };
 
@@ -35,6 +35,8 @@ pub(super) struct Subject {
     pub(super) who: Arc<Principal>,
     pub(super) mount: Arc<Mount>,
     pub(super) address: IpAddr,
+    /// The end of the certificate it showed.
+    pub(super) certificate_end: Option<Timestamp>,
 }
 
 /// Begins to watch: `conn` is ended once its caller would be refused.
@@ -60,8 +62,13 @@ async fn refusal(shared: &Shared, subject: &Subject) -> Deny {
 }
 
 async fn ask(shared: &Shared, subject: &Subject) -> Result<(), Deny> {
-    let Subject { who, mount, address } = subject;
+    let Subject { who, mount, address, certificate_end } = subject;
     let (parts, now) = (&shared.parts, shared.parts.clock.now());
+    if who.method == AuthMethod::ClientCert {
+        // What the configuration says of it changes with the next connection; its end is its end.
+        let over = certificate_end.is_none_or(|end| now >= end);
+        return if over { Err(Deny::Certificate(CertificateFault::Expired)) } else { Ok(()) };
+    }
     if who.method == AuthMethod::Session {
         // Its end and its ending are all that can happen to it; both are known without a look-up.
         let evidence = SessionEvidence { principal: Arc::clone(who), ended: false };

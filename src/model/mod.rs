@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod api_key;
+pub mod certificate;
 pub mod client;
 pub mod hop;
 pub mod id;
@@ -14,6 +15,7 @@ pub mod secret;
 pub mod time;
 
 pub use agent::Agent;
+pub use certificate::ClientCertificate;
 pub use client::ClientFacts;
 pub use id::{
     AccountId, KeyId, MountName, OrganisationId, PermissionId, RealmName, SessionId, TeamId,

@@ -21,6 +21,8 @@ pub enum AuthMethod {
     Agent,
     /// The secret id of a login session, in the cookie or header that the mount names.
     Session,
+    /// A certificate shown in the handshake of the connection.
+    ClientCert,
 }
 
 impl AuthMethod {
@@ -31,6 +33,7 @@ impl AuthMethod {
             AuthMethod::ApiKey => "api_key",
             AuthMethod::Agent => "agent",
             AuthMethod::Session => "session",
+            AuthMethod::ClientCert => "client_cert",
         }
     }
 }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::{
     carrier::{self, Credential},
-    deny::{Deny, KeyFault, SessionFault, TokenFault},
+    deny::{CertificateFault, Deny, KeyFault, SessionFault, TokenFault},
     mount::Mount,
     view::RequestView,
 };
-use crate::model::{AuthMethod, Digest, Principal, SessionId, Timestamp, TokenId};
+use crate::model::{
+    AuthMethod, ClientCertificate, Digest, Principal, SessionId, Timestamp, TokenId,
+};
 
 /// A kind of credential, as routes list them in `authn = [...]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +23,8 @@ pub enum CredentialKind {
     Agent,
     /// `session`: the secret id of a session of the route's mount, where that mount's carrier says.
     Session,
+    /// `client_cert`: a certificate that the connection's handshake has proven, and that the route's mount knows.
+    ClientCert,
 }
 
 /// Which credentials a route takes. There is no default: a route without it is a config error.
@@ -57,6 +61,9 @@ impl Authn {
                     .session_carrier
                     .as_ref()
                     .and_then(|carrier| carrier.extract(view, &mount.cors)),
+                CredentialKind::ClientCert => {
+                    view.certificate.map(|shown| Ok(Credential::Certificate(shown)))
+                }
             };
             if let Some(found) = found {
                 return found.map(Some);
@@ -73,6 +80,7 @@ impl Authn {
             AuthMethod::ApiKey => CredentialKind::ApiKey,
             AuthMethod::Agent => CredentialKind::Agent,
             AuthMethod::Session => CredentialKind::Session,
+            AuthMethod::ClientCert => CredentialKind::ClientCert,
         })
     }
 }
@@ -152,6 +160,24 @@ pub fn establish_session(
         return Err(Deny::Session(SessionFault::Expired));
     }
     Ok(who.clone())
+}
+
+/// Finds whom a certificate stands for. Its chain and key were proven when the connection was made, which may be long ago:
+/// its end is held against each request.
+pub fn establish_certificate(
+    shown: &ClientCertificate,
+    mount: &Mount,
+    now: Timestamp,
+) -> Result<Arc<Principal>, Deny> {
+    let known =
+        |(name, _): &&(Box<str>, Arc<Principal>)| shown.names.iter().any(|own| **own == **name);
+    let Some((_, who)) = mount.client_certs.iter().find(known) else {
+        return Err(Deny::Certificate(CertificateFault::Unknown));
+    };
+    if now >= shown.not_after {
+        return Err(Deny::Certificate(CertificateFault::Expired));
+    }
+    Ok(Arc::clone(who))
 }
 
 /// Holds an already verified token against time and revocations. Done on every request, also on a cache hit.

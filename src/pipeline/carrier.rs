@@ -8,7 +8,7 @@ use super::{
     scan,
 };
 use crate::model::{
-    Digest,
+    ClientCertificate, Digest,
     api_key::{self, MAX_KEY_BYTES, PresentedKey},
 };
 
@@ -39,6 +39,8 @@ pub enum Credential<'a> {
     ApiKey(PresentedKey),
     /// The digest of a well-formed session id.
     Session(Digest),
+    /// A certificate, whose chain and key the handshake has proven.
+    Certificate(&'a ClientCertificate),
 }
 
 impl std::fmt::Debug for Credential<'_> {
@@ -47,6 +49,7 @@ impl std::fmt::Debug for Credential<'_> {
             Credential::Jwt(_) => f.write_str("Jwt(…)"),
             Credential::ApiKey(key) => f.debug_tuple("ApiKey").field(&key.id).finish(),
             Credential::Session(_) => f.write_str("Session(…)"),
+            Credential::Certificate(_) => f.write_str("Certificate(…)"),
         }
     }
 }

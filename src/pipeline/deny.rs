@@ -96,6 +96,15 @@ pub enum SessionFault {
     Ended,
 }
 
+/// Why the certificate of a client was refused. Both look the same from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CertificateFault {
+    /// The mount does not know it under any of its names.
+    Unknown,
+    /// Past its end, on a connection that was made before.
+    Expired,
+}
+
 /// What failed behind the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UpstreamFault {
@@ -114,6 +123,8 @@ pub enum Deny {
     Malformed(Malformed),
     /// 404: no route. Never forwarded.
     NoRoute,
+    /// 421: the host is not the one that the TLS connection was opened to, and has other rules.
+    Misdirected,
     /// 405: a route for this path, but not for this method. `allow` is the `Allow` header's value.
     MethodNotAllowed {
         /// Methods that exist here, comma separated.
@@ -127,6 +138,8 @@ pub enum Deny {
     Key(KeyFault),
     /// 401: session.
     Session(SessionFault),
+    /// 401: certificate of the client.
+    Certificate(CertificateFault),
     /// 403: the key may not be used from this address.
     AddressNotAllowed,
     /// 403: scopes or roles do not reach. `action` is what was asked for (`create`, …).
@@ -157,10 +170,13 @@ impl Deny {
             Deny::Malformed(Malformed::HeadTooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Deny::Malformed(_) => StatusCode::BAD_REQUEST,
             Deny::NoRoute => StatusCode::NOT_FOUND,
+            Deny::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Deny::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Deny::MissingCredential | Deny::Token(_) | Deny::Key(_) | Deny::Session(_) => {
-                StatusCode::UNAUTHORIZED
-            }
+            Deny::MissingCredential
+            | Deny::Token(_)
+            | Deny::Key(_)
+            | Deny::Session(_)
+            | Deny::Certificate(_) => StatusCode::UNAUTHORIZED,
             Deny::AddressNotAllowed | Deny::Forbidden { .. } => StatusCode::FORBIDDEN,
             Deny::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Deny::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -192,6 +208,7 @@ impl Deny {
             Deny::Malformed(Malformed::LineTooLong) => "request_line_too_long",
             Deny::Malformed(Malformed::HeadTooLarge) => "head_too_large",
             Deny::NoRoute => "no_route",
+            Deny::Misdirected => "misdirected",
             Deny::MethodNotAllowed { .. } => "method_not_allowed",
             Deny::MissingCredential => "credential_missing",
             Deny::Token(TokenFault::Invalid) => "token_invalid",
@@ -205,6 +222,8 @@ impl Deny {
             Deny::Session(SessionFault::Invalid) => "session_invalid",
             Deny::Session(SessionFault::Expired) => "session_expired",
             Deny::Session(SessionFault::Ended) => "session_ended",
+            Deny::Certificate(CertificateFault::Unknown) => "certificate_unknown",
+            Deny::Certificate(CertificateFault::Expired) => "certificate_expired",
             Deny::AddressNotAllowed => "address_not_allowed",
             Deny::Forbidden { .. } => "insufficient_scope",
             Deny::BodyTooLarge => "body_too_large",

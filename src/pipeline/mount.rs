@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    carrier::CredentialSizes, cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy, quota::Limit,
-    session_carrier::SessionCarrier,
+    carrier::CredentialSizes, cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy,
+    quota::Limit, session_carrier::SessionCarrier,
 };
-use crate::model::{Digest, KeyId, MountName, RealmName, api_key::KeyFormat};
+use crate::model::{Digest, KeyId, MountName, Principal, RealmName, api_key::KeyFormat};
 
 /// When `X-RateLimit-*` and the IETF fields are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct Mount {
     pub credential_sizes: CredentialSizes,
     /// API keys of the configuration: the digest of the whole text, and the id under which there is evidence.
     pub static_keys: Arc<[(Digest, KeyId)]>,
+    /// Names of client certificates, and whom they stand for.
+    pub client_certs: Arc<[(Box<str>, Arc<Principal>)]>,
     /// Who may do what where, for routes that name no rule of their own.
     pub policy: Arc<Policy>,
     /// Cross-origin rules.

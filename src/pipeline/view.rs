@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, Method, Uri};
 
 use super::{deny::Malformed, mutate::IdentityHeaders, path::CanonicalPath, scan};
-use crate::model::ClientFacts;
+use crate::model::{ClientCertificate, ClientFacts};
 
 mod framing;
 mod host;
@@ -33,6 +33,8 @@ pub struct RequestView<'a> {
     pub known: Known<'a>,
     /// Client facts.
     pub client: &'a ClientFacts,
+    /// What the handshake of its connection has proven of the client; `None`: nothing.
+    pub certificate: Option<&'a ClientCertificate>,
 }
 
 impl<'a> RequestView<'a> {
@@ -56,7 +58,8 @@ impl<'a> RequestView<'a> {
             at_most_once(field)?;
         }
         framing::check_length(&known)?;
-        let view = Self { method, host, path, query, headers, known, client };
+        let certificate = None;
+        let view = Self { method, host, path, query, headers, known, client, certificate };
         framing::check_connection(&view)?;
         Ok(view)
     }

@@ -67,7 +67,7 @@ impl Gateway {
             metrics.log_lines_dropped(handle.dropped());
         });
         Ok(Arc::new(Self {
-            edge: edge::Shared::new(parts, settings, live),
+            edge: edge::Shared::new(parts, settings, live)?,
             opened,
             sets,
             active: ArcSwap::from_pointee(config),
@@ -166,6 +166,13 @@ impl Gateway {
         }
         self.record_refusals().await;
         self.opened.store.close().await;
+    }
+
+    /// Takes certificates over whose files changed.
+    pub(super) async fn refresh_certificates(&self) {
+        let edge = self.edge.clone();
+        // A panic in it is a bug of ours; the certificates in force stay.
+        let _ = tokio::task::spawn_blocking(move || edge.refresh_certificates()).await;
     }
 
     /// Takes a checked configuration over, or says why not; then nothing has changed.
@@ -281,6 +288,7 @@ impl Control for Gateway {
     }
 
     async fn reload(&self) -> ReloadOutcome {
+        self.refresh_certificates().await;
         let _one = self.changing.lock().await;
         let (active, sets) = (self.active(), self.sets.clone());
         let read = move || config::reload::reload(&active, &sets, &Machine);

@@ -20,6 +20,7 @@ const USAGE: Duration = Duration::from_secs(3);
 const LIMITER: Duration = Duration::from_secs(1);
 const REFUSALS: Duration = Duration::from_secs(60);
 const SWEEP: Duration = Duration::from_secs(300);
+const CERTIFICATES: Duration = Duration::from_millis(500);
 const FILE: Duration = Duration::from_secs(1);
 
 /// Starts all timers on the current runtime; they end with it.
@@ -30,6 +31,9 @@ pub(super) fn start(gateway: &Arc<Gateway>, watch_file: bool) {
         }
     });
     every(LIMITER, gateway, |gateway| async move { gateway.opened().limiter.sweep() });
+    if gateway.edge().has_certificates() {
+        every(CERTIFICATES, gateway, |gateway| async move { gateway.refresh_certificates().await });
+    }
     every(REFUSALS, gateway, |gateway| async move { gateway.record_refusals().await });
     let (wall, started) = (SystemClock.now(), Instant::now());
     every(SWEEP, gateway, move |gateway| async move {

@@ -56,6 +56,10 @@ struct Inner {
     in_flight: IntGauge,
     connections: connections::Families,
     heads_refused: IntCounter,
+    handshakes_failed: IntCounterVec,
+    certificate_left: IntGaugeVec,
+    certificate_reloads: IntCounterVec,
+    http2_ended: IntCounterVec,
     token_cache: HitMiss,
     refused_cache: HitMiss,
     key_cache: HitMiss,
@@ -114,6 +118,26 @@ impl Metrics {
             heads_refused: make.counter(
                 "portcullis_heads_refused_total",
                 "Request heads that could not be parsed at all, answered and closed without an access line.",
+            )?,
+            handshakes_failed: make.counters(
+                "portcullis_tls_handshakes_failed_total",
+                "TLS handshakes of clients that failed or took too long.",
+                &["listener", "reason"],
+            )?,
+            certificate_left: make.gauges(
+                "portcullis_certificate_days_left",
+                "Whole days until a certificate of a listener ends; negative when it has ended.",
+                &["listener", "certificate"],
+            )?,
+            certificate_reloads: make.counters(
+                "portcullis_certificate_reloads_total",
+                "Changed certificates that were taken over (`ok`) or refused (`error`).",
+                &["listener", "result"],
+            )?,
+            http2_ended: make.counters(
+                "portcullis_http2_connections_ended_total",
+                "HTTP/2 connections of clients that were ended because they used up a budget.",
+                &["reason"],
             )?,
             token_cache: pair("token"),
             refused_cache: pair("refused_token"),
@@ -297,6 +321,28 @@ impl Metrics {
     /// A head was answered before any hook saw it.
     pub fn head_refused(&self) {
         self.inner.heads_refused.inc();
+    }
+
+    /// A handshake of a client failed. `reason` is `failed` or `timeout`.
+    pub fn handshake_failed(&self, listener: &str, reason: &'static str) {
+        self.inner.handshakes_failed.with_label_values(&[listener, reason]).inc();
+    }
+
+    /// How many seconds a certificate of a listener is still good.
+    pub fn certificate(&self, listener: &str, certificate: &str, left: i64) {
+        let gauge = self.inner.certificate_left.with_label_values(&[listener, certificate]);
+        gauge.set(left.div_euclid(24 * 3600));
+    }
+
+    /// A changed certificate was taken over or refused.
+    pub fn certificate_reload(&self, listener: &str, ok: bool) {
+        let result = if ok { "ok" } else { "error" };
+        self.inner.certificate_reloads.with_label_values(&[listener, result]).inc();
+    }
+
+    /// An HTTP/2 connection was ended because it used up a budget.
+    pub fn http2_ended(&self, reason: &'static str) {
+        self.inner.http2_ended.with_label_values(&[reason]).inc();
     }
 
     /// One look-up in a credential cache.

@@ -1,6 +1,6 @@
 //! `conf/portcullis.toml` names every key there is, and what it comments out can be written.
 
-use std::{collections::BTreeSet, io, path::Path};
+use std::{collections::BTreeSet, io, path::Path, sync::LazyLock};
 
 use portcullis::config::{self, Config, Report, Surroundings};
 use toml::{Table, Value};
@@ -9,8 +9,14 @@ use crate::{assert_none, read, words};
 
 const FULL: &str = "conf/portcullis.toml";
 
-/// A machine on which every secret is there, each another one, and every template of a letter.
+/// A machine on which every secret is there, each another one, every template of a letter, and every certificate, which is
+/// always the same.
 struct Machine;
+
+static PAIR: LazyLock<[String; 2]> = LazyLock::new(|| {
+    let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+    [made.cert.pem(), made.signing_key.serialize_pem()]
+});
 
 impl Surroundings for Machine {
     fn var(&self, name: &str) -> Option<String> {
@@ -18,10 +24,15 @@ impl Surroundings for Machine {
     }
 
     fn read(&self, path: &Path) -> io::Result<String> {
-        if path.extension().is_some_and(|extension| extension == "txt") {
-            return Ok("Subject: a letter\n\nYour code: {{ code }}\n".into());
+        let [certificate, key] = &*PAIR;
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("txt") => Ok("Subject: a letter\n\nYour code: {{ code }}\n".into()),
+            Some("pem") => Ok(certificate.clone()),
+            Some("key") if path.ends_with("api.key") || path.ends_with("gateway.key") => {
+                Ok(key.clone())
+            }
+            _ => Ok(format!("{:-<60}", path.display().to_string())),
         }
-        Ok(format!("{:-<60}", path.display().to_string()))
     }
 }
 
@@ -83,6 +94,9 @@ fn known_keys() -> BTreeSet<String> {
     // Tables that are off, or another form of a value, would not be read.
     let sets = [
         "upstream.app.health.path=/health",
+        "listener.public.tls={ certificates = [{ cert = \"a.pem\", key = \"api.key\" }], client_ca = \"ca.pem\" }",
+        "upstream.app.tls={ cert = \"a.pem\", key = \"api.key\" }",
+        "mount.tmws.client_cert=[{ name = \"a\", match = [\"CN:a\"] }]",
         "route.api.authz={ scopes = { GET = \"READ\" }, roles = [\"ADMIN\"], match = \"all\" }",
     ];
     let text = read(FULL);

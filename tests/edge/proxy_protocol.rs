@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::support::{
-    conf::{self, Conf, Table, quoted},
+    conf::{self, Conf, quoted},
     gateway::Gateway,
     operate,
     upstream::Upstream,
@@ -30,11 +30,8 @@ fn world() -> &'static World {
         let upstream = Upstream::start();
         let address = upstream.address;
         let gateway = Gateway::start(|places| {
-            let public = Table::new("listener", "public")
-                .with("address", quoted(&places.public.to_string()))
-                .with("proxy_protocol", quoted("required"));
             Conf::new(places)
-                .listener(public)
+                .listener("proxy_protocol", quoted("required"))
                 .section("[trust]\nproxies = [\"127.88.0.0/16\"]")
                 .server("limits = { head_timeout = \"400ms\", connections_per_address = 4 }")
                 .upstream("main", &[address])

@@ -48,7 +48,8 @@ async fn letters_leave_over_starttls_and_tls_with_a_login() {
     let password = folder.path().join("password");
     std::fs::write(&password, "s3cret-of-the-server\n").unwrap();
 
-    let acceptor = authority.server("localhost");
+    let acceptor = authority.acceptor(&authority.server(&["localhost"]), &[], false);
+    let acceptor = std::sync::Arc::new(acceptor);
 
     for (security, at_once) in [("starttls", false), ("tls", true)] {
         let tls = Some((acceptor.clone(), at_once));

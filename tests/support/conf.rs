@@ -103,13 +103,6 @@ impl Conf {
         self
     }
 
-    /// Another public listener in place of the first.
-    pub fn listener(mut self, listener: Table) -> Self {
-        self.tables.retain(|table| table.kind != "listener");
-        self.tables.push(listener);
-        self
-    }
-
     /// Text of a table that stands once, such as `[trust]`.
     pub fn section(mut self, text: &str) -> Self {
         self.extra.push(text.into());
@@ -131,6 +124,13 @@ impl Conf {
     /// Windows of the contract's general limit; `None`: as the contract has it.
     pub fn general(mut self, windows: Option<&str>) -> Self {
         self.general = windows.map(str::to_owned);
+        self
+    }
+
+    /// A key of the listener.
+    pub fn listener(mut self, key: &str, value: impl Into<String>) -> Self {
+        let listener = self.tables.remove(0).with(key, value);
+        self.tables.insert(0, listener);
         self
     }
 

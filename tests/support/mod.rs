@@ -7,6 +7,7 @@ pub mod client;
 pub mod conf;
 pub mod gateway;
 pub mod hh;
+pub mod http2;
 pub mod inkpass;
 pub mod load;
 pub mod operate;

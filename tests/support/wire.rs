@@ -65,6 +65,13 @@ pub struct Wire<S> {
     buffer: Vec<u8>,
 }
 
+impl<S> Wire<S> {
+    /// Around a connection that was made elsewhere.
+    pub fn over(stream: S) -> Self {
+        Wire { stream, buffer: Vec::new() }
+    }
+}
+
 /// Connects from a given loopback address.
 pub async fn connect_from(to: SocketAddr, local: Option<IpAddr>) -> io::Result<Wire<TcpStream>> {
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };

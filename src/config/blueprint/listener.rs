@@ -7,7 +7,7 @@ use std::{
 
 use toml::{Table as Record, Value as Toml};
 
-use super::{Context, Process, each, names::LISTENER};
+use super::{Context, Process, each, names::LISTENER, tls};
 use crate::{
     config::{
         section::Section,
@@ -28,12 +28,20 @@ pub(super) fn read(
             ("name".to_owned(), Toml::String(LISTENER.into())),
             ("address".to_owned(), default.write()),
             ("proxy_protocol".to_owned(), Toml::String("off".into())),
+            ("http2".to_owned(), Toml::Boolean(false)),
+            ("tls".to_owned(), Toml::Boolean(false)),
         ]);
         // Asked for, so that it is a known key; the implied one is what is in force.
         top.list("listener", "name");
         top.note("listener", Toml::Array(vec![Toml::Table(record)]));
         let (name, proxy_protocol) = (LISTENER.into(), ProxyProtocol::Off);
-        return vec![ListenerSettings { name, address: default, proxy_protocol }];
+        return vec![ListenerSettings {
+            name,
+            address: default,
+            proxy_protocol,
+            tls: None,
+            http2: false,
+        }];
     }
     let only = context.names.only("listener").is_some();
     let mut taken: Vec<(SocketAddr, String)> = Vec::new();
@@ -54,7 +62,10 @@ pub(super) fn read(
         }
         taken.push((address, name.to_owned()));
         let proxy_protocol = proxy_protocol(section, process);
-        Some(ListenerSettings { name: name.into(), address, proxy_protocol })
+        let tls = tls::of_listener(section, context);
+        // Without TLS nothing is agreed on: only clients that know ahead would use it.
+        let http2 = section.or("http2", tls.is_some());
+        Some(ListenerSettings { name: name.into(), address, proxy_protocol, tls, http2 })
     });
     found.into_iter().map(|listener| listener.is).collect()
 }

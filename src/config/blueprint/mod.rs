@@ -11,6 +11,7 @@ mod policy;
 mod process;
 mod realm;
 mod route;
+mod tls;
 mod trust;
 mod upstream;
 
@@ -34,7 +35,7 @@ use super::{
     section::Section,
 };
 use crate::{
-    edge::{ListenerSettings, UpstreamSettings},
+    edge::{ListenerSettings, UpstreamSettings, settings::Http2},
     pipeline::Limit,
 };
 
@@ -56,6 +57,8 @@ pub struct Blueprint {
     pub process: Process,
     /// How mail leaves; `None`: it does not.
     pub mail: Option<crate::mail::Settings>,
+    /// What HTTP/2 connections may do.
+    pub http2: Http2,
     /// Public listeners.
     pub listeners: Vec<ListenerSettings>,
     /// Realms.
@@ -92,14 +95,27 @@ pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Probl
 
     let process = process::read(&mut top, &context);
     let mail = mail::read(&mut top, &context);
+    let http2 = tls::http2(&mut top);
     let listeners = listener::read(&mut top, &context, &process);
     let realms = realm::read(&mut top, &context);
     let limits = listener::read_limits(&mut top, &context);
     let mounts = mount::read(&mut top, &context, &realms);
+    tls::check_client_certs(&mounts, &listeners, problems);
     let upstreams = upstream::read(&mut top, &context);
     let routes = route::read(&mut top, &context, &process, &realms, &mounts, &limits);
     let effective = top.finish();
-    Blueprint { process, mail, listeners, realms, mounts, upstreams, limits, routes, effective }
+    Blueprint {
+        process,
+        mail,
+        http2,
+        listeners,
+        realms,
+        mounts,
+        upstreams,
+        limits,
+        routes,
+        effective,
+    }
 }
 
 /// The one version there is.

@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod agents;
+mod client_certs;
 mod codes;
 pub(in crate::config) mod oauth;
 pub(super) mod places;
@@ -62,6 +63,8 @@ pub struct MountConfig {
     pub oauth: Option<oauth::OAuthConfig>,
     /// API keys that the operator chose.
     pub static_keys: Vec<StaticKeyConfig>,
+    /// Whom certificates of clients stand for.
+    pub client_certs: Vec<(Box<str>, Arc<crate::model::Principal>)>,
     /// Who may do what.
     pub policy: Policy,
     /// Cross-origin rules.
@@ -187,6 +190,7 @@ fn one(
     let policy = policy::read(section, defaults.policy);
     let around = static_keys::Around { realms, realm: realm.as_ref(), policy: &policy };
     let static_keys = static_keys::read(section, context, &around);
+    let client_certs = client_certs::read(section, name, &around);
     let cors = cors(section);
     let rate_headers = rate_headers(section, defaults.rate_headers);
     let brought = defaults.general_limits.iter().map(|name| Arc::from(*name)).collect();
@@ -213,6 +217,7 @@ fn one(
             None => None,
         },
         static_keys,
+        client_certs,
         policy,
         cors,
         rate_headers,

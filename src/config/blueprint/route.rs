@@ -340,9 +340,10 @@ fn one_of<T: Copy + Default>(
 }
 
 /// How credential kinds are written.
-const KINDS: [(&str, CredentialKind); 4] = [
+const KINDS: [(&str, CredentialKind); 5] = [
     ("jwt", CredentialKind::Jwt),
     ("api_key", CredentialKind::ApiKey),
     ("agent", CredentialKind::Agent),
     ("session", CredentialKind::Session),
+    ("client_cert", CredentialKind::ClientCert),
 ];

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use toml::Value as Toml;
 
-use super::{Context, each};
+use super::{Context, each, tls};
 use crate::{
     config::{
         document::{Node, Value},
@@ -14,10 +14,11 @@ use crate::{
     edge::{
         UpstreamSettings,
         settings::{Backend, DEFAULT_MAX_REQUESTS, Ejection, HealthCheck, HostHeader},
+        tls::is_server_name,
     },
 };
 
-pub(super) fn read(top: &mut Section<'_>, _context: &Context<'_>) -> Vec<UpstreamSettings> {
+pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Vec<UpstreamSettings> {
     let found = each(top, "upstream", |name, section| {
         let backends = section.need::<Vec<Backend>>("backends");
         if backends.as_ref().is_some_and(Vec::is_empty) {
@@ -44,11 +45,48 @@ pub(super) fn read(top: &mut Section<'_>, _context: &Context<'_>) -> Vec<Upstrea
             let fix = "write \"preserve\", or a host such as \"api.example.org\"";
             section.fault("host", Fault::new(what, "it is no host name", fix));
         }
+        let http2 = http2(section);
+        let tls = tls::of_upstream(section, context);
         let backends = backends?;
+        if http2 && backends.iter().any(|backend| matches!(backend, Backend::Unix(_))) {
+            let why = "HTTP/2 is spoken over TCP only";
+            let fix = "write http:// or https://, or protocol = \"http1\"";
+            section.fault("protocol", Fault::new("h2 with a Unix socket", why, fix));
+        }
+        for backend in &backends {
+            let Backend::Http { host, tls: true, .. } = backend else { continue };
+            if tls.server_name.is_none() && !is_server_name(host) {
+                let what = format!("no name to verify for \"{host}\"");
+                let why = "a certificate is only good for a name";
+                section
+                    .fault("backends", Fault::new(what, why, "add tls = { server_name = \"…\" }"));
+            }
+        }
         let name = name.into();
-        Some(UpstreamSettings { name, backends, health, ejection, retries, host, max_requests })
+        Some(UpstreamSettings {
+            name,
+            backends,
+            health,
+            ejection,
+            retries,
+            host,
+            max_requests,
+            http2,
+            tls,
+        })
     });
     found.into_iter().map(|upstream| upstream.is).collect()
+}
+
+/// `protocol`.
+fn http2(section: &mut Section<'_>) -> bool {
+    let word = section.or("protocol", "http1".to_owned());
+    if word != "http1" && word != "h2" {
+        let (place, key) = (section.place_of("protocol"), section.key("protocol"));
+        let known = ["http1", "h2"];
+        section.problems.unknown(&place, key, "protocol", &word, known, "remove the key");
+    }
+    word == "h2"
 }
 
 fn health(section: &mut Section<'_>) -> Option<HealthCheck> {
@@ -96,8 +134,7 @@ fn ejection(section: &mut Section<'_>) -> Ejection {
 }
 
 impl Shape for Backend {
-    const EXPECTED: &'static str =
-        "a backend such as \"http://127.0.0.1:9000\" or \"unix:/run/app.sock\"";
+    const EXPECTED: &'static str = "a backend such as \"http://127.0.0.1:9000\", \"https://api.internal\" or \"unix:/run/app.sock\"";
 
     fn read(node: &Node) -> Result<Self, Fault> {
         let Value::Text(text) = &node.value else {
@@ -114,17 +151,16 @@ impl Shape for Backend {
             }
             return Err(bad("a socket is an absolute path of at most 107 bytes"));
         }
-        if text.starts_with("https:") {
-            return Err(bad("upstreams with TLS are not supported yet"));
-        }
-        let Some(rest) = text.strip_prefix("http://") else {
-            return Err(bad("a backend begins with http:// or unix:"));
+        let (tls, rest) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
+            (Some(rest), _) => (false, rest),
+            (_, Some(rest)) => (true, rest),
+            _ => return Err(bad("a backend begins with http://, https:// or unix:")),
         };
         let authority: http::uri::Authority = rest
             .strip_suffix('/')
             .unwrap_or(rest)
             .parse()
-            .map_err(|_| bad("behind http:// stand a host and a port, and no path"))?;
+            .map_err(|_| bad("behind the scheme stand a host and a port, and no path"))?;
         if authority.as_str().contains('@') {
             return Err(bad("credentials do not belong into the address"));
         }
@@ -134,16 +170,22 @@ impl Shape for Backend {
         }
         let port = match authority.port() {
             Some(_) => authority.port_u16().filter(|port| *port != 0),
-            None => Some(80),
+            None => Some(if tls { 443 } else { 80 }),
         };
         let port = port.ok_or_else(|| bad("the port must be between 1 and 65535"))?;
-        Ok(Backend::Http { host, port })
+        Ok(Backend::Http { host, port, tls })
     }
 
     fn write(&self) -> Toml {
         Toml::String(match self {
-            Backend::Http { host, port } if host.contains(':') => format!("http://[{host}]:{port}"),
-            Backend::Http { host, port } => format!("http://{host}:{port}"),
+            Backend::Http { host, port, tls } => {
+                let scheme = if *tls { "https" } else { "http" };
+                if host.contains(':') {
+                    format!("{scheme}://[{host}]:{port}")
+                } else {
+                    format!("{scheme}://{host}:{port}")
+                }
+            }
             Backend::Unix(path) => format!("unix:{}", path.display()),
         })
     }

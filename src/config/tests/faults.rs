@@ -146,7 +146,7 @@ fn every_kind_of_fault_is_told_with_its_line_and_the_fix() {
         (
             format!("{no_authn}authn = [\"jtw\"]\n"),
             "/etc/p/p.toml:14:9: route.r.authn: unknown credential kind \"jtw\"\n    \
-             why: known: jwt, api_key, agent, session, public\n    \
+             why: known: jwt, api_key, agent, session, client_cert, public\n    \
              fix: write \"jwt\", or remove it",
         ),
         (
@@ -275,7 +275,7 @@ fn every_kind_of_fault_is_told_with_its_line_and_the_fix() {
 #[test]
 fn all_faults_come_at_once_in_the_order_of_the_file() {
     let text = "vresion = 1\n[[mount]]\nname = \"a b\"\ndialect = \"tmws\"\nlimits = [\"x\"]\n\
-                [[upstream]]\nname = \"u\"\nbackends = [\"https://h\"]\nretries = -1\n\
+                [[upstream]]\nname = \"u\"\nbackends = [\"ftp://h\"]\nretries = -1\n\
                 [[route]]\nname = \"r\"\n";
     let found = read(text, &["nope", "route.q.limits=[]"]).unwrap_err();
     let keys: Vec<&str> = found.problems.iter().map(|problem| problem.key.as_str()).collect();

@@ -31,6 +31,7 @@ fn refusals_have_status_code_and_fields_by_their_kind() {
     for (deny, status, code) in [
         (Deny::Malformed(Malformed::PathDots), 400, "bad_request"),
         (Deny::NoRoute, 404, "not_found"),
+        (Deny::Misdirected, 421, "misdirected"),
         (Deny::MethodNotAllowed { allow: "GET, HEAD".into() }, 405, "method_not_allowed"),
         (Deny::MissingCredential, 401, "credential_missing"),
         (Deny::Token(TokenFault::Invalid), 401, "credential_invalid"),

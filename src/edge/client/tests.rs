@@ -12,7 +12,7 @@ fn read(trusted: &[&str], peer: &str, headers: &[(&'static str, &str)]) -> Calle
     for (name, value) in headers {
         map.append(*name, HeaderValue::from_str(value).unwrap());
     }
-    Caller::read(&snapshot, peer.parse().unwrap(), &map, &RequestIds::new(&SystemRandom))
+    Caller::read(&snapshot, peer.parse().unwrap(), false, &map, &RequestIds::new(&SystemRandom))
 }
 
 fn address(trusted: &[&str], peer: &str, chain: &[&str]) -> String {

@@ -64,7 +64,7 @@ fn a_taken_address_is_told_by_name() {
         access: first.shared.parts.access.clone(),
     };
     let live = Live::build(Arc::new(testing::snapshot()), &[], None, &parts.metrics);
-    let second = crate::edge::Shared::new(parts, settings, live);
+    let second = crate::edge::Shared::new(parts, settings, live).unwrap();
     let (_stop, stopped) = tokio::sync::watch::channel(false);
     let error = crate::edge::serve(second, stopped).unwrap_err();
     assert!(matches!(&error, EdgeError::Bind { name, .. } if &**name == "public"), "{error}");

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::{
     edge::{
         ListenerSettings, Live, Parts, ProxyProtocol, Settings, Shared, UpstreamSettings, serve,
-        settings::{Backend, Ejection, HostHeader},
+        settings::{Backend, Ejection, HostHeader, Http2, UpstreamTls},
     },
     identity::{IdentityError, Lookup},
     limit::{self, local::LocalLimiter},
@@ -83,15 +83,18 @@ impl Edge {
                 name: "public".into(),
                 address: ([127, 0, 0, 1], 0).into(),
                 proxy_protocol: ProxyProtocol::Off,
+                tls: None,
+                http2: false,
             }],
             threads: 1,
             identity_socket: "/nonexistent/identity.sock".into(),
             grace_period: Duration::from_secs(5),
             upstream_keepalive_pool: 8,
             limits: Arc::default(),
+            http2: Http2::default(),
         };
         let live = Live::build(Arc::new(snapshot), upstreams, None, &metrics);
-        let shared = Shared::new(parts, settings, live);
+        let shared = Shared::new(parts, settings, live).unwrap();
         let (stop, stopped) = watch::channel(false);
         let mut bound = shared.bound();
         let thread = thread::spawn({
@@ -306,7 +309,7 @@ pub(super) fn plain(status: u16, body: &str) -> String {
 }
 
 pub(super) fn backend(address: SocketAddr) -> Backend {
-    Backend::Http { host: address.ip().to_string(), port: address.port() }
+    Backend::Http { host: address.ip().to_string(), port: address.port(), tls: false }
 }
 
 pub(super) fn settings(backends: Vec<Backend>) -> UpstreamSettings {
@@ -318,6 +321,8 @@ pub(super) fn settings(backends: Vec<Backend>) -> UpstreamSettings {
         retries: 1,
         max_requests: 1024,
         host: HostHeader::Preserve,
+        http2: false,
+        tls: UpstreamTls::default(),
     }
 }
 

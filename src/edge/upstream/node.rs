@@ -12,10 +12,28 @@ use std::{
 
 use pingora::upstreams::peer::HttpPeer;
 
-use crate::{edge::settings::HealthCheck, pipeline::route::Timeouts};
+use crate::{
+    edge::{settings::HealthCheck, tls::Verified},
+    pipeline::route::Timeouts,
+};
 
 /// Idle connections to an upstream are closed after this time.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: usize = 100;
+/// How often such a connection must prove to be alive.
+const PING: Duration = Duration::from_secs(30);
+
+/// How a node is spoken to.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Kind<'a> {
+    /// `None`: without TLS.
+    pub(super) secure: Option<&'a Verified>,
+    pub(super) http2: bool,
+    /// Tells the connections of pools apart.
+    pub(super) group: u64,
+}
 
 /// Where a node listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +49,10 @@ pub(in crate::edge) struct Node {
     address: Address,
     /// The backend as the configuration spells it: what logs and metrics show.
     label: Arc<str>,
+    /// How it is proven; `None`: plain HTTP.
+    secure: Option<Verified>,
+    /// Whether HTTP/2 is spoken with it.
+    http2: bool,
     template: HttpPeer,
     healthy: AtomicBool,
     /// Results of active checks in a row, all alike.
@@ -52,15 +74,31 @@ fn millis(span: Duration) -> u64 {
 
 impl Node {
     /// `None` for a socket path the system cannot address.
-    pub(super) fn new(address: Address, label: Arc<str>) -> Option<Arc<Self>> {
+    pub(super) fn new(address: Address, label: Arc<str>, kind: Kind<'_>) -> Option<Arc<Self>> {
+        let name = kind.secure.map(|secure| secure.name().to_owned());
         let mut template = match &address {
-            Address::Tcp(address) => HttpPeer::new(*address, false, String::new()),
+            Address::Tcp(address) => {
+                HttpPeer::new(*address, name.is_some(), name.unwrap_or_default())
+            }
             Address::Unix(path) => HttpPeer::new_uds(path.to_str()?, false, String::new()).ok()?,
         };
         template.options.idle_timeout = Some(IDLE);
+        if kind.http2 {
+            template.options.set_http_version(2, 2);
+            template.options.max_h2_streams = STREAMS;
+            template.options.h2_ping_interval = Some(PING);
+        }
+        if let Some(secure) = kind.secure {
+            template.options.ca = Some(Arc::clone(&secure.authorities));
+            template.client_cert_key.clone_from(&secure.certificate);
+            // Connections are shared by address and name: not with a pool that trusts others.
+            template.group_key = kind.group;
+        }
         Some(Arc::new(Self {
             address,
             label,
+            secure: kind.secure.cloned(),
+            http2: kind.http2,
             template,
             healthy: AtomicBool::new(true),
             streak: AtomicU32::new(0),
@@ -76,6 +114,14 @@ impl Node {
 
     pub(super) fn address(&self) -> &Address {
         &self.address
+    }
+
+    pub(super) fn secure(&self) -> Option<&Verified> {
+        self.secure.as_ref()
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        self.http2
     }
 
     /// The peer of one request. Every request of a node gets the same one but for its deadlines, so that they share

@@ -1,11 +1,12 @@
 //! A pool: the nodes of one upstream, and whose turn it is.
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, SocketAddr},
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -15,12 +16,13 @@ use tokio::sync::watch;
 
 use super::{
     health,
-    node::{Address, Node},
+    node::{Address, Kind, Node},
 };
 use crate::{
     edge::{
         UpstreamSettings,
-        settings::{Backend, DEFAULT_MAX_REQUESTS, Ejection, HostHeader},
+        settings::{Backend, DEFAULT_MAX_REQUESTS, Ejection, HostHeader, UpstreamTls},
+        tls::Verified,
     },
     telemetry::Metrics,
 };
@@ -28,9 +30,15 @@ use crate::{
 /// Deadline of one look-up of a name.
 const RESOLVE: Duration = Duration::from_secs(3);
 
+static GROUPS: AtomicU64 = AtomicU64::new(1);
+
 /// Backends of one upstream.
 pub(in crate::edge) struct Pool {
     settings: UpstreamSettings,
+    /// By backend, for those over TLS.
+    secure: HashMap<Arc<str>, Verified>,
+    /// Its number among all pools there ever were.
+    group: u64,
     nodes: ArcSwap<Vec<Arc<Node>>>,
     turn: AtomicUsize,
     /// Requests that have a [`Seat`].
@@ -44,23 +52,41 @@ pub(in crate::edge) struct Pool {
 impl Pool {
     /// A pool whose addresses are known at once; names follow with the first [`Pool::discover`].
     pub(in crate::edge) fn new(settings: UpstreamSettings, metrics: Metrics) -> Arc<Self> {
-        let mut known = Vec::new();
-        let mut names = false;
-        for backend in &settings.backends {
-            match fixed(backend) {
-                Some(address) => known.extend(Node::new(address, label(backend))),
-                None => names = true,
-            }
-        }
-        Arc::new(Self {
-            settings,
-            nodes: ArcSwap::from_pointee(known),
+        let secure = proofs(&settings);
+        let mut pool = Self {
+            group: GROUPS.fetch_add(1, Relaxed),
+            secure,
+            nodes: ArcSwap::default(),
             turn: AtomicUsize::new(0),
             busy: AtomicUsize::new(0),
-            resolved: watch::Sender::new(!names),
-            resolving: AtomicBool::new(names),
+            resolved: watch::Sender::new(true),
+            resolving: AtomicBool::new(false),
             metrics,
-        })
+            settings,
+        };
+        let mut known = Vec::new();
+        for backend in &pool.settings.backends {
+            match fixed(backend) {
+                Some(address) => known.extend(pool.node(backend, address)),
+                None => {
+                    pool.resolved = watch::Sender::new(false);
+                    pool.resolving = AtomicBool::new(true);
+                }
+            }
+        }
+        pool.nodes.store(Arc::new(known));
+        Arc::new(pool)
+    }
+
+    /// `None` for a backend that cannot be spoken to as it must.
+    fn node(&self, backend: &Backend, address: Address) -> Option<Arc<Node>> {
+        let label = label(backend);
+        let secure = match backend {
+            Backend::Http { tls: true, .. } => Some(self.secure.get(&label)?),
+            _ => None,
+        };
+        let kind = Kind { secure, http2: self.settings.http2, group: self.group };
+        Node::new(address, label, kind)
     }
 
     /// The pool of the identity plane: one socket, never ejected.
@@ -73,6 +99,8 @@ impl Pool {
             retries: 0,
             host: HostHeader::Preserve,
             max_requests: DEFAULT_MAX_REQUESTS,
+            http2: false,
+            tls: UpstreamTls::default(),
         };
         Self::new(settings, metrics)
     }
@@ -171,7 +199,7 @@ impl Pool {
             let label = label(backend);
             let mut own = old.iter().filter(|node| *node.label() == label).cloned();
             match backend {
-                Backend::Http { host, port } if fixed(backend).is_none() => {
+                Backend::Http { host, port, .. } if fixed(backend).is_none() => {
                     match resolve(host, *port).await {
                         Ok(addresses) => {
                             nodes.extend(addresses.into_iter().filter_map(|address| {
@@ -179,7 +207,7 @@ impl Pool {
                                 let kept = old.iter().find(|node| {
                                     *node.label() == label && *node.address() == address
                                 });
-                                kept.cloned().or_else(|| Node::new(address, Arc::clone(&label)))
+                                kept.cloned().or_else(|| self.node(backend, address))
                             }))
                         }
                         Err(error) => {
@@ -207,7 +235,7 @@ impl Pool {
         for node in nodes.iter().filter(|node| node.take_check(check.interval)) {
             let (node, check) = (Arc::clone(node), check.clone());
             running.spawn(async move {
-                let ok = health::probe(node.address(), &check).await;
+                let ok = health::probe(&node, &check).await;
                 (node.checked(&check, ok), ok, node)
             });
         }
@@ -217,6 +245,25 @@ impl Pool {
             tracing::warn!(event = "backend_health", %upstream, backend = %node.label(), healthy = ok);
         }
     }
+}
+
+/// What the backends over TLS must prove. The configuration was checked with these files: one that cannot be read now has
+/// gone since, and its backends are not spoken to.
+fn proofs(settings: &UpstreamSettings) -> HashMap<Arc<str>, Verified> {
+    let mut all = HashMap::new();
+    for backend in &settings.backends {
+        let Backend::Http { host, tls: true, .. } = backend else { continue };
+        match Verified::read(&settings.tls, host, settings.http2) {
+            Ok(verified) => {
+                all.insert(label(backend), verified);
+            }
+            Err(error) => {
+                let upstream = &settings.name;
+                tracing::error!(event = "upstream_tls", %upstream, backend = %label(backend), %error);
+            }
+        }
+    }
+    all
 }
 
 /// One request's share of an upstream, for as long as the request runs.
@@ -232,7 +279,7 @@ impl Drop for Seat {
 fn fixed(backend: &Backend) -> Option<Address> {
     match backend {
         Backend::Unix(path) => Some(Address::Unix(path.clone())),
-        Backend::Http { host, port } => {
+        Backend::Http { host, port, .. } => {
             let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
             let address: IpAddr = bare.unwrap_or(host).parse().ok()?;
             Some(Address::Tcp(SocketAddr::new(address, *port)))
@@ -243,7 +290,7 @@ fn fixed(backend: &Backend) -> Option<Address> {
 fn label(backend: &Backend) -> Arc<str> {
     match backend {
         Backend::Unix(path) => format!("unix:{}", path.display()).into(),
-        Backend::Http { host, port } => format!("{host}:{port}").into(),
+        Backend::Http { host, port, .. } => format!("{host}:{port}").into(),
     }
 }
 

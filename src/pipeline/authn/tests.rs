@@ -22,6 +22,7 @@ fn taken(kinds: &[CredentialKind], fields: &[(&str, &str)]) -> String {
         Ok(Some(Credential::Jwt(token))) => format!("jwt {token}"),
         Ok(Some(Credential::ApiKey(_))) => "key".into(),
         Ok(Some(Credential::Session(_))) => "session".into(),
+        Ok(Some(Credential::Certificate(_))) => "certificate".into(),
         Ok(None) => "nothing".into(),
         Err(deny) => deny.reason().into(),
     }
@@ -226,4 +227,23 @@ fn a_token_without_an_end_is_refused() {
     who.expires_at = None;
     let outcome = establish_token(&Arc::new(who), &Ended(""), Default::default(), NOW);
     assert_eq!(outcome.map(drop), Err(Deny::Token(TokenFault::Expired)));
+}
+
+#[test]
+fn a_certificate_stands_for_whom_the_mount_says_until_its_end() {
+    let mut mount = fixture::mount("api");
+    let who = Arc::new(fixture::principal(&[], None));
+    mount.client_certs = [("URI:spiffe://a/b".into(), Arc::clone(&who))].into();
+    let shown = |name: &str| ClientCertificate {
+        names: vec!["CN:other".into(), name.into()],
+        not_after: Timestamp::from_secs(100),
+    };
+    let at = |name: &str, secs| {
+        let found = establish_certificate(&shown(name), &mount, Timestamp::from_secs(secs));
+        found.map_err(|deny| deny.reason())
+    };
+    assert_eq!(at("URI:spiffe://a/b", 99), Ok(who));
+    assert_eq!(at("URI:spiffe://a/b", 100), Err("certificate_expired"));
+    assert_eq!(at("URI:spiffe://a/bc", 99), Err("certificate_unknown"));
+    assert_eq!(at("DNS:spiffe://a/b", 99), Err("certificate_unknown"));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Deny, KeyFault, Malformed, SessionFault, TokenFault, UpstreamFault};
+use super::{CertificateFault, Deny, KeyFault, Malformed, SessionFault, TokenFault, UpstreamFault};
 use crate::pipeline::quota::{AUTH_FAILURES, Toll, Window};
 
 impl Deny {
@@ -29,11 +29,13 @@ impl Deny {
         let upstream = [UpstreamFault::Unreachable, UpstreamFault::Timeout, UpstreamFault::Broken];
         let mut all: Vec<Deny> = malformed.map(Deny::Malformed).into();
         all.push(Deny::NoRoute);
+        all.push(Deny::Misdirected);
         all.push(Deny::MethodNotAllowed { allow: String::new() });
         all.push(Deny::MissingCredential);
         all.extend(token.map(Deny::Token));
         all.extend(key.map(Deny::Key));
         all.extend(session.map(Deny::Session));
+        all.extend([CertificateFault::Unknown, CertificateFault::Expired].map(Deny::Certificate));
         all.push(Deny::AddressNotAllowed);
         all.push(Deny::Forbidden { action: "read".into() });
         all.push(Deny::BodyTooLarge);
@@ -60,6 +62,10 @@ impl Deny {
                 "No route matches host, path and listener. Nothing was forwarded.",
                 "If it should exist, add a `[[route]]`; else nothing.",
             ),
+            Deny::Misdirected => (
+                "The host is not the one the TLS connection was opened to, and other routes hold for it.",
+                "Clients then open a connection of their own. If both are one service, give them one place.",
+            ),
             Deny::MethodNotAllowed { .. } => (
                 "The path has routes, but none for this method. `TRACE` and `CONNECT` never have one.",
                 "Look at `methods` of the route.",
@@ -71,6 +77,7 @@ impl Deny {
             Deny::Token(fault) => fault.explained(),
             Deny::Key(fault) => fault.explained(),
             Deny::Session(fault) => fault.explained(),
+            Deny::Certificate(fault) => fault.explained(),
             Deny::AddressNotAllowed => (
                 "The key is good, but not from this address.",
                 "Compare `client` of the access line with the key's address list. Behind a proxy: `[trust] proxies`.",
@@ -210,6 +217,21 @@ impl SessionFault {
             SessionFault::Ended => (
                 "The session was logged out or terminated, or its account is disabled.",
                 "The client logs in again, if it may.",
+            ),
+        }
+    }
+}
+
+impl CertificateFault {
+    const fn explained(self) -> (&'static str, &'static str) {
+        match self {
+            CertificateFault::Unknown => (
+                "The certificate is good, but the mount does not know it under any of its names.",
+                "Add one of its names to `match` of a `[[mount.client_cert]]`.",
+            ),
+            CertificateFault::Expired => (
+                "The certificate has ended since the connection was made.",
+                "The client gets a new one and connects again.",
             ),
         }
     }

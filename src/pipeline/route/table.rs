@@ -97,6 +97,16 @@ impl RouteTable {
         found.or_else(|| place.claimant(path))
     }
 
+    /// Whether two hosts have the same routes at one listener. Compares them all: for the rare request whose host is not
+    /// the one its connection was opened to.
+    pub fn same_rules(&self, listener: &str, one: &str, other: &str) -> bool {
+        let Some(listener) = self.listeners.get(listener) else { return true };
+        let of = |host| listener.hosts.get(host).unwrap_or(&listener.any_host);
+        let (one, other) = (of(one), of(other));
+        std::ptr::eq(one, other)
+            || one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a.same_as(b))
+    }
+
     /// The longest prefix wins, even where it has no route and a shorter one would have.
     fn place(&self, listener: &str, view: &RequestView<'_>) -> Option<&Prefixed> {
         let listener = self.listeners.get(listener)?;
@@ -106,6 +116,18 @@ impl RouteTable {
 }
 
 impl Prefixed {
+    fn same_as(&self, other: &Self) -> bool {
+        let routes = |place: &Self| {
+            let mut found = Vec::new();
+            place.tree.routes(&mut found);
+            let mut found: Vec<_> = found.into_iter().map(Arc::as_ptr).collect();
+            found.sort_unstable();
+            found.dedup();
+            found
+        };
+        self.prefix == other.prefix && routes(self) == routes(other)
+    }
+
     /// Who speaks on a path without the method asked for: the one mount that has it, else the default of the place.
     fn claimant(&self, path: &str) -> Option<&Arc<Mount>> {
         self.tree.owner(path).or(self.default.as_ref())

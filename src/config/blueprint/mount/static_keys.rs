@@ -146,7 +146,7 @@ fn holder(section: &mut Section<'_>, around: &Around<'_>) -> Option<Holder> {
     }
 }
 
-fn known_roles(section: &Section<'_>, roles: &[Arc<str>], around: &Around<'_>) {
+pub(super) fn known_roles(section: &Section<'_>, roles: &[Arc<str>], around: &Around<'_>) {
     let realm = around.realms.iter().find(|realm| Some(&realm.is.name) == around.realm);
     let known = realm.map(|realm| realm.is.rules.roles.as_slice()).unwrap_or_default();
     for role in roles.iter().filter(|role| !known.is_empty() && !known.contains(role)) {
@@ -162,7 +162,7 @@ fn known_roles(section: &Section<'_>, roles: &[Arc<str>], around: &Around<'_>) {
 }
 
 /// Scopes of the mount's policy; a contract without such a table takes any.
-fn scopes(section: &mut Section<'_>, policy: &Policy) -> ScopeSet {
+pub(super) fn scopes(section: &mut Section<'_>, policy: &Policy) -> ScopeSet {
     let known: Vec<&str> = policy.scopes.iter().map(|rule| &*rule.scope).collect();
     let names = section.or("scopes", Vec::<String>::new());
     let scopes = if known.is_empty() { ScopeSet::exact(names) } else { ScopeSet::new(names) };

@@ -98,6 +98,15 @@ pub(super) fn authn(
         let fix = "add session = { cookie = \"…\" } to the mount, where its contract has sessions";
         section.fault("authn", Fault::new(what, why, fix));
     }
+    if let Some(mount) = mount
+        && mount.client_certs.is_empty()
+        && kinds.contains(&CredentialKind::ClientCert)
+    {
+        let what = format!("client_cert on mount \"{}\"", mount.name);
+        let why = "the mount says of no certificate whom it stands for";
+        let fix = "add [[mount.client_cert]] with name and match";
+        section.fault("authn", Fault::new(what, why, fix));
+    }
     Some(Authn::Required(kinds))
 }
 

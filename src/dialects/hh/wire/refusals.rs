@@ -62,13 +62,16 @@ impl ErrorShape for Shape {
     fn of_deny(deny: &Deny) -> Refusal {
         let text: Cow<'static, str> = match deny {
             Deny::MissingCredential => "Not authenticated".into(),
-            Deny::Session(_) | Deny::Token(_) | Deny::Key(_) => SESSION.into(),
+            Deny::Session(_) | Deny::Token(_) | Deny::Key(_) | Deny::Certificate(_) => {
+                SESSION.into()
+            }
             Deny::AddressNotAllowed | Deny::Forbidden { .. } => "Access denied".into(),
             Deny::RateLimited(_) => "Rate limit exceeded".into(),
             Deny::Internal => INTERNAL.into(),
             Deny::Unavailable { .. } => UNAVAILABLE.into(),
             Deny::Malformed(_)
             | Deny::NoRoute
+            | Deny::Misdirected
             | Deny::MethodNotAllowed { .. }
             | Deny::BodyTooLarge
             | Deny::Upstream(_) => deny.status().canonical_reason().unwrap_or("Error").into(),

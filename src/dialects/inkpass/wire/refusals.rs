@@ -91,14 +91,17 @@ pub fn missing(text: &'static str) -> impl Fn(IdentityError) -> Refusal {
 impl ErrorShape for Shape {
     fn of_deny(deny: &Deny) -> Refusal {
         let text: Cow<'static, str> = match deny {
-            Deny::MissingCredential | Deny::Token(_) | Deny::Key(_) | Deny::Session(_) => {
-                UNPROVEN.into()
-            }
+            Deny::MissingCredential
+            | Deny::Token(_)
+            | Deny::Key(_)
+            | Deny::Session(_)
+            | Deny::Certificate(_) => UNPROVEN.into(),
             Deny::AddressNotAllowed => "Permission denied: address:access".into(),
             Deny::Forbidden { action } => format!("Permission denied: {action}").into(),
             Deny::RateLimited(toll) => limited(toll).into(),
             Deny::Malformed(_)
             | Deny::NoRoute
+            | Deny::Misdirected
             | Deny::MethodNotAllowed { .. }
             | Deny::BodyTooLarge
             | Deny::Unavailable { .. }

@@ -68,12 +68,13 @@ impl ErrorShape for Shape {
             Deny::Key(
                 KeyFault::Malformed | KeyFault::Unknown | KeyFault::Expired | KeyFault::Revoked,
             ) => "Invalid API key".into(),
-            Deny::Session(_) => UNPROVEN.into(),
+            Deny::Session(_) | Deny::Certificate(_) => UNPROVEN.into(),
             Deny::AddressNotAllowed => "Access denied: IP address not allowed".into(),
             Deny::Forbidden { action } => format!("Permission required: {action}").into(),
             Deny::RateLimited(_) => "Rate limit exceeded".into(),
             Deny::Malformed(_)
             | Deny::NoRoute
+            | Deny::Misdirected
             | Deny::MethodNotAllowed { .. }
             | Deny::BodyTooLarge
             | Deny::Unavailable { .. }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn pool(hosts: &[&str], failures: u32) -> Arc<Pool> {
-    let backend = |host: &&str| Backend::Http { host: (*host).to_owned(), port: 80 };
+    let backend = |host: &&str| Backend::Http { host: (*host).to_owned(), port: 80, tls: false };
     let settings = UpstreamSettings {
         name: "up".into(),
         backends: hosts.iter().map(backend).collect(),
@@ -10,6 +10,8 @@ fn pool(hosts: &[&str], failures: u32) -> Arc<Pool> {
         retries: 1,
         max_requests: 1024,
         host: HostHeader::Preserve,
+        http2: false,
+        tls: UpstreamTls::default(),
     };
     Pool::new(settings, Metrics::new().unwrap())
 }

@@ -1,0 +1,283 @@
+//! One request over HTTP/2, as a session that pingora works with.
+//!
+//! What [`Guard`](crate::edge::guard::Guard) is to a connection of HTTP/1: the deadlines of [`Conn`] sit here, in every
+//! read and write, because pingora polls these while it waits for the upstream.
+
+mod session;
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use h2::{Reason, RecvStream, SendStream, server::SendResponse};
+use http::{HeaderName, Request, Response, header};
+use pingora::{
+    BError, Error, ErrorType, Result,
+    http::{RequestHeader, ResponseHeader},
+    protocols::{Digest, http::date::get_cached_date},
+};
+use tokio::time::Instant;
+
+use super::{Budget, Running, head::as_http1, to_io};
+use crate::edge::{
+    accept::digest_of,
+    alarm::Alarm,
+    conn::{Conn, Phase},
+    pace::BodyRate,
+};
+
+/// Pieces in which an answer is sent: each must be taken in time.
+const PIECE: usize = 16 << 10;
+/// A body up to this size is kept to be sent again.
+const KEPT_BODY: usize = 64 << 10;
+/// In the head of a reply it says that there is nothing behind it.
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// Fields that do not exist in HTTP/2 (RFC 9113 section 8.2.2).
+const OF_CONNECTIONS: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// A request and its reply.
+pub(in crate::edge) struct Stream {
+    head: RequestHeader,
+    digest: Digest,
+    conn: Arc<Conn>,
+    body: RecvStream,
+    has_body: bool,
+    body_done: bool,
+    received: usize,
+    kept: Option<Kept>,
+    pace: BodyRate,
+    reply: SendResponse<Bytes>,
+    writer: Option<SendStream<Bytes>>,
+    written: Option<Box<ResponseHeader>>,
+    ended: bool,
+    sent: usize,
+    read_timer: Alarm,
+    write_timer: Alarm,
+    budget: Arc<Budget>,
+    running: Running,
+}
+
+/// Waiting for a client to take something.
+struct Wait {
+    since: Option<Instant>,
+    /// What it had taken on all streams when this one began to wait.
+    taken: u32,
+}
+
+/// The beginning of a body; `None` once it is too long.
+struct Kept(Option<BytesMut>);
+
+impl Stream {
+    /// Takes a request. `None`: it was answered, because it has no path.
+    pub(super) fn new(
+        request: Request<RecvStream>,
+        mut reply: SendResponse<Bytes>,
+        conn: Arc<Conn>,
+        budget: Arc<Budget>,
+        running: Running,
+    ) -> Option<Self> {
+        let (parts, body) = request.into_parts();
+        let (Some(head), Some(proxy)) = (as_http1(parts), digest_of(&conn)) else {
+            conn.malformed();
+            let mut refusal = Response::new(());
+            *refusal.status_mut() = http::StatusCode::BAD_REQUEST;
+            // Gone already: all the better.
+            let _ = reply.send_response(refusal, true);
+            return None;
+        };
+        let length = head.headers.get(header::CONTENT_LENGTH);
+        let has_body = !body.is_end_stream() && length.is_none_or(|length| length != "0");
+        Some(Self {
+            head,
+            digest: Digest { proxy_digest: Some(proxy), ..Digest::default() },
+            conn,
+            body,
+            has_body,
+            body_done: !has_body,
+            received: 0,
+            kept: None,
+            pace: BodyRate::default(),
+            reply,
+            writer: None,
+            written: None,
+            ended: false,
+            sent: 0,
+            read_timer: Alarm::default(),
+            write_timer: Alarm::default(),
+            budget,
+            running,
+        })
+    }
+
+    /// The next piece of the body; behind the last one, the end of the client.
+    fn poll_next(&mut self, idle: bool, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+        if self.conn.ended().is_some() {
+            return Poll::Ready(Err(ended()));
+        }
+        if idle || self.body_done {
+            if let Poll::Ready(gone) = self.poll_gone(cx) {
+                return Poll::Ready(Err(gone));
+            }
+        } else if let Poll::Ready(piece) = self.body.poll_data(cx) {
+            return Poll::Ready(self.came(piece));
+        }
+        if self.conn.waits(cx) {
+            return Poll::Ready(Err(ended()));
+        }
+        let deadline = match self.conn.phase() {
+            Phase::Body if !self.body_done => Some(self.pace.deadline(&self.conn.limits)),
+            _ => self.conn.deadline(),
+        };
+        let Some(at) = deadline else { return Poll::Pending };
+        self.read_timer.poll(at, cx).map(|()| {
+            Err(Error::because(ErrorType::ReadTimedout, "deadline", self.conn.expire()).into_down())
+        })
+    }
+
+    fn came(&mut self, piece: Option<Result<Bytes, h2::Error>>) -> Result<Option<Bytes>> {
+        let Some(piece) = piece else {
+            // Trailers of a request go nowhere: what stands in them was never judged.
+            self.body_done = true;
+            return Ok(None);
+        };
+        let piece = piece.map_err(|error| down(ErrorType::ReadError, error))?;
+        self.received += piece.len();
+        match self.conn.phase() {
+            Phase::Body => self.pace.brought(piece.len()),
+            _ => self.conn.touch(),
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.add(&piece);
+        }
+        let released = self.body.flow_control().release_capacity(piece.len());
+        released.map_err(|error| down(ErrorType::ReadError, error))?;
+        self.body_done = self.body.is_end_stream();
+        Ok(Some(piece))
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<BError> {
+        let reset = match &mut self.writer {
+            Some(writer) => writer.poll_reset(cx),
+            None => self.reply.poll_reset(cx),
+        };
+        reset.map(|reset| match reset {
+            Ok(reason) => Error::explain(ErrorType::H2Error, reason.to_string()).into_down(),
+            Err(error) => down(ErrorType::H2Error, error),
+        })
+    }
+
+    fn send_head(&mut self, mut head: Box<ResponseHeader>, end: bool) -> Result<()> {
+        // Interim replies cannot be sent; of others only the first counts.
+        if self.ended || self.written.is_some() || head.status.is_informational() {
+            return Ok(());
+        }
+        head.insert_header(header::DATE, get_cached_date())?;
+        for name in &OF_CONNECTIONS {
+            head.remove_header(name);
+        }
+        let end = end || head.headers.contains_key(GRPC_STATUS);
+        let reply = Response::from_parts(head.as_owned_parts(), ());
+        let writer = self.reply.send_response(reply, end);
+        self.writer = Some(writer.map_err(|error| down(ErrorType::WriteError, error))?);
+        (self.written, self.ended) = (Some(head), end);
+        Ok(())
+    }
+
+    async fn send(&mut self, mut data: Bytes, end: bool) -> Result<()> {
+        while !self.ended && (end || !data.is_empty()) {
+            let room = if data.is_empty() { 0 } else { self.room(data.len().min(PIECE)).await? };
+            let piece = data.split_to(room.min(data.len()));
+            let (length, last) = (piece.len(), end && data.is_empty());
+            let writer = self.writer()?;
+            let sent = writer.send_data(piece, last);
+            sent.map_err(|error| down(ErrorType::WriteError, error))?;
+            self.sent += length;
+            self.ended = last;
+            if length > 0 {
+                self.budget.took();
+            }
+            // While the client takes what we have, the upstream is not late.
+            self.conn.touch();
+        }
+        Ok(())
+    }
+
+    /// Waits until the client takes some of so many bytes.
+    async fn room(&mut self, wanted: usize) -> Result<usize> {
+        self.writer()?.reserve_capacity(wanted);
+        let mut wait = Wait { since: None, taken: self.budget.taken() };
+        poll_fn(|cx| self.poll_room(&mut wait, cx)).await
+    }
+
+    fn poll_room(&mut self, wait: &mut Wait, cx: &mut Context<'_>) -> Poll<Result<usize>> {
+        if self.conn.ended().is_some() {
+            return Poll::Ready(Err(ended()));
+        }
+        let room = match self.writer()?.poll_capacity(cx) {
+            Poll::Ready(Some(Ok(0))) | Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(room)) => Poll::Ready(room.map_err(to_io)),
+            Poll::Ready(None) => Poll::Ready(Err(std::io::ErrorKind::BrokenPipe.into())),
+        };
+        if let Poll::Ready(room) = room {
+            return Poll::Ready(room.map_err(|error| {
+                Error::because(ErrorType::WriteError, "HTTP/2 stream", error).into_down()
+            }));
+        }
+        if self.conn.waits(cx) {
+            return Poll::Ready(Err(ended()));
+        }
+        let since = *wait.since.get_or_insert_with(Instant::now);
+        self.write_timer.poll(since + self.conn.limits.write_timeout, cx).map(|()| {
+            self.budget.stalled(wait.taken);
+            self.running.wake();
+            let stalled = self.conn.stalled();
+            Err(Error::because(ErrorType::WriteTimedout, "HTTP/2 stream", stalled).into_down())
+        })
+    }
+
+    fn writer(&mut self) -> Result<&mut SendStream<Bytes>> {
+        self.writer
+            .as_mut()
+            .ok_or_else(|| Error::explain(ErrorType::InternalError, "a body before its head"))
+    }
+
+    fn reset(&mut self, reason: Reason) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        match &mut self.writer {
+            Some(writer) => writer.send_reset(reason),
+            None => self.reply.send_reset(reason),
+        }
+    }
+}
+
+impl Kept {
+    fn add(&mut self, piece: &Bytes) {
+        if let Some(own) = &mut self.0 {
+            if own.len() + piece.len() > KEPT_BODY {
+                self.0 = None;
+            } else {
+                own.put_slice(piece);
+            }
+        }
+    }
+}
+
+fn ended() -> BError {
+    Error::explain(ErrorType::ConnectionClosed, "the stream was ended").into_down()
+}
+
+fn down(kind: ErrorType, error: h2::Error) -> BError {
+    Error::because(kind, "HTTP/2 stream", to_io(error)).into_down()
+}
