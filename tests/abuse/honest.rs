@@ -18,6 +18,7 @@ const PACE: Duration = Duration::from_millis(50);
 
 /// What became of it.
 #[derive(Debug)]
+#[expect(dead_code, reason = "what no test asserts is printed")]
 pub struct Figures {
     pub answered: usize,
     pub failed: usize,
