@@ -9,10 +9,12 @@ use std::{
 use crate::support::{
     conf::{self, Conf, quoted},
     gateway::Gateway,
+    http2::Client,
     operate,
+    tls::Authority,
     upstream::Upstream,
     wait::until,
-    wire::{self, Reply},
+    wire::{self, Reply, Wire},
 };
 
 const PROXY: &str = "127.88.0.1";
@@ -168,4 +170,53 @@ async fn connections_are_counted_for_the_client_behind() {
     }
     assert!(try_ask(PROXY, &version_1("198.51.100.77"), "/open/x", "").await.is_none());
     assert_eq!(ask(&version_1("198.51.100.78"), "/open/x", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_handshake_and_http2_come_behind_the_header() {
+    let (authority, upstream) = (Authority::new(), Upstream::start());
+    let pair = authority.server(&["a.test"]);
+    for secured in [true, false] {
+        let gateway = Gateway::start(|places| {
+            let (cert, key) = pair.write(&places.dir, "a");
+            let tls = format!("{{ certificates = [{{ cert = {cert:?}, key = {key:?} }}] }}");
+            let conf = Conf::new(places)
+                .listener("proxy_protocol", quoted("required"))
+                .section("[trust]\nproxies = [\"127.88.0.0/16\"]")
+                .upstream("main", &[upstream.address])
+                .route(conf::open("open", "/open/**", "main"));
+            let (key, value) = if secured { ("tls", tls.as_str()) } else { ("http2", "true") };
+            conf.listener(key, value).text()
+        });
+        let begun = async |client: &str| {
+            let from = Some(PROXY.parse().unwrap());
+            let mut wire = wire::connect_from(gateway.address(), from).await.unwrap();
+            wire.send(version_1(client)).await;
+            wire.into_inner()
+        };
+        let request = "GET /open/x HTTP/1.1\r\nHost: a.test\r\n\r\n";
+        let (first, second) = (begun("203.0.113.7").await, begun("203.0.113.8").await);
+        if secured {
+            let caller = authority.caller();
+            let mut old = Wire::over(caller.over(first, "a.test").await.unwrap());
+            old.send(request).await;
+            assert_eq!(old.reply().await.status, 200);
+            let stream = caller.speaking(&["h2"]).over(second, "a.test").await.unwrap();
+            let reply = Client::over(stream).await.get("https://a.test/open/x").await;
+            assert_eq!(reply.unwrap().status, 200);
+        } else {
+            let mut old = Wire::over(first);
+            old.send(request).await;
+            assert_eq!(old.reply().await.status, 200);
+            let reply = Client::over(second).await.get("http://a.test/open/x").await;
+            assert_eq!(reply.unwrap().status, 200);
+        }
+        let scheme = if secured { "https" } else { "http" };
+        let seen = upstream.seen();
+        let told = |name: &str| seen.iter().map(|one| one.field(name)).collect::<Vec<_>>();
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(told("x-forwarded-for"), [some("203.0.113.7"), some("203.0.113.8")]);
+        assert_eq!(told("x-forwarded-proto"), [some(scheme), some(scheme)]);
+        upstream.forget();
+    }
 }

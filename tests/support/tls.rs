@@ -192,6 +192,11 @@ impl Caller {
 
     /// Connects and asks for `name`.
     pub async fn connect(&self, to: SocketAddr, name: &str) -> io::Result<TlsStream<TcpStream>> {
+        self.over(TcpStream::connect(to).await?, name).await
+    }
+
+    /// Shakes hands on a connection that was made elsewhere.
+    pub async fn over(&self, tcp: TcpStream, name: &str) -> io::Result<TlsStream<TcpStream>> {
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(self.versions)
             .expect("versions")
@@ -206,7 +211,6 @@ impl Caller {
         config.alpn_protocols.clone_from(&self.spoken);
         config.resumption = Resumption::disabled();
         let name = ServerName::try_from(name.to_owned()).expect("a name");
-        let tcp = TcpStream::connect(to).await?;
         TlsConnector::from(Arc::new(config)).connect(name, tcp).await
     }
 }

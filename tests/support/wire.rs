@@ -70,6 +70,12 @@ impl<S> Wire<S> {
     pub fn over(stream: S) -> Self {
         Wire { stream, buffer: Vec::new() }
     }
+
+    /// To speak something else on it from here on; nothing of an answer may have been read.
+    pub fn into_inner(self) -> S {
+        assert!(self.buffer.is_empty(), "bytes of an answer would be lost");
+        self.stream
+    }
 }
 
 /// Connects from a given loopback address.
