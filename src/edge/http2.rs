@@ -182,7 +182,7 @@ where
                     self.accepted = self.accepted.wrapping_add(1);
                     self.begin(*request, door);
                     left = left.saturating_sub(1);
-                    if left == 0 {
+                    if left == 0 && !self.ending {
                         self.conn.last_request();
                         self.say_last();
                     }

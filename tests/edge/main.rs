@@ -17,6 +17,7 @@ mod hop_by_hop;
 mod hosts;
 mod http2;
 mod http2_attacks;
+mod http2_limits;
 mod identity_headers;
 mod limits;
 mod log;

@@ -84,7 +84,7 @@ impl Families {
         )?;
         let cut = make.counters(
             "portcullis_connections_cut_total",
-            "Client connections that one of the limits of `[server.limits]` ended.",
+            "Client connections and streams of HTTP/2 that one of the limits of `[server.limits]` ended.",
             &["limit"],
         )?;
         Ok(Self {

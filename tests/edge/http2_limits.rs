@@ -1,0 +1,125 @@
+//! `[server.limits]` with HTTP/2: of the connection what is said once for it, of each request the rest.
+
+use std::time::{Duration, Instant};
+
+use http::Request;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::{
+    bench::configuration,
+    support::{
+        gateway::Gateway,
+        http2::{Client, END_HEADERS, END_STREAM, HEADERS, Raw, block, frame},
+        upstream::Upstream,
+        wait,
+    },
+};
+
+const PATIENCE: Duration = Duration::from_secs(15);
+
+fn start(upstream: &Upstream, limits: &str) -> Gateway {
+    Gateway::start(|places| {
+        configuration(places, upstream.address)
+            .listener("http2", "true")
+            .server(&format!("limits = {{ {limits} }}"))
+            .text()
+    })
+}
+
+fn url(path: &str) -> String {
+    format!("http://a.test{path}")
+}
+
+async fn figure(gateway: &Gateway, name: &str) -> u64 {
+    let page = gateway.operator().get("/metrics").await.text();
+    let found = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    found.unwrap_or_else(|| panic!("no {name} in {page}"))
+}
+
+async fn cut(gateway: &Gateway, limit: &str) -> u64 {
+    figure(gateway, &format!("portcullis_connections_cut_total{{limit=\"{limit}\"}}")).await
+}
+
+#[tokio::test]
+async fn a_connection_brings_so_many_requests_and_no_more() {
+    let upstream = Upstream::start();
+    let gateway = start(&upstream, "requests_per_connection = 3");
+    let client = Client::plain(gateway.address()).await;
+    for _ in 0..3 {
+        assert_eq!(client.get(&url("/open/x")).await.unwrap().status, 200);
+    }
+    assert_eq!(cut(&gateway, "requests_per_connection").await, 1);
+    wait::until("it takes no more", async || client.get(&url("/open/x")).await.err()).await;
+    assert_eq!(cut(&gateway, "requests_per_connection").await, 1);
+}
+
+#[tokio::test]
+async fn without_a_request_it_ends_after_the_idle_time() {
+    let upstream = Upstream::start();
+    let gateway = start(&upstream, "idle_timeout = \"500ms\"");
+    let mut raw = Raw::open(gateway.address(), b"").await;
+    let request = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block("GET", "/open/x", &[]));
+    raw.stream.write_all(&request).await.unwrap();
+    let (began, mut rest) = (Instant::now(), Vec::new());
+    let read = tokio::time::timeout(PATIENCE, raw.stream.read_to_end(&mut rest)).await;
+    read.expect("it closes").unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(450), "{:?}", began.elapsed());
+    assert_eq!((upstream.count(), cut(&gateway, "idle_timeout").await), (1, 1));
+}
+
+#[tokio::test]
+async fn sizes_of_a_head_are_judged_per_request() {
+    let upstream = Upstream::start();
+    let limits =
+        "request_line = \"1KiB\", header = \"1KiB\", header_count = 20, cookies = \"512B\"";
+    let gateway = start(&upstream, limits);
+    let client = Client::plain(gateway.address()).await;
+    let long = "x".repeat(2000);
+    let many = (0..30)
+        .fold(Request::get(url("/open/x")), |request, at| request.header(format!("x-{at}"), "a"));
+    for (request, status) in [
+        (Request::get(url(&format!("/open/{long}"))), 414),
+        (Request::get(url("/open/x")).header("x-long", &long), 431),
+        (Request::get(url("/open/x")).header("cookie", format!("a={}", &long[..600])), 431),
+        (many, 431),
+        (Request::get(url("/open/x")), 200),
+    ] {
+        let reply = client.send(request.body(()).unwrap(), b"").await.unwrap();
+        assert_eq!(reply.status, status, "{}", reply.text());
+    }
+    assert_eq!(upstream.count(), 1);
+}
+
+#[tokio::test]
+async fn a_slow_body_ends_its_stream_and_not_the_connection() {
+    let upstream = Upstream::start();
+    let gateway = start(&upstream, "body_grace = \"400ms\", body_rate = \"1KiB\"");
+    let mut raw = Raw::open(gateway.address(), b"").await;
+    let head = block("POST", "/open/slow", &[("content-length", "1000")]);
+    raw.stream.write_all(&frame(HEADERS, END_HEADERS, 1, &head)).await.unwrap();
+    wait::until("the stream ends", async || (cut(&gateway, "body_rate").await == 1).then_some(()))
+        .await;
+    let request = frame(HEADERS, END_HEADERS | END_STREAM, 3, &block("GET", "/open/next", &[]));
+    raw.stream.write_all(&request).await.unwrap();
+    wait::until("the next one is served", async || {
+        upstream.seen().iter().any(|seen| seen.target().contains("next")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_beside_an_unfinished_head_is_no_refused_head() {
+    let upstream = Upstream::start();
+    let gateway = start(&upstream, "head_timeout = \"400ms\"");
+    let mut raw = Raw::open(gateway.address(), b"").await;
+    let mut both = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block("GET", "/open/x", &[]));
+    both.extend(frame(HEADERS, 0, 3, b"\x82"));
+    raw.stream.write_all(&both).await.unwrap();
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, raw.stream.read_to_end(&mut rest)).await;
+    // With a reset or without.
+    let _ = read.expect("it closes");
+    assert!(rest.windows(11).any(|part| part == br#"{"ok":true}"#), "the answer was written");
+    assert_eq!(cut(&gateway, "head_timeout").await, 1);
+    assert_eq!(figure(&gateway, "portcullis_heads_refused_total").await, 0);
+}
