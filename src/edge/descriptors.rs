@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Where the system sets no limit.
 const PLENTY: u64 = 1 << 20;
 
-/// Descriptors this process may have once [`raise`] was called.
+/// Descriptors this process may have once its limit was raised.
 pub fn most() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(PLENTY);
