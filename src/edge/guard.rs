@@ -16,6 +16,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use memchr::memmem;
 use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType, raw_connect::ProxyDigest,
@@ -76,6 +77,8 @@ pub(super) struct Guard<S: Wire, P> {
     /// Bytes of the head that is being read, and after how many no more of it is.
     head: usize,
     max_head: usize,
+    /// It asks for a head only: of all methods only `HEAD` begins like this.
+    to_head: bool,
     read_timer: Alarm,
     write_timer: Alarm,
     write_since: Option<Instant>,
@@ -103,6 +106,7 @@ impl<S: Wire, P> Guard<S, P> {
             watch: Watch::default(),
             surplus: false,
             head: 0,
+            to_head: false,
             read_timer: Alarm::default(),
             write_timer: Alarm::default(),
             write_since: None,
@@ -141,6 +145,7 @@ impl<S: Wire, P> Guard<S, P> {
                 self.conn.head_began();
                 self.body = BodyRate::default();
                 self.head = bytes;
+                self.to_head = piece.first() == Some(&b'H');
             }
             Phase::Head => self.head = self.head.saturating_add(bytes),
             Phase::Body => self.body.brought(bytes),
@@ -227,7 +232,8 @@ impl<S: Wire, P: Unpin> Guard<S, P> {
             self.conn.overlong();
             self.conn.answered();
             // A new connection's buffers are empty: what does not fit at once meets a client that reads nothing.
-            if let Poll::Ready(Err(error)) = Pin::new(&mut self.io).poll_write(cx, HEAD_TOO_LARGE) {
+            let words = self.fitting(HEAD_TOO_LARGE);
+            if let Poll::Ready(Err(error)) = Pin::new(&mut self.io).poll_write(cx, words) {
                 return Poll::Ready(error);
             }
         }
@@ -262,10 +268,16 @@ impl<S: Wire, P: Unpin> Guard<S, P> {
             return None;
         }
         match written.strip_prefix(b"HTTP/1.1 ")?.get(..3)? {
-            b"400" => Some(NOT_HTTP),
-            b"405" => Some(NO_TUNNEL),
+            b"400" => Some(self.fitting(NOT_HTTP)),
+            b"405" => Some(self.fitting(NO_TUNNEL)),
             _ => None,
         }
+    }
+
+    /// An answer of ours, without its body where the client reads none (RFC 9110 section 9.3.2).
+    fn fitting(&self, answer: &'static [u8]) -> &'static [u8] {
+        let end = memmem::find(answer, b"\r\n\r\n").filter(|_| self.to_head);
+        end.and_then(|end| answer.get(..end + 4)).unwrap_or(answer)
     }
 
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
