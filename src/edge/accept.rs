@@ -77,7 +77,7 @@ impl Acceptor {
         let trusted = shared.live().snapshot.trusts(peer.ip());
         let place = match self.proxy_protocol {
             ProxyProtocol::Required if !trusted => Err(Turned::ProxyUnlisted),
-            _ => shared.connections.enter(peer.ip(), trusted, shared.in_flight()),
+            _ => shared.connections.enter(peer.ip(), trusted, shared.outward()),
         };
         let place = match place {
             Ok(place) => Counted::new(shared, place),

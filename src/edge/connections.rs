@@ -1,6 +1,6 @@
 //! Open client connections: by address, in all, and against the descriptors of the process.
 //!
-//! A connection that is served may need a second descriptor toward its upstream. So requests in flight count as well, and
+//! A request that is served may need a descriptor toward its upstream. So requests that go there count as well, and
 //! a reserve stays free for kept upstream connections, the store and the internal plane: the operator must get in when
 //! clients take everything.
 
@@ -39,7 +39,7 @@ impl Connections {
         self: &Arc<Self>,
         address: IpAddr,
         trusted: bool,
-        in_flight: usize,
+        outward: usize,
     ) -> Result<Place, Turned> {
         let before = self.total.fetch_add(1, Relaxed);
         // Given back when it is dropped, so also on the ways out below.
@@ -47,7 +47,7 @@ impl Connections {
         if before >= self.limits.connections {
             return Err(Turned::Total);
         }
-        if before + in_flight + self.limits.reserve >= self.descriptors {
+        if before + outward + self.limits.reserve >= self.descriptors {
             return Err(Turned::Descriptors);
         }
         place.attribute(address, trusted)?;
@@ -55,8 +55,8 @@ impl Connections {
     }
 
     /// Whether so many requests leave no descriptor for one more upstream connection: half of the reserve is not theirs.
-    pub(super) fn is_exhausted(&self, in_flight: usize) -> bool {
-        self.total.load(Relaxed) + in_flight + self.limits.reserve / 2 >= self.descriptors
+    pub(super) fn is_exhausted(&self, outward: usize) -> bool {
+        self.total.load(Relaxed) + outward + self.limits.reserve / 2 >= self.descriptors
     }
 
     /// Connections open now.

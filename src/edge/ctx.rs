@@ -43,7 +43,7 @@ pub(super) struct Ctx {
     pub(super) watch: Option<Watch>,
     /// Body bytes that came from the client.
     pub(super) body_in: u64,
-    _in_flight: InFlight,
+    pub(super) in_flight: InFlight,
 }
 
 impl Ctx {
@@ -62,7 +62,7 @@ impl Ctx {
             upstream: Progress::default(),
             watch: None,
             body_in: 0,
-            _in_flight: InFlight::new(shared),
+            in_flight: InFlight::new(shared),
         }
     }
 
@@ -170,20 +170,33 @@ impl Progress {
 }
 
 /// Counts a request as running for as long as it lives, also if it panics.
-struct InFlight(Arc<Shared>);
+pub(super) struct InFlight {
+    shared: Arc<Shared>,
+    outward: bool,
+}
 
 impl InFlight {
     fn new(shared: &Arc<Shared>) -> Self {
         shared.in_flight.fetch_add(1, Ordering::Relaxed);
         shared.parts.metrics.request_began();
-        Self(Arc::clone(shared))
+        Self { shared: Arc::clone(shared), outward: false }
+    }
+
+    /// It may need a descriptor for its upstream from now on.
+    pub(super) fn goes_out(&mut self) {
+        if !std::mem::replace(&mut self.outward, true) {
+            self.shared.outward.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.0.parts.metrics.request_ended();
+        self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if self.outward {
+            self.shared.outward.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.shared.parts.metrics.request_ended();
     }
 }
 

@@ -58,16 +58,17 @@ pub(super) async fn peer(shared: &Shared, ctx: &mut Ctx) -> Result<Box<HttpPeer>
         ctx.deny = Some(Deny::Internal);
         return Err(Error::new_in(NO_PEER));
     };
-    if shared.connections.is_exhausted(shared.in_flight()) {
-        ctx.deny = Some(Deny::Unavailable { dependency: "descriptors" });
-        return Err(Error::new_up(NO_PEER));
-    }
     if progress.seat.is_none() {
+        if shared.connections.is_exhausted(shared.outward() + 1) {
+            ctx.deny = Some(Deny::Unavailable { dependency: "descriptors" });
+            return Err(Error::new_up(NO_PEER));
+        }
         progress.seat = pool.enter();
         if progress.seat.is_none() {
             ctx.deny = Some(Deny::Unavailable { dependency: "upstream" });
             return Err(Error::new_up(NO_PEER));
         }
+        ctx.in_flight.goes_out();
     }
     let timeouts = &admitted.route.route.timeouts;
     pool.ready(timeouts.connect).await;

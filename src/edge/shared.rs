@@ -66,6 +66,8 @@ pub struct Shared {
     /// By listener; the others speak plain HTTP.
     pub(super) tls: HashMap<Arc<str>, Arc<Handshake>>,
     pub(super) in_flight: AtomicUsize,
+    /// Those of them that may have a connection of their own to an upstream.
+    pub(super) outward: AtomicUsize,
     /// Told after each [`Shared::swap`].
     pub(super) swapped: Notify,
     pub(super) bound: watch::Sender<Option<Bound>>,
@@ -88,6 +90,7 @@ impl Shared {
             identity: Pool::identity(&settings.identity_socket, parts.metrics.clone()),
             connections: Connections::new(Arc::clone(&settings.limits)),
             in_flight: AtomicUsize::new(0),
+            outward: AtomicUsize::new(0),
             swapped: Notify::new(),
             bound: watch::Sender::new(None),
             live: ArcSwap::from_pointee(live),
@@ -131,6 +134,12 @@ impl Shared {
     /// Requests being served now.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Those of them that go upstream, each with a descriptor of its own. The others need none: one connection of HTTP/2
+    /// brings a hundred, and a client that reads no answer would hold them all.
+    pub(super) fn outward(&self) -> usize {
+        self.outward.load(Ordering::Relaxed)
     }
 
     /// The addresses listened on, once all are open; `None` until then.

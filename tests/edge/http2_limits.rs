@@ -11,7 +11,7 @@ use crate::{
         gateway::Gateway,
         http2::{Client, END_HEADERS, END_STREAM, HEADERS, Raw, block, frame},
         upstream::Upstream,
-        wait,
+        wait, wire,
     },
 };
 
@@ -122,4 +122,24 @@ async fn an_answer_beside_an_unfinished_head_is_no_refused_head() {
     assert!(rest.windows(11).any(|part| part == br#"{"ok":true}"#), "the answer was written");
     assert_eq!(cut(&gateway, "head_timeout").await, 1);
     assert_eq!(figure(&gateway, "portcullis_heads_refused_total").await, 0);
+}
+
+#[tokio::test]
+async fn answers_that_are_not_taken_use_up_no_descriptors() {
+    let upstream = Upstream::start();
+    let most = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let most = most.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let most: usize = most.split_whitespace().nth(1).unwrap().parse().unwrap_or(1 << 20);
+    let gateway = start(&upstream, &format!("reserved_descriptors = {}", most - 30));
+    // Windows of nothing: SETTINGS_INITIAL_WINDOW_SIZE is 0.
+    let mut raw = Raw::open(gateway.address(), &[0, 4, 0, 0, 0, 0]).await;
+    let block = block("GET", "/nowhere", &[]);
+    let all = (0..60).flat_map(|at| frame(HEADERS, END_HEADERS | END_STREAM, at * 2 + 1, &block));
+    raw.stream.write_all(&all.collect::<Vec<_>>()).await.unwrap();
+    wait::until("all wait for their client", async || {
+        (figure(&gateway, "portcullis_requests_in_flight").await >= 60).then_some(())
+    })
+    .await;
+    let request = "GET /open/x HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    assert_eq!(wire::exchange(gateway.address(), request).await.status, 200);
 }
