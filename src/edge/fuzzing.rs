@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use http::HeaderMap;
 
 use super::{
+    ClientLimits,
     client::{Caller, RequestIds},
     framing::Watch,
     head,
@@ -14,9 +15,9 @@ use crate::{
     pipeline::{Snapshot, deny::Malformed},
 };
 
-/// The judge of a raw head.
+/// The judge of a raw head, with the limits of an empty file.
 pub fn judge(raw: &[u8]) -> Result<(), Malformed> {
-    head::judge(raw)
+    head::judge(raw, &ClientLimits::default())
 }
 
 /// What is noted of a request that comes in these pieces.
@@ -38,9 +39,9 @@ pub struct Read {
     pub request_id: String,
 }
 
-/// Reads the caller of a request.
+/// Reads the caller of a request that came over plain HTTP.
 pub fn caller(snapshot: &Snapshot, peer: IpAddr, headers: &HeaderMap) -> Read {
-    let caller = Caller::read(snapshot, peer, headers, &RequestIds::new(&SystemRandom));
+    let caller = Caller::read(snapshot, peer, false, headers, &RequestIds::new(&SystemRandom));
     Read {
         address: caller.facts.address,
         scheme: caller.scheme,
