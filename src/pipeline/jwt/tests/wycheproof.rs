@@ -121,7 +121,14 @@ fn usable_key(jwk: &Value) -> Option<VerificationKey> {
         operations.iter().filter_map(Value::as_str).any(|name| name.contains("verify"))
     });
     let algorithm: Algorithm = jwk.get("alg")?.as_str()?.parse().ok()?;
-    if !signs || !verifies {
+    // The library takes a point for what the algorithm needs, whatever curve is named.
+    let curve = jwk.get("crv").and_then(Value::as_str);
+    let own_curve = match algorithm {
+        Algorithm::ES256 => curve == Some("P-256"),
+        Algorithm::ES384 => curve == Some("P-384"),
+        _ => true,
+    };
+    if !signs || !verifies || !own_curve {
         return None;
     }
     let kid = jwk.get("kid").and_then(Value::as_str).unwrap_or_default().into();
