@@ -15,7 +15,7 @@ help:
 # A debug build is there soonest, and fast enough to try things out. ARGS are passed on: make demo ARGS="--port-offset 20000"
 demo:
 	@scripts/setup.sh build
-	cargo run --locked -- demo $(ARGS)
+	@cargo run --locked -- demo $(ARGS)
 
 # The runner prints its own closing line; ARGS are passed on to it.
 test:

@@ -13,7 +13,7 @@ use super::{Failure, arguments::GatewayArgs};
 use crate::{
     admin::{self, ConfigState, Control, InProcess, Readiness, ReloadOutcome},
     config::{self, Config, Machine, Report, Surroundings},
-    model::{SystemClock, SystemRandom},
+    model::{Digest, SystemClock, SystemRandom},
     pipeline::jwt::install_crypto_provider,
     run::{self, Opened, Purpose, STORE_FILE},
     store::Store,
@@ -135,15 +135,29 @@ struct Invented<'a> {
 
 impl Surroundings for Invented<'_> {
     fn var(&self, name: &str) -> Option<String> {
-        Some(format!("/made up, long enough and different for each name: {name}"))
+        // The only one that is a place.
+        let place = (name == "CREDENTIALS_DIRECTORY").then(|| "/made/up".to_owned());
+        place.or_else(|| Some(made_up(name)))
     }
 
     fn read(&self, path: &Path) -> std::io::Result<String> {
         if path == self.config {
             return Machine.read(path);
         }
-        Ok(format!("made up, long enough and different for each path: {}", path.display()))
+        Ok(made_up(&path.to_string_lossy()))
     }
+}
+
+/// A text that will do for every secret there is: long enough, another one for each name, without blanks, and in the form of
+/// a password hash, since some secrets are one.
+fn made_up(name: &str) -> String {
+    let digest: String = Digest::of(name.as_bytes()).as_bytes().iter().map(letters).collect();
+    format!("$argon2id$v=19$m=19456,t=2,p=1$bWFkZSB1cCBzYWx0IQ${digest}")
+}
+
+/// A byte as two letters, which base64 and everything else may hold.
+fn letters(byte: &u8) -> String {
+    [byte >> 4, byte & 0xf].map(|half| char::from(b'A' + half)).iter().collect()
 }
 
 /// The store's file.
@@ -328,6 +342,19 @@ mod tests {
         let socket = whereabouts(&at).unwrap().boot().operator_socket;
         assert_eq!(socket, folder.path().join("data/operator.sock"));
         assert!(read(&at).is_err(), "the store itself is opened with the real ones only");
+    }
+
+    #[test]
+    fn made_up_secrets_will_do_for_every_kind() {
+        let key = "dialect = \"tmws\"\nstatic_key = [{ name = \"ci\", secret = \"file:/no/such\", \
+                   service = \"ci\", roles = [\"SERVICE\"], scopes = [\"READ\"] }]";
+        let text = include_str!("../../conf/minimal.toml").replace("dialect = \"tmws\"", key);
+        let administrator = "[[mount]]\nname = \"hh\"\ndialect = \"hh\"\nat = [{ prefix = \"/hh\" }]\n\
+                             [mount.administrator]\nusername = \"admin\"\npassword_hash = \"env:HASH\"\n";
+        let text = format!("{text}{administrator}");
+        let (_folder, at) = at(&text);
+        let told = whereabouts(&at).err().map(|failure| failure.to_string()).unwrap_or_default();
+        assert!(!told.contains("static_key") && !told.contains("password_hash"), "{told}");
     }
 
     #[test]

@@ -73,14 +73,17 @@ fn allowed(routes: &RouteTable, asked: &Asked<'_>, view: &RequestView<'_>) -> St
     names.join(", ")
 }
 
-/// Whose shape answers a request that cannot be read: the mount at the root of its host, if its host can be read.
+/// Whose shape answers a request that cannot be read: the mount at the root of its host, or of no host in particular where
+/// its own cannot be read.
 pub(super) fn mount_of_host(live: &Live, asked: &Asked<'_>) -> Option<Arc<Mount>> {
+    // A name that is nobody's (RFC 6761 section 6.4).
+    let nobody = HeaderValue::from_static("host.invalid");
     let mut hosts = asked.head.headers.get_all(header::HOST).iter();
-    let mut headers = HeaderMap::new();
-    if let (Some(host), None) = (hosts.next(), hosts.next()) {
-        headers.insert(header::HOST, host.clone());
-    }
+    let own = hosts.next().filter(|_| hosts.next().is_none()).cloned();
     let root = Uri::from_static("/");
-    let view = RequestView::new(&Method::GET, &root, &headers, &asked.caller.facts).ok()?;
-    live.snapshot.routes.mount_of(asked.listener, &view, &Method::GET).cloned()
+    own.into_iter().chain([nobody]).find_map(|host| {
+        let headers = HeaderMap::from_iter([(header::HOST, host)]);
+        let view = RequestView::new(&Method::GET, &root, &headers, &asked.caller.facts).ok()?;
+        live.snapshot.routes.mount_of(asked.listener, &view, &Method::GET).cloned()
+    })
 }

@@ -65,6 +65,21 @@ pub(super) fn acceptable(mount: &MountSettings, new: NewKey) -> Result<AskedKey,
     })
 }
 
+/// Refuses mounts whose contract knows no key that an account may have: none at all, or those of an organisation, whose
+/// members make them by the contract.
+pub(super) fn made_here(mount: &MountSettings) -> Result<(), IdentityError> {
+    if !mount.scopes.is_empty() {
+        return Ok(());
+    }
+    let why = match &mount.api_key_format {
+        None => "This mount's contract has no API keys",
+        Some(_) => "Members of an organisation make the keys of this mount, by its contract",
+    };
+    let mut faults = Faults(Vec::new());
+    faults.add("mount", "invalid", why);
+    Err(IdentityError::Invalid(faults.0))
+}
+
 /// Refuses an overlap that is too long.
 pub(super) fn acceptable_overlap(overlap: Duration) -> Result<(), IdentityError> {
     if overlap <= LONGEST_OVERLAP {

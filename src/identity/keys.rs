@@ -37,6 +37,7 @@ impl Identity {
         if !account.enabled() && by.account.is_none() {
             return Err(IdentityError::Disabled);
         }
+        key_rules::made_here(&mount)?;
         let asked = key_rules::acceptable(&mount, new)?;
         let held = held_scopes(&mount, &account.roles);
         if !asked.scopes.iter().all(|scope| held.contains(scope)) {

@@ -2,7 +2,10 @@
 
 use lettre::{
     Message,
-    message::{Mailbox, header::ContentType},
+    message::{
+        Mailbox,
+        header::{ContentType, MIME_VERSION_1_0},
+    },
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -42,6 +45,8 @@ impl Letter {
             .to(Mailbox::new(None, to))
             .subject(text.subject)
             .message_id(Some(format!("<{id}@{domain}>")))
+            // Without it a strict reader takes the encoded text as it stands (RFC 2045 section 4).
+            .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
             .body(text.body)
             .map_err(|_| never("the message cannot be built"))

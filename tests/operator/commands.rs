@@ -161,6 +161,29 @@ async fn the_operator_cannot_grant_what_the_owner_has_not() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
 }
 
+#[test]
+fn a_mount_whose_keys_are_not_the_operators_to_make_says_so() {
+    let gateway = Gateway::demo(&[]);
+    for (mount, owner, why) in [
+        ("inkpass", "owner@example.com", "Members of an organisation make the keys of this mount"),
+        ("bearer", "alice@example.com", "This mount's contract has no API keys"),
+    ] {
+        let output = gateway.cli(&[
+            "key",
+            "create",
+            "--mount",
+            mount,
+            "--owner",
+            owner,
+            "Any",
+            "--scope",
+            "files:read",
+        ]);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains(why), "{}", said(&output));
+    }
+}
+
 #[tokio::test]
 async fn a_session_is_listed_and_ended() {
     let name = operate::someone(gateway(), "USER");

@@ -12,7 +12,7 @@ use crate::{
         ports,
         tmws::{caller, login},
         upstream::Upstream,
-        wait,
+        wait, wire,
     },
 };
 
@@ -110,6 +110,22 @@ async fn the_receiver_writes_down_what_a_check_of_the_signature_needs() {
     let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(line["signature"], format!("sha256={hex}"));
     assert_eq!(line["headers"]["x-archon-event-type"], "user.logout");
+}
+
+#[tokio::test]
+async fn a_request_without_a_host_is_answered_by_the_mount_of_the_listener() {
+    let gateway = Gateway::demo(&[]);
+    for (mount, member) in [("tmws", "error"), ("inkpass", "detail"), ("archon", "success")] {
+        let url = gateway.facts["mounts"][mount]["url"].as_str().unwrap();
+        let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+        for fields in ["", "Host: a b\r\n"] {
+            let text = format!("GET /health HTTP/1.1\r\n{fields}\r\n");
+            let reply = wire::exchange(address, text).await;
+            assert_eq!(reply.status, 400, "{mount}: {}", reply.text());
+            assert_eq!(reply.header("content-type"), Some("application/json"), "{mount}");
+            assert!(reply.json().get(member).is_some(), "{mount}: {}", reply.text());
+        }
+    }
 }
 
 #[test]
