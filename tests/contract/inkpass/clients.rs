@@ -50,11 +50,9 @@ fn the_client_of_the_manual_works() {
 /// Set `INKPASS_SDK` to a folder in which `pip install --target VERSION inkpass-sdk==VERSION fastapi` was run for each
 /// version: the library imports fastapi without asking for it.
 #[test]
+#[ignore = "INKPASS_SDK must name a folder with the published versions"]
 fn the_published_library_works_oldest_and_newest() {
-    let Some(folder) = std::env::var_os("INKPASS_SDK").map(PathBuf::from) else {
-        eprintln!("INKPASS_SDK names no folder; the published library was not played");
-        return;
-    };
+    let folder = std::env::var_os("INKPASS_SDK").map(PathBuf::from).expect("INKPASS_SDK is set");
     for version in VERSIONS {
         let packages = folder.join(version);
         assert!(packages.join("inkpass_sdk").is_dir(), "{} lacks it", packages.display());
