@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure the system packages are there that building, testing or the demo need. Idempotent: does nothing if nothing is missing.
 #
-#   scripts/setup.sh build|test|security
+#   scripts/setup.sh build|test|programs|security
 #
 # Missing ones are installed through the system's package manager where we may (root, or sudo without a password); else one message names them.
 set -euo pipefail
@@ -16,13 +16,18 @@ case $purpose in
         required+=(curl jq python3)
         wanted=(sqlite3 promtool systemd-analyze)
         ;;
-    security) required+=(python3 node npm nginx apache2 haproxy gunicorn) ;;
-    *) echo "setup: build, test or security, not \"$purpose\"" >&2; exit 2 ;;
+    programs) required+=(curl jq python3 python3-venv node npm go chromium) ;;
+    security) required+=(python3 python3-venv node npm nginx apache2 haproxy gunicorn) ;;
+    *) echo "setup: build, test, programs or security, not \"$purpose\"" >&2; exit 2 ;;
 esac
 
 missing() {
     for tool in "$@"; do
-        command -v "$tool" >/dev/null 2>&1 || echo "$tool"
+        case $tool in
+            # Debian ships Python without it.
+            python3-venv) python3 -c 'import ensurepip' >/dev/null 2>&1 || echo "$tool" ;;
+            *) command -v "$tool" >/dev/null 2>&1 || echo "$tool" ;;
+        esac
     done
 }
 # The package of a tool: apt, dnf, apk, pacman.
@@ -33,6 +38,8 @@ package() {
         pacman:cc) echo base-devel ;;
         *:cc) echo gcc ;;
         *:node) echo nodejs ;;
+        apt:go) echo golang-go ;;
+        dnf:go) echo golang ;;
         pacman:python3) echo python ;;
         dnf:sqlite3 | apk:sqlite3 | pacman:sqlite3) echo sqlite ;;
         dnf:promtool) echo golang-github-prometheus ;;

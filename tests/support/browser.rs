@@ -30,7 +30,7 @@ impl Browser {
     /// Starts it. `None`, and a message: there is none on this machine.
     pub fn start() -> Option<Self> {
         let Some(program) = program() else {
-            eprintln!("skipped: no chromium on this machine");
+            super::programs::missing("chromium");
             return None;
         };
         let profile = tempfile::tempdir().expect("a folder");

@@ -13,6 +13,7 @@ pub mod load;
 pub mod operate;
 pub mod plain;
 pub mod ports;
+pub mod programs;
 pub mod smtp;
 pub mod tls;
 pub mod tmws;

@@ -1,83 +1,55 @@
 //! Small replicas of the guide's client programs, run unchanged against the demo. Each script gets the base URL and the
 //! demo's key, exits 0 when all went as its guide says, and says what went wrong otherwise.
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+use std::process::Command;
 
 use serde::Deserialize;
 
-use crate::support::tmws::shared;
-
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/tmws/clients").join(name)
-}
-
-/// `None` when the machine has no such interpreter: then the program is not ours to judge.
-fn play(program: &str, arguments: &[&str], name: &str) -> Option<Output> {
-    let gateway = shared();
-    let key = gateway.facts["api_keys"]["tmws"].as_str().unwrap();
-    let result = Command::new(program)
-        .args(arguments)
-        .arg(script(name))
-        .args([&gateway.url(), "admin", "password", key])
-        .output();
-    match result {
-        Ok(output) => Some(output),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("{program} is not installed; {name} was not played");
-            None
-        }
-        Err(error) => panic!("{program}: {error}"),
-    }
-}
+use crate::support::{programs, tmws::shared};
 
 #[track_caller]
-fn succeeds(output: Option<Output>) {
-    let Some(output) = output else { return };
-    assert!(
-        output.status.success(),
-        "{}\n{}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+fn play(mut program: Command, name: &str) {
+    let gateway = shared();
+    let key = gateway.facts["api_keys"]["tmws"].as_str().unwrap();
+    program.arg(programs::script("tmws", name));
+    programs::play(program.args([&gateway.url(), "admin", "password", key]));
 }
 
 #[test]
 fn the_bash_client_works() {
-    succeeds(play("bash", &[], "complete_client.sh"));
+    play(programs::command("bash"), "complete_client.sh");
 }
 
 #[test]
 fn the_curl_workflow_works() {
-    succeeds(play("bash", &[], "curl_workflow.sh"));
+    play(programs::command("bash"), "curl_workflow.sh");
 }
 
 #[test]
 fn the_python_client_works() {
-    succeeds(play("python3", &["-B"], "jwt_client.py"));
+    play(programs::any_python(), "jwt_client.py");
 }
 
 #[test]
 fn the_robust_python_client_works() {
-    succeeds(play("python3", &["-B"], "robust_client.py"));
+    play(programs::any_python(), "robust_client.py");
 }
 
 #[test]
 fn the_fetch_client_works() {
-    succeeds(play("node", &[], "fetch_client.mjs"));
+    play(programs::command("node"), "fetch_client.mjs");
 }
 
 #[test]
 fn the_node_key_client_works() {
-    succeeds(play("node", &[], "key_client.mjs"));
+    play(programs::command("node"), "key_client.mjs");
 }
 
 #[test]
 fn the_go_client_works() {
-    succeeds(play("go", &["run"], "jwt_client.go"));
+    let mut go = programs::command("go");
+    go.arg("run");
+    play(go, "jwt_client.go");
 }
 
 // The Rust client: no look at the status, strict shapes.
