@@ -81,11 +81,17 @@ impl Bench {
         (email, self.caller().bearer(&token))
     }
 
-    /// A superuser with a token.
-    pub async fn superuser(&self) -> Client {
+    /// Makes a superuser; returns the address.
+    pub fn supervisor(&self) -> String {
         let email = format!("{}@example.com", fresh_name());
         let body = json!({ "email": email, "password": PASSWORD, "roles": ["superuser"] });
         operate::call(&self.gateway, "POST", "/v1/users", body).expect(201);
+        email
+    }
+
+    /// A superuser with a token.
+    pub async fn superuser(&self) -> Client {
+        let email = self.supervisor();
         let token = token(&self.caller(), &email, PASSWORD).await;
         self.caller().bearer(&token)
     }

@@ -1,49 +1,51 @@
-//! The guide's client patterns, run against the gateway, and curl as the library's documentation has it.
+//! The guide's client patterns, run against the gateway, and the flow of the library's documentation with curl and axios.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
 use super::bench::{Bench, PASSWORD};
+use crate::support::{programs, tmws::fresh_name, wait::until};
 
 #[track_caller]
-fn play(bench: &Bench, program: &str, name: &str, email: &str) {
-    let file =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/bearer/clients").join(name);
-    let arguments = [file.to_str().unwrap(), &bench.gateway.url(), email, PASSWORD];
-    match Command::new(program).args(arguments).output() {
-        Ok(output) => assert!(
-            output.status.success(),
-            "{}\n{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        ),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("{program} is not installed; {name} was not played");
-        }
-        Err(error) => panic!("{program}: {error}"),
-    }
+fn play(bench: &Bench, mut program: Command, name: &str, email: &str) {
+    program.arg(programs::script("bearer", name));
+    programs::play(program.args([&bench.gateway.url(), email, PASSWORD]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_proactive_client_works() {
     let bench = Bench::start().await;
     let email = bench.someone().await;
-    play(&bench, "python3", "pattern_1.py", &email);
-    // One login and the sums; trap 1: no login before every request.
-    let logins = bench.gateway.log();
-    let count = logins.iter().filter(|line| line["path"] == "/auth/jwt/login").count();
-    assert_eq!(count, 1);
+    play(&bench, programs::any_python(), "pattern_1.py", &email);
+    let count = |path: &str| bench.gateway.log().iter().filter(|line| line["path"] == path).count();
+    // Access lines are written beside the answers.
+    until("the five sums are told", || async { (count("/api/sum") == 5).then_some(()) }).await;
+    // Trap 1: no login before every request.
+    assert_eq!(count("/auth/jwt/login"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reactive_client_works() {
     let bench = Bench::start().await;
     let email = bench.someone().await;
-    play(&bench, "python3", "pattern_2.py", &email);
+    play(&bench, programs::any_python(), "pattern_2.py", &email);
+}
+
+/// What both flows get: the base URL, an address nobody has, and a superuser.
+async fn flow(mut program: Command) {
+    let bench = Bench::start().await;
+    let (email, superuser) = (format!("{}@example.com", fresh_name()), bench.supervisor());
+    programs::play(program.args([&bench.gateway.url(), &email, &superuser, PASSWORD]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn curl_works_as_documented() {
-    let bench = Bench::start().await;
-    let email = bench.someone().await;
-    play(&bench, "bash", "curl.sh", &email);
+async fn the_documented_flow_works_with_curl() {
+    let mut bash = programs::command("bash");
+    bash.arg(programs::script("bearer", "curl.sh"));
+    flow(bash).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the packages of scripts/programs.sh"]
+async fn the_documented_flow_works_with_axios() {
+    flow(programs::node("bearer", "axios.mjs")).await;
 }
