@@ -102,6 +102,7 @@ impl Known {
         match request.target().as_str() {
             "/token" => self.token(&String::from_utf8_lossy(&request.body)),
             "/me" => self.me(&request.field("authorization").unwrap_or_default()),
+            "/resumes/mine" => self.resumes(&request.field("authorization").unwrap_or_default()),
             _ => Answer::json(404, "{}"),
         }
     }
@@ -161,6 +162,20 @@ impl Known {
             "refresh_token": refresh, "expires_in": life,
         });
         Answer::json(200, &body.to_string())
+    }
+
+    /// What only the newest token of a person opens, and only before its end.
+    fn resumes(&self, authorization: &str) -> Answer {
+        let token = authorization.strip_prefix("Bearer access-").unwrap_or_default();
+        let person = token.split('-').next().unwrap_or_default();
+        let issued = self.issued.lock().unwrap();
+        let good = issued.get(person).is_some_and(|own| {
+            own.refresh == format!("refresh-{token}") && Instant::now() < own.until
+        });
+        if good {
+            return Answer::json(200, &json!({"by": person, "items": []}).to_string());
+        }
+        Answer::json(403, r#"{"errors":[{"type":"oauth","value":"token_expired"}]}"#)
     }
 
     fn me(&self, authorization: &str) -> Answer {

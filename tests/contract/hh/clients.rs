@@ -1,33 +1,27 @@
-//! The guide's back end and admin scripts, run against the demo as a stranger would: all they know is its line.
+//! The guide's back end and admin programs, run against the demo as a stranger would: all they know is its line.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
-use crate::support::gateway::Gateway;
+use crate::support::{gateway::Gateway, programs};
 
 #[track_caller]
-fn play(program: &str, name: &str) {
+fn play(mut program: Command, name: &str) {
     let demo = Gateway::demo(&[]);
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/hh/clients");
-    match Command::new(program).arg(folder.join(name)).arg(demo.facts.to_string()).output() {
-        Ok(output) => assert!(
-            output.status.success(),
-            "{}\n{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        ),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("{program} is not installed; {name} was not played");
-        }
-        Err(error) => panic!("{program}: {error}"),
-    }
+    programs::play(program.arg(programs::script("hh", name)).arg(demo.facts.to_string()));
 }
 
 #[test]
 fn the_back_end_of_the_guide_works() {
-    play("python3", "backend.py");
+    play(programs::any_python(), "backend.py");
 }
 
 #[test]
 fn the_admin_scripts_work() {
-    play("bash", "admin.sh");
+    play(programs::command("bash"), "admin.sh");
+}
+
+#[test]
+#[ignore = "needs the packages of scripts/programs.sh"]
+fn the_python_clients_work_with_requests() {
+    play(programs::python(), "with_requests.py");
 }

@@ -11,3 +11,4 @@ mod login;
 mod page;
 mod provider;
 mod sessions;
+mod sites;
