@@ -117,12 +117,40 @@ async fn fields_that_do_not_fit_are_422() {
         assert_refused(&reply, 422, "Invalid request data");
         assert_eq!(reply.str("error"), "ValidationError");
     }
-    for query in ["limit=0", "limit=1001", "limit=x", "offset=-1"] {
+    for query in ["limit=0", "limit=1001", "limit=x", "offset=-1", "offset=9223372036854775808"] {
         let reply = admin.get(&format!("/admin/audit-log?{query}")).await;
         assert_refused(&reply, 422, "Invalid request data");
     }
     let reply = admin.get("/admin/users?active_only=perhaps").await;
     assert_refused(&reply, 422, "Invalid request data");
+}
+
+#[tokio::test]
+async fn whoever_can_be_put_on_the_list_can_be_taken_off_it() {
+    let admin = House::shared().admin();
+    for (id, path) in [
+        ("a b", "a%20b"),
+        ("a?b#c", "a%3Fb%23c"),
+        ("auth0|7", "auth0%7C7"),
+        ("ю", "%D1%8E"),
+        ("...", "..."),
+        ("a/b", "a%2Fb"),
+        ("a\\b", "a%5Cb"),
+        ("a;b", "a%3Bb"),
+        ("%2e", "%252e"),
+        (".", "%2E"),
+        ("..", "%2E%2E"),
+        ("allow", "allow"),
+    ] {
+        let put = admin.post("/admin/users/allow", json!({"hh_user_id": id})).await;
+        if put.status == 200 {
+            admin.delete(&format!("/admin/users/{path}")).await.expect(200);
+        } else {
+            assert_refused(&put, 422, "Invalid request data");
+        }
+        let taken = !id.contains(['/', '\\', ';', '%']) && ![".", "..", "allow"].contains(&id);
+        assert_eq!(put.status == 200, taken, "{id}");
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ const LONGEST_COMMENT: usize = 500;
 /// Contract: `limit` 1 to 1000, 100 by default.
 const MOST_EVENTS: u64 = 1000;
 const EVENTS: u64 = 100;
+/// What a store can count.
+const MOST_OFFSET: u64 = i64::MAX as u64;
 
 /// `POST /auth/exchange`.
 #[derive(Debug)]
@@ -101,6 +103,11 @@ fn entry(fields: &mut Fields, comment: &str) -> Option<NewEntry> {
     let id = fields.text("hh_user_id").and_then(|text| {
         let text = text.trim();
         match text.chars().count() {
+            1..=LONGEST_ID if !fits_a_path(text) => fields.refuse(
+                "hh_user_id",
+                "string_pattern_mismatch",
+                "String should fit into a segment of a path",
+            ),
             1..=LONGEST_ID => Some(text.to_owned()),
             0 => fields.refuse(
                 "hh_user_id",
@@ -116,6 +123,12 @@ fn entry(fields: &mut Fields, comment: &str) -> Option<NewEntry> {
     });
     let comment = fields.optional_text(comment, LONGEST_COMMENT);
     Some(NewEntry { hh_user_id: id?, comment })
+}
+
+/// Whether `DELETE /admin/users/{hh_user_id}` can name it, so that whoever is on the list can be taken off it. The gateway
+/// refuses paths with encoded separators or anything encoded twice, and `allow` is an endpoint of its own.
+fn fits_a_path(id: &str) -> bool {
+    !id.contains(['/', '\\', ';', '%']) && ![".", "..", "allow"].contains(&id)
 }
 
 /// `GET /admin/users`.
@@ -145,7 +158,7 @@ pub struct AuditQuery {
 impl Request for AuditQuery {
     fn read(fields: &mut Fields) -> Option<Self> {
         let limit = fields.optional_int("limit", 1, MOST_EVENTS).unwrap_or(EVENTS);
-        let offset = fields.optional_int("offset", 0, u64::MAX).unwrap_or(0);
+        let offset = fields.optional_int("offset", 0, MOST_OFFSET).unwrap_or(0);
         let event_type = fields.optional_text("event_type", LONGEST_ID);
         Some(Self { limit: u32::try_from(limit).unwrap_or(u32::MAX), offset, event_type })
     }
