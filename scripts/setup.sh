@@ -10,11 +10,14 @@ purpose=${1:-test}
 required=(cc cmake cargo)
 # Tests use them where they are; a test without its tool says so and is not counted as run.
 wanted=()
+# These are not installed for the tests alone: scripts/programs.sh does that.
+used=()
 case $purpose in
     build) ;;
     test)
         required+=(curl jq python3)
         wanted=(sqlite3 promtool systemd-analyze)
+        used=(node go chromium)
         ;;
     programs) required+=(curl jq python3 python3-venv node npm go chromium) ;;
     security) required+=(python3 python3-venv node npm nginx apache2 haproxy gunicorn) ;;
@@ -101,7 +104,7 @@ if [ "${#lacking[@]}" -gt 0 ]; then
     echo "setup: please install, then try again: ${lacking[*]} (cargo comes with https://rustup.rs; cc is any C compiler)" >&2
     exit 1
 fi
-mapfile -t lacking < <(missing "${wanted[@]}")
+mapfile -t lacking < <(missing "${wanted[@]}" "${used[@]}")
 if [ "${#lacking[@]}" -gt 0 ]; then
     echo "setup: not there, so the checks that use them are left out: ${lacking[*]}" >&2
 fi

@@ -50,6 +50,8 @@ pub struct Known {
     /// Life of the tokens of the next login, by person.
     lives: Mutex<HashMap<String, u64>>,
     issued: Mutex<HashMap<String, Issued>>,
+    /// First name and address of a person who has another than all the others.
+    renamed: Mutex<HashMap<String, (String, String)>>,
     number: AtomicUsize,
 }
 
@@ -65,6 +67,7 @@ impl Provider {
             mood: Mutex::new(Mood::Well),
             lives: Mutex::default(),
             issued: Mutex::default(),
+            renamed: Mutex::default(),
             number: AtomicUsize::new(0),
         });
         let own = Arc::clone(&known);
@@ -78,6 +81,12 @@ impl Provider {
     /// The next tokens of this person end after so many seconds.
     pub fn next_life(&self, person: &str, seconds: u64) {
         self.known.lives.lock().unwrap().insert(person.to_owned(), seconds);
+    }
+
+    /// From now on this person is called so, and has this address.
+    pub fn rename(&self, person: &str, first_name: &str, email: &str) {
+        let named = (first_name.to_owned(), email.to_owned());
+        self.known.renamed.lock().unwrap().insert(person.to_owned(), named);
     }
 
     /// Refreshes asked for with a token of this person.
@@ -186,9 +195,12 @@ impl Known {
             );
         };
         let person = token.split('-').next().unwrap_or_default();
+        let renamed = self.renamed.lock().unwrap().get(person).cloned();
+        let (first_name, email) =
+            renamed.unwrap_or_else(|| ("Иван".into(), format!("{person}@example.org")));
         let body = json!({
-            "id": person, "email": format!("{person}@example.org"),
-            "first_name": "Иван", "last_name": "Петров", "middle_name": null,
+            "id": person, "email": email,
+            "first_name": first_name, "last_name": "Петров", "middle_name": null,
         });
         Answer::json(200, &body.to_string())
     }

@@ -3,7 +3,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{browser::Browser, hh::House};
+use crate::support::{
+    browser::Browser,
+    hh::{House, Wish},
+    upstream::{Answer, Upstream},
+};
 
 /// The person's way in a browser, as far as the page. The stub sends nobody back by itself, so the test does.
 async fn log_in(browser: &mut Browser, house: &House, language: &str) -> (String, String) {
@@ -74,6 +78,62 @@ async fn the_browser_code_of_the_guide_trades_the_code_on_the_page() {
     assert!(told["access_token"].as_str().unwrap().starts_with(&format!("access-{person}")));
     assert_eq!(told["kept"], true);
     assert_eq!(browser.violations(), Vec::<String>::new());
+}
+
+/// The same on a page of somebody else's, which got the code in its address.
+const ELSEWHERE: &str = r"(async () => {
+    const post = async (path, body) => {
+        const reply = await fetch(GATEWAY + path, {
+            method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
+        });
+        if (!reply.ok) throw new Error(`${path}: ${reply.status}`);
+        return [await reply.json(), reply.headers.get('X-RateLimit-Limit')];
+    };
+    const exchange_code = new URLSearchParams(location.search).get('exchange_code');
+    try {
+        const [{ session_id }] = await post('/auth/exchange', { exchange_code });
+        const [{ access_token }, limit] = await post('/auth/token', { session_id });
+        const me = await (await fetch(`${GATEWAY}/users/me?session_id=${session_id}`)).json();
+        return { access_token, limit, hh_user_id: me.hh_user_id };
+    } catch (error) { return { error: error.name }; }
+})()";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_another_origin_trades_the_code_if_the_operator_lists_it() {
+    let Some(mut browser) = Browser::start() else { return };
+    let house = House::start(Wish { limited: true, ..Wish::default() });
+    let page = ("Content-Type", "text/html");
+    let listed = Upstream::with(move |_| Answer::new(200, &[page], "<h1>a page</h1>"));
+    let file = std::fs::read_to_string(&house.gateway.config).unwrap();
+    let own = |origin: &str| {
+        let login = format!("[mount.login]\nredirect_page = \"{origin}/hh\"");
+        let cors = format!("dialect = \"hh\"\ncors = {{ origins = [\"{}\"] }}", listed.url());
+        let text = file.replace("[mount.login]", &login).replace("dialect = \"hh\"", &cors);
+        std::fs::write(&house.gateway.config, text).unwrap();
+        house.gateway.cli_ok(&["reload"]);
+    };
+    let base = house.gateway.url();
+    let code = ELSEWHERE.replace("GATEWAY", &format!("'{base}'"));
+    let person = house.person().await;
+
+    own(&listed.url());
+    let at = browser.open(&format!("{base}/auth/login"));
+    let state = at.split("state=").nth(1).unwrap().split('&').next().unwrap();
+    let at = browser.open(&format!("{base}/auth/callback?code=code-{person}&state={state}"));
+    assert!(at.starts_with(&format!("{}/hh?exchange_code=", listed.url())), "{at}");
+    let told = browser.value(&code);
+    assert_eq!(told["hh_user_id"], person.as_str(), "{told}");
+    assert!(told["access_token"].as_str().unwrap().starts_with(&format!("access-{person}")));
+    assert_eq!(told["limit"], "100", "limits can be read there as well");
+
+    // The same server by another name is another origin, and not listed.
+    let other = listed.url().replace("127.0.0.1", "localhost");
+    own(&other);
+    let at = browser.open(&format!("{base}/auth/login"));
+    let state = at.split("state=").nth(1).unwrap().split('&').next().unwrap();
+    let at = browser.open(&format!("{base}/auth/callback?code=code-{person}&state={state}"));
+    assert!(at.starts_with(&other), "{at}");
+    assert_eq!(browser.value(&code), json!({"error": "TypeError"}));
 }
 
 // requirement: 37

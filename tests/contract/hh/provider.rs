@@ -19,6 +19,9 @@ async fn a_session_gives_the_providers_own_token() {
     assert!(reply.str("access_token").starts_with(&format!("access-{person}-")));
     assert_eq!(reply.str("token_type"), "Bearer");
     assert!(reply.str("expires_at").ends_with('Z'));
+    let end: jiff::Timestamp = reply.str("expires_at").parse().unwrap();
+    let days = (end.as_second() - jiff::Timestamp::now().as_second()) as f64 / 86_400.0;
+    assert!((13.9..=14.0).contains(&days), "the provider's fourteen days from the receipt: {days}");
     assert!(reply.int("user_id") > 0);
     assert_eq!(house.token(&session).await.str("access_token"), reply.str("access_token"));
     assert!(house.provider.refreshes(&person).is_empty(), "never before its end");

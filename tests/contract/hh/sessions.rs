@@ -27,6 +27,28 @@ async fn a_person_sees_itself() {
 }
 
 #[tokio::test]
+async fn a_new_login_brings_the_new_name_and_numbers_are_of_their_own_kind() {
+    let house = House::start(Wish::default());
+    let people = [house.person().await, house.person().await, house.person().await];
+    let person = &people[2];
+    let entries = house.admin().get("/admin/users").await.expect(200).json();
+    let entry = entries["users"].as_array().unwrap().iter();
+    let entry = entry.clone().find(|entry| entry["hh_user_id"] == person.as_str()).unwrap();
+    let session = house.session_of(person).await;
+    let before = house.me(&session).await.expect(200);
+    assert_eq!((entry["id"].as_i64(), before.int("id")), (Some(3), 1));
+
+    house.provider.rename(person, "Пётр", "new@example.org");
+    assert_eq!(house.me(&session).await.expect(200).json(), before.json(), "not before a login");
+    house.session_of(person).await;
+    let after = house.me(&session).await.expect(200);
+    assert_eq!(after.str("full_name"), "Пётр Петров");
+    assert_eq!(after.str("email"), "new@example.org");
+    assert_eq!((after.int("id"), after.str("created_at")), (1, before.str("created_at")));
+    assert!(after.str("updated_at") > before.str("updated_at"));
+}
+
+#[tokio::test]
 async fn a_logout_ends_the_session_and_the_last_one_drops_the_tokens() {
     let house = House::shared();
     let (person, first) = house.session().await;
