@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 python=(django==5.2.19 flask==3.1.3 fastapi==0.165.0 uvicorn==0.54.0 requests==2.34.2 httpx==0.28.1 pyjwt==2.15.1 aiohttp==3.14.5)
 # The oldest and the newest that are published; the library imports fastapi without asking for it.
 inkpass=(0.1.2 0.2.0)
-node=(axios@1.21.1)
+node=(axios@1.21.1 node-fetch@3.3.2)
 
 scripts/setup.sh programs
 home=target/programs

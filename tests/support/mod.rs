@@ -14,6 +14,7 @@ pub mod operate;
 pub mod plain;
 pub mod ports;
 pub mod programs;
+pub mod site;
 pub mod smtp;
 pub mod tls;
 pub mod tmws;

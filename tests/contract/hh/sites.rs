@@ -1,12 +1,7 @@
 //! Sites as the guide's "Django Integration", "Flask Integration" and "FastAPI Integration", with the real frameworks, in
 //! front of a real gateway. The test is the browser.
 
-use std::{
-    collections::BTreeMap,
-    io::{BufRead, BufReader},
-    process::{Child, Stdio},
-    sync::Mutex,
-};
+use std::{collections::BTreeMap, sync::Mutex};
 
 use serde_json::{Value, json};
 
@@ -14,47 +9,23 @@ use crate::support::{
     client::Client,
     hh::{House, Wish, stranger},
     programs,
+    site::Site,
     wait::until,
     wire::Reply,
 };
 
-/// A program that serves a site; gone when dropped.
-struct Site {
-    url: String,
-    child: Child,
-}
-
-impl Site {
-    /// Starts it with the addresses it needs to know.
-    fn start(kind: &str, module: &str, house: &House) -> Self {
-        let mut python = programs::python();
-        python.arg(programs::script("hh", "serve.py")).args([kind, module]);
-        python.env("AUTH_SERVICE_URL", house.gateway.url());
-        python.env("HH_API_URL", house.provider.upstream.url());
-        // It ends with its standard input, whatever becomes of us.
-        let mut child = python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        assert!(url.starts_with("http://"), "{module} did not start");
-        Site { url: url.trim().to_owned(), child }
-    }
-
-    fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A site of this house's people.
+fn serve(kind: &str, name: &str, house: &House) -> Site {
+    let mut python = programs::python();
+    python.env("AUTH_SERVICE_URL", house.gateway.url());
+    python.env("HH_API_URL", house.provider.upstream.url());
+    Site::start(python, kind, "hh", name)
 }
 
 /// A gateway that sends people back to a site's `/callback`, and the site.
-fn site(module: &str) -> (House, Site) {
+fn site(name: &str) -> (House, Site) {
     let house = House::start(Wish::default());
-    let site = Site::start("wsgi", module, &house);
+    let site = serve("wsgi", name, &house);
     let file = std::fs::read_to_string(&house.gateway.config).unwrap();
     let page = format!("[mount.login]\nredirect_page = \"{}\"", site.at("/callback"));
     std::fs::write(&house.gateway.config, file.replace("[mount.login]", &page)).unwrap();
@@ -173,7 +144,7 @@ async fn people_log_in(house: &House, site: &Site, who: &str, session: impl Fn(&
 #[tokio::test]
 #[ignore = "needs the packages of scripts/programs.sh"]
 async fn people_log_in_at_a_django_site() {
-    let (house, site) = site("django_site");
+    let (house, site) = site("django_site.py");
     assert_eq!(Visitor::default().read(&site.at("/"), 200).await, json!({"user": null}));
     let own = |visitor: &Visitor| visitor.cookies.lock().unwrap().contains_key("hh_session_id");
     people_log_in(&house, &site, "/", own).await;
@@ -189,7 +160,7 @@ async fn people_log_in_at_a_django_site() {
 #[tokio::test]
 #[ignore = "needs the packages of scripts/programs.sh"]
 async fn people_log_in_at_a_flask_site() {
-    let (house, site) = site("flask_site");
+    let (house, site) = site("flask_site.py");
     let stranger = Visitor::default();
     assert_eq!(stranger.read(&site.at("/"), 200).await, json!({"logged_in": false}));
     assert_eq!(stranger.read(&site.at("/me"), 401).await["error"], "Not authenticated");
@@ -201,7 +172,7 @@ async fn people_log_in_at_a_flask_site() {
 #[ignore = "needs the packages of scripts/programs.sh"]
 async fn a_fastapi_service_knows_its_callers() {
     let house = House::start(Wish::default());
-    let site = Site::start("asgi", "fastapi_site", &house);
+    let site = serve("asgi", "fastapi_site.py", &house);
     let (person, session) = house.session().await;
     let caller = Client::at(&site.url).with("Cookie", &format!("session_id={session}"));
     let hello = caller.get("/protected").await.expect(200);

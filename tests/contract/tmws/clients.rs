@@ -9,10 +9,15 @@ use crate::support::{programs, tmws::shared};
 
 #[track_caller]
 fn play(mut program: Command, name: &str) {
+    program.arg(programs::script("tmws", name));
+    programs::play(arguments(&mut program));
+}
+
+/// What every script gets.
+fn arguments(program: &mut Command) -> &mut Command {
     let gateway = shared();
     let key = gateway.facts["api_keys"]["tmws"].as_str().unwrap();
-    program.arg(programs::script("tmws", name));
-    programs::play(program.args([&gateway.url(), "admin", "password", key]));
+    program.args([&gateway.url(), "admin", "password", key])
 }
 
 #[test]
@@ -43,6 +48,13 @@ fn the_fetch_client_works() {
 #[test]
 fn the_node_key_client_works() {
     play(programs::command("node"), "key_client.mjs");
+}
+
+#[test]
+#[ignore = "needs the packages of scripts/programs.sh"]
+fn the_node_key_client_works_with_node_fetch() {
+    programs::package("node/node_modules/node-fetch");
+    programs::play(arguments(&mut programs::node("tmws", "key_client.mjs")));
 }
 
 #[test]

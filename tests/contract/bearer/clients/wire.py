@@ -1,4 +1,4 @@
-"""What both patterns need of httpx, by the standard library where httpx is not installed: a status, a text, JSON; a form is
+"""What both patterns need of httpx and PyJWT, by the standard library where those are not installed: a status, a text, JSON; a form is
 sent percent-encoded, no redirect is followed."""
 
 import base64
@@ -47,6 +47,12 @@ def post(url, data=None, json_body=None, headers=None):
 
 
 def decode(token):
-    """As PyJWT does with verify_signature off."""
+    """Not verified: the client only wants to know until when."""
+    try:
+        import jwt
+    except ImportError:
+        jwt = None
+    if jwt is not None:
+        return jwt.decode(token, options={"verify_signature": False})
     payload = token.split(".")[1]
     return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

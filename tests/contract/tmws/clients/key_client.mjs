@@ -1,4 +1,5 @@
-// The Node client with a key.
+// The Node client with a key; node-fetch as in the guide where it is, else Node's own.
+const fetch = await import('node-fetch').then((module) => module.default, () => globalThis.fetch);
 const [base, , , key] = process.argv.slice(2);
 
 async function request(method, path, body, apiKey = key) {
