@@ -21,10 +21,14 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/schema/sqlite");
 /// Page cache of the writing connection in KiB; a reading one has half of it.
 const CACHE_KIB: u32 = 2048;
 
+/// How long a connection may take to be made: at the start SQLite reads the log of a crash, and the disk may be busy. A
+/// gateway that gave up after a call's time would find the same log at its next try. Calls are bounded by themselves.
+const OPENING: Duration = Duration::from_secs(30);
+
 /// How to open a store.
 #[derive(Clone)]
 pub struct Options {
-    /// Bound of a call, and of waiting for a connection.
+    /// Bound of a call, waiting for a connection included.
     pub call_timeout: Duration,
     /// Connections for reading.
     pub readers: u32,
@@ -148,7 +152,7 @@ async fn pool(
     Ok(SqlitePoolOptions::new()
         .max_connections(size)
         .min_connections(1)
-        .acquire_timeout(options.call_timeout)
+        .acquire_timeout(OPENING.max(options.call_timeout))
         .max_lifetime(None)
         .idle_timeout(None)
         .test_before_acquire(false)

@@ -40,6 +40,18 @@ async fn what_was_acknowledged_is_there_after_reopening() {
 }
 
 #[tokio::test]
+async fn opening_may_take_longer_than_a_call() {
+    let (place, store, _) = with_account("ada").await;
+    let node = store.node().to_owned();
+    store.close().await;
+    // No file is opened in this time: as on a machine that is very busy at the start.
+    let options = Options { call_timeout: Duration::from_nanos(1), ..Options::default() };
+    let store = Store::open(&place.path, options).await.expect("open");
+    assert_eq!(store.node(), node);
+    store.close().await;
+}
+
+#[tokio::test]
 async fn a_second_opening_is_refused_until_the_first_is_closed() {
     let (place, store) = fresh().await;
     assert!(!Store::lock_is_free(&place.path));
