@@ -10,6 +10,7 @@ mod events;
 mod limits;
 mod login;
 mod loops;
+mod page;
 mod sessions;
 mod users;
 mod webhooks;
