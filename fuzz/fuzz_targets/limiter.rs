@@ -7,7 +7,7 @@ use governor::clock::{Clock, FakeRelativeClock};
 use libfuzzer_sys::fuzz_target;
 use portcullis::{
     limit::{RateLimiter, Settings, local::LocalLimiter},
-    pipeline::quota::{Charge, KeyPart, LimitKey, Window},
+    pipeline::quota::{Charge, KeyPart, KeyParts, LimitKey, Window},
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
         if fits {
             used += per;
         }
-        let key = LimitKey { limit: "l", parts: vec![KeyPart::Text("x")] };
+        let key = LimitKey { limit: "l", parts: KeyParts::from_iter([KeyPart::Text("x")]) };
         let charge = Charge { key, windows: &windows };
         let passed = limiter.check_now(&[charge]).expect("it never waits").is_ok();
         assert_eq!(passed, fits);
