@@ -1,5 +1,4 @@
 //! The access line: one per request, typed, so that nothing else can slip into it.
-
 //!
 //! It stands among the lines of the log and looks like one of them, but does not go through tracing: that costs more
 //! than all checks of a request, for a line whose fields are known here.
@@ -101,7 +100,7 @@ impl AccessLog {
             json::with_line(|out| {
                 out.push_str("{\"timestamp\":\"");
                 push_time(out, (self.now)());
-                out.push_str("\",\"level\":\"INFO\",\"target\":\"access\"");
+                out.push_str("\",\"level\":\"INFO\",\"target\":\"access");
                 line.fields(out);
                 out.push_str("}\n");
                 // These come by the thousand and may wait to be written together.
@@ -112,52 +111,51 @@ impl AccessLog {
 }
 
 impl AccessLine<'_> {
+    /// Adds the fields behind the text of another one. Each name closes the text before it: a line has a score of fields,
+    /// and every piece that is added to it costs.
     fn fields(&self, out: &mut String) {
-        let mut address = String::with_capacity(45);
-        push_address(&mut address, self.client);
-        let mut text = |name: &str, value: &str| {
-            // Names are literals of this file.
-            out.push_str(",\"");
-            out.push_str(name);
-            out.push_str("\":\"");
-            push_escaped(out, value);
-            out.push('"');
-        };
-        text("request_id", self.request_id);
-        text("client", &address);
-        text("method", self.method);
-        text("host", self.host);
-        text("path", cut(self.path, LONGEST_PATH));
-        text("outcome", self.outcome.as_str());
-        text("reason", self.reason);
-        text("mount", self.mount);
-        text("route", self.route);
-        let known = [
-            ("subject", self.subject),
-            ("auth", self.auth),
-            ("key_id", self.key_id),
-            ("upstream", self.upstream),
-            ("backend", self.backend),
-            ("user_agent", self.user_agent.map(|agent| cut(agent, LONGEST_AGENT))),
-        ];
-        for (name, value) in known {
-            if let Some(value) = value {
-                text(name, value);
-            }
-        }
-        for (name, number) in [
-            (",\"status\":", u64::from(self.status)),
-            (",\"bytes_in\":", self.bytes_in),
-            (",\"bytes_out\":", self.bytes_out),
-        ] {
-            out.push_str(name);
-            out.push_str(itoa::Buffer::new().format(number));
-        }
+        // Kept or made, a request id has only letters, digits and `_.-`; a method is a token; these words are ours.
+        out.push_str("\",\"request_id\":\"");
+        out.push_str(self.request_id);
+        out.push_str("\",\"client\":\"");
+        push_address(out, self.client);
+        out.push_str("\",\"method\":\"");
+        out.push_str(self.method);
+        out.push_str("\",\"outcome\":\"");
+        out.push_str(self.outcome.as_str());
+        out.push_str("\",\"reason\":\"");
+        out.push_str(self.reason);
+        text(out, "\",\"host\":\"", Some(self.host));
+        text(out, "\",\"path\":\"", Some(cut(self.path, LONGEST_PATH)));
+        text(out, "\",\"mount\":\"", Some(self.mount));
+        text(out, "\",\"route\":\"", Some(self.route));
+        text(out, "\",\"subject\":\"", self.subject);
+        text(out, "\",\"auth\":\"", self.auth);
+        text(out, "\",\"key_id\":\"", self.key_id);
+        text(out, "\",\"upstream\":\"", self.upstream);
+        text(out, "\",\"backend\":\"", self.backend);
+        let agent = self.user_agent.map(|agent| cut(agent, LONGEST_AGENT));
+        text(out, "\",\"user_agent\":\"", agent);
+        number(out, "\",\"status\":", u64::from(self.status));
+        number(out, ",\"bytes_in\":", self.bytes_in);
+        number(out, ",\"bytes_out\":", self.bytes_out);
         milliseconds(out, ",\"duration_ms\":", self.duration);
         if let Some(upstream) = self.upstream_duration {
             milliseconds(out, ",\"upstream_ms\":", upstream);
         }
     }
+}
+
+fn text(out: &mut String, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        out.push_str(name);
+        push_escaped(out, value);
+    }
+}
+
+fn number(out: &mut String, name: &str, number: u64) {
+    out.push_str(name);
+    out.push_str(itoa::Buffer::new().format(number));
 }
 
 /// Three decimals. Integers print several times faster than fractions do.
