@@ -324,7 +324,7 @@ impl World {
         let hop = HopFacts { scheme: "http", host: "api.example.org" };
         let tell = |_: &Arc<Principal>| self.told.clone();
         let patch = patch(&permit, &view, found.prefix_len, &self.names, &hop, tell);
-        (early.len() + late.len(), patch.fields().count())
+        (early.len() + late.len(), patch.count())
     }
 }
 

@@ -4,7 +4,7 @@
 //! principal, no patch without a permit. The limiter, the key look-up and nothing else may wait. Every yes or no is a pure
 //! function of `pipeline`; here is only their order, which is the product.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use http::Method;
 use pingora::http::RequestHeader;
@@ -26,7 +26,7 @@ use crate::{
         deny::{Malformed, TokenFault},
         mutate::{self, HopFacts},
         quota,
-        view::{Field, check_target},
+        view::{Field, Known, check_target},
     },
 };
 
@@ -36,6 +36,10 @@ pub(super) struct Asked<'a> {
     /// What [`framing`] noted of the bytes so far.
     pub(super) framing: u8,
     pub(super) head: &'a RequestHeader,
+    /// The fields of it that every request is judged by.
+    pub(super) known: Known<'a>,
+    /// When it came.
+    pub(super) came: Instant,
     pub(super) caller: &'a Caller,
     pub(super) listener: &'a str,
     /// What the handshake told; `None`: plain HTTP.
@@ -100,7 +104,7 @@ pub(super) async fn admit(
     // 4 to 6: who is it? A wrong guess is charged to the address it came from.
     let now = edge.parts.clock.now();
     trail.charged_at = Some(now);
-    let who = match prove(edge, live, route, &view, now).await {
+    let who = match prove(edge, live, route, &view, (now, asked.came)).await {
         Ok(who) => who,
         Err(deny) => {
             let charged = failures::charge(edge, live, view.client.address, &deny).await;
@@ -174,7 +178,8 @@ fn read<'a>(edge: &Shared, live: &Live, asked: &Asked<'a>) -> Result<RequestView
     head::judge(asked.raw_head, &edge.settings.limits)?;
     check_target(asked.head.raw_path())?;
     let head = asked.head;
-    let view = RequestView::new(&head.method, &head.uri, &head.headers, &asked.caller.facts)?;
+    let facts = &asked.caller.facts;
+    let view = RequestView::with(asked.known, &head.method, &head.uri, &head.headers, facts)?;
     // The absolute form names a host as well, but the field must be there (RFC 9112 section 3.2).
     if head.version == http::Version::HTTP_11 && matches!(view.known.host, Field::Absent) {
         return Err(Malformed::Host);
@@ -191,7 +196,7 @@ async fn prove(
     live: &Live,
     route: &Route,
     view: &RequestView<'_>,
-    now: Timestamp,
+    (now, moment): (Timestamp, Instant),
 ) -> Result<Option<Arc<Principal>>, Deny> {
     let (mount, address) = (&route.mount, view.client.address);
     let who = match route.authn.extract(view, mount)? {
@@ -214,25 +219,27 @@ async fn prove(
         }
         Some(Credential::ApiKey(presented)) => {
             let (lookup, metrics) = (&*edge.parts.lookup, &edge.parts.metrics);
-            let evidence = match edge.keys.at_hand(lookup, metrics, &mount.name, &presented.id) {
-                Some(evidence) => evidence,
-                None => {
-                    failures::refuse_guesser(edge, live, address).await?;
-                    edge.keys.evidence(lookup, metrics, &mount.name, &presented.id).await?
-                }
-            };
+            let evidence =
+                match edge.keys.at_hand(lookup, metrics, (&mount.name, &presented.id), moment) {
+                    Some(evidence) => evidence,
+                    None => {
+                        failures::refuse_guesser(edge, live, address).await?;
+                        edge.keys.evidence(lookup, metrics, &mount.name, &presented.id).await?
+                    }
+                };
             authn::establish_key(&presented.digest, evidence.as_deref(), mount, address, now)?
         }
         Some(Credential::Certificate(shown)) => authn::establish_certificate(shown, mount, now)?,
         Some(Credential::Session(secret)) => {
             let (lookup, metrics) = (&*edge.parts.lookup, &edge.parts.metrics);
-            let evidence = match edge.sessions.at_hand(lookup, metrics, &mount.name, &secret) {
-                Some(evidence) => evidence,
-                None => {
-                    failures::refuse_guesser(edge, live, address).await?;
-                    edge.sessions.evidence(lookup, metrics, &mount.name, &secret).await?
-                }
-            };
+            let evidence =
+                match edge.sessions.at_hand(lookup, metrics, (&mount.name, &secret), moment) {
+                    Some(evidence) => evidence,
+                    None => {
+                        failures::refuse_guesser(edge, live, address).await?;
+                        edge.sessions.evidence(lookup, metrics, &mount.name, &secret).await?
+                    }
+                };
             authn::establish_session(evidence.as_deref(), mount, &*edge.parts.revocations, now)?
         }
     };

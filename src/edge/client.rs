@@ -155,13 +155,22 @@ impl RequestIds {
         let mut id = String::with_capacity(36);
         id.push_str("req_");
         for half in [self.node ^ stir(!count), stir(count)] {
-            for shift in (0..16).rev() {
-                let digit = (half >> (shift * 4)) & 0xf;
-                id.push(char::from_digit(digit as u32, 16).unwrap_or('0'));
-            }
+            // Only ASCII, so it is always text.
+            id.push_str(str::from_utf8(&hex(half)).unwrap_or_default());
         }
         id
     }
+}
+
+/// Sixteen lower-case hexadecimal digits, each reckoned without a look into a table or a branch, so that the compiler does
+/// them side by side.
+fn hex(word: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    let digit = |nibble: u8| nibble + b'0' + (b'a' - b'9' - 1) * u8::from(nibble > 9);
+    for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(word.to_be_bytes()) {
+        *pair = [digit(byte >> 4), digit(byte & 0xf)];
+    }
+    digits
 }
 
 /// The finaliser of SplitMix64: one to one, so that different counts stay different.

@@ -18,25 +18,14 @@ use std::{
     time::Duration,
 };
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
 use super::{ClientLimits, http2::Budget, tls::TlsFacts};
 use crate::{
+    model::time::coarse,
     pipeline::Deny,
     telemetry::{Metrics, metrics::Cut},
 };
-
-/// The monotonic clock as of the last tick, some milliseconds ago: a deadline is moved many times per request, and the
-/// exact clock costs several times as much.
-fn coarse() -> Duration {
-    #[cfg(target_os = "linux")]
-    const CLOCK: ClockId = ClockId::MonotonicCoarse;
-    #[cfg(not(target_os = "linux"))]
-    const CLOCK: ClockId = ClockId::Monotonic;
-    // Neither part is ever negative (POSIX, `clock_gettime`).
-    Duration::try_from(clock_gettime(CLOCK)).unwrap_or_default()
-}
 
 /// What a connection is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

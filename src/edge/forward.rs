@@ -94,10 +94,10 @@ pub(super) fn request(shared: &Shared, ctx: &Ctx, out: &mut RequestHeader) -> Re
     for name in &admitted.patch.remove {
         parts.headers.remove(name);
     }
-    parts.headers.reserve(admitted.patch.fields().count());
-    for (name, value) in admitted.patch.fields() {
-        parts.headers.insert(name, value.clone());
-    }
+    parts.headers.reserve(admitted.patch.count());
+    admitted.patch.each(|name, value| {
+        parts.headers.insert(name, value);
+    });
     if !admitted.route.route.streaming {
         // An upgraded connection is a stream nobody looks into: only where the route says so (requirement 16).
         if parts.headers.remove(header::UPGRADE).is_some() {

@@ -5,9 +5,8 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, Version, header};
-use pingora::http::RequestHeader;
 
-use crate::pipeline::Reply;
+use crate::pipeline::{Reply, view::Known};
 
 /// How the media type of a call begins.
 pub(super) const CONTENT_TYPE: &[u8] = b"application/grpc";
@@ -16,9 +15,9 @@ pub(super) const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// Whether a request is a call. It is one only over HTTP/2.
-pub(super) fn is_call(head: &RequestHeader) -> bool {
-    head.version == Version::HTTP_2
-        && head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
+pub(super) fn is_call(version: Version, known: &Known<'_>) -> bool {
+    version == Version::HTTP_2
+        && known.content_type.value().is_some_and(|kind| {
             let kind = kind.as_bytes();
             kind.get(..CONTENT_TYPE.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(CONTENT_TYPE))

@@ -53,7 +53,7 @@ pub(super) fn stamp(status: StatusCode, headers: &mut HeaderMap, ctx: &Ctx, now:
     if let Some(toll) = &ctx.trail.toll {
         rate(status, &mut fields, toll, ctx.mount().rate_headers, now);
     }
-    fields.each(|name, value| {
+    fields.written().each(|name, value| {
         headers.insert(name, value);
     });
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -194,7 +194,9 @@ mod tests {
         let status = StatusCode::from_u16(status).unwrap();
         rate(status, &mut fields, &toll, wanted, Timestamp(5_500));
         let mut all = Vec::new();
-        fields.each(|name, value| all.push((name.to_string(), value.to_str().unwrap().to_owned())));
+        fields
+            .written()
+            .each(|name, value| all.push((name.to_string(), value.to_str().unwrap().to_owned())));
         all.sort();
         all
     }

@@ -80,7 +80,13 @@ use self::{
     conn::Conn,
     ctx::Ctx,
 };
-use crate::{model::Timestamp, pipeline::Deny};
+use crate::{
+    model::Timestamp,
+    pipeline::{
+        Deny,
+        view::{Field, Known},
+    },
+};
 
 /// The proxy logic that pingora drives.
 struct Gateway {
@@ -101,15 +107,18 @@ impl Gateway {
         let conn = Arc::clone(conn_of(session).ok_or(Deny::Internal)?);
         // Before anything that may fail: whatever happens, this connection must be ended well.
         ctx.conn = Some(Arc::clone(&conn));
-        ctx.grpc = grpc::is_call(session.req_header());
+        let http1 = session.req_header().version <= Version::HTTP_11;
+        let has_frames = !http1 && !session.as_downstream_mut().is_body_empty();
+        let head = session.req_header();
+        let known = Known::of(&head.headers);
+        ctx.grpc = grpc::is_call(head.version, &known);
         // A call may send its messages over hours, each when it has one.
-        conn.begin(!ctx.grpc && may_have_body(session));
+        let has_body = if http1 { known.announces_body() } else { has_frames };
+        conn.begin(!ctx.grpc && has_body);
         if ctx.grpc {
             conn.expect(forward::STREAM_GAP);
         }
-        let head = session.req_header();
-        let http1 = head.version <= Version::HTTP_11;
-        conn.drop_surplus(http1 && !head.headers.contains_key(header::UPGRADE));
+        conn.drop_surplus(http1 && matches!(known.upgrade, Field::Absent));
         let (snapshot, ids) = (&ctx.live.snapshot, &self.shared.ids);
         let (peer, tls) = (conn.peer.ip(), conn.tls.as_deref());
         let caller = Caller::read(snapshot, peer, tls.is_some(), &head.headers, ids);
@@ -119,6 +128,8 @@ impl Gateway {
             raw_head: &raw_head,
             framing: conn.framing(),
             head,
+            known,
+            came: ctx.started,
             caller,
             listener: &conn.listener,
             tls,
@@ -132,17 +143,6 @@ impl Gateway {
             }
         }
     }
-}
-
-/// Whether a body may follow the head. A length of zero counts as one, which is complete at once.
-fn may_have_body(session: &mut Session) -> bool {
-    let head = session.req_header();
-    if head.version > Version::HTTP_11 {
-        return !session.as_downstream_mut().is_body_empty();
-    }
-    // What pingora would find out as well, at several times the cost.
-    let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
-    framing.iter().any(|name| head.headers.contains_key(name))
 }
 
 /// The connection a request came on.

@@ -9,11 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use quick_cache::sync::Cache;
+use memchr::memrchr;
+use quick_cache::{Equivalent, sync::Cache};
 
 use crate::{
     identity::{IdentityError, Lookup},
-    model::{Digest, KeyId, MountName, Principal, Timestamp},
+    model::{Digest, Fingerprint, Fingerprints, KeyId, MountName, Principal, Timestamp},
     pipeline::{
         Deny, KeyEvidence, SessionEvidence,
         deny::TokenFault,
@@ -51,8 +52,9 @@ const ATTEMPTS: usize = 3;
 /// of the whole token: by its signature alone, somebody could have another's good one refused.
 pub(super) struct TokenCache {
     refused: Cache<(MountName, [u8; 32]), (TokenFault, Instant)>,
-    /// By the digest of the signature alone, which is short. It is no secret here, and needs no comparison in constant time.
-    entries: Cache<[u8; 32], Arc<Verified>>,
+    /// By the fingerprint of the signature alone, which is short. Nobody outside can aim at one.
+    entries: Cache<Fingerprint, Arc<Verified>>,
+    names: Fingerprints,
 }
 
 struct Verified {
@@ -64,7 +66,11 @@ struct Verified {
 
 impl TokenCache {
     pub(super) fn new() -> Self {
-        Self { entries: Cache::new(MAX_TOKENS), refused: Cache::new(MAX_REFUSED) }
+        Self {
+            entries: Cache::new(MAX_TOKENS),
+            refused: Cache::new(MAX_REFUSED),
+            names: Fingerprints::new(),
+        }
     }
 
     /// The claims of a token that was verified before. Says nothing about time or revocation: the caller asks on.
@@ -74,8 +80,8 @@ impl TokenCache {
         token: &str,
         metrics: &Metrics,
     ) -> Option<Arc<Principal>> {
-        let (signed, digest) = parts(token);
-        if let Some(hit) = self.entries.get(&digest)
+        let (signed, name) = self.parts(token);
+        if let Some(hit) = self.entries.get(&name)
             && *hit.signed == *signed
             && hit.mount == profile.mount
         {
@@ -119,18 +125,19 @@ impl TokenCache {
                 return Err(Deny::Token(fault));
             }
         };
-        let (signed, digest) = parts(token);
+        let (signed, name) = self.parts(token);
         let mount = profile.mount.clone();
         let entry = Verified { signed: signed.into(), mount, principal: Arc::clone(&principal) };
-        self.entries.insert(digest, Arc::new(entry));
+        self.entries.insert(name, Arc::new(entry));
         Ok(principal)
     }
-}
 
-/// What was signed, and the digest of the signature, which stands for it: a token itself is never kept.
-fn parts(token: &str) -> (&str, [u8; 32]) {
-    let (signed, signature) = token.rsplit_once('.').unwrap_or((token, ""));
-    (signed, *Digest::of(signature.as_bytes()).as_bytes())
+    /// What was signed, and the fingerprint of the signature, which stands for it: a token itself is never kept.
+    fn parts<'a>(&self, token: &'a str) -> (&'a str, Fingerprint) {
+        let dot = memrchr(b'.', token.as_bytes()).unwrap_or(token.len());
+        let (signed, signature) = token.split_at(dot);
+        (signed, self.names.of(signature.as_bytes()))
+    }
 }
 
 /// Fields that tell upstreams of callers, written once per credential. Belongs to one configuration, which names them.
@@ -232,6 +239,16 @@ impl SessionCache {
     }
 }
 
+/// A key of the cache as it stands elsewhere: a question must not copy it.
+#[derive(Hash)]
+struct Borrowed<'a, I>((&'a MountName, &'a I));
+
+impl<I: Eq> Equivalent<(MountName, I)> for Borrowed<'_, I> {
+    fn equivalent(&self, (mount, id): &(MountName, I)) -> bool {
+        self.0 == (mount, id)
+    }
+}
+
 /// What is asked for, and by whom it can be answered.
 struct Asked<'a, I> {
     key: (MountName, I),
@@ -249,11 +266,11 @@ impl<I: Clone + Eq + Hash, E> EvidenceCache<I, E> {
         &self,
         lookup: &dyn Lookup,
         metrics: &Metrics,
-        mount: &MountName,
-        id: &I,
+        key: (&MountName, &I),
+        now: Instant,
     ) -> Option<Option<Arc<E>>> {
-        let entry = self.entries.get(&(mount.clone(), id.clone()))?;
-        if !entry.is_fresh(lookup.epoch(), Instant::now()) {
+        let entry = self.entries.get(&Borrowed(key))?;
+        if !entry.is_fresh(lookup.epoch(), now) {
             return None;
         }
         metrics.cache(self.kind, true);

@@ -1,16 +1,16 @@
 //! The limiter in this process: governor's GCRA over a bounded, sharded table.
 
 mod gcra;
+mod name;
 mod table;
 
 use std::{
     cmp::Reverse,
-    hash::{BuildHasher, Hash, Hasher, RandomState},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -22,7 +22,10 @@ use self::{
     table::{CELLS, Cells, Key, Locked, Seat, Table},
 };
 use super::{LimitError, RateLimiter, Settings};
-use crate::pipeline::quota::{Charge, Toll, Window};
+use crate::{
+    model::{Fingerprints, time::coarse},
+    pipeline::quota::{Charge, Toll, Window},
+};
 
 /// A handful of something, without an allocation: a decision is made for every request, and few have more.
 type Few<T> = SmallVec<[T; 4]>;
@@ -31,7 +34,7 @@ type Few<T> = SmallVec<[T; 4]>;
 /// a reload, and a limit whose windows changed starts afresh.
 pub struct LocalLimiter<C = Monotonic> {
     table: Table,
-    hasher: RandomState,
+    names: Fingerprints,
     coarse: AtomicU64,
     clock: C,
 }
@@ -39,7 +42,7 @@ pub struct LocalLimiter<C = Monotonic> {
 impl LocalLimiter {
     /// An empty limiter on the machine's monotonic clock.
     pub fn new(settings: &Settings) -> Self {
-        Self::with_clock(settings, Monotonic::default())
+        Self::with_clock(settings, Monotonic)
     }
 }
 
@@ -48,7 +51,7 @@ impl<C: Clock<Instant = Nanos>> LocalLimiter<C> {
     pub fn with_clock(settings: &Settings, clock: C) -> Self {
         Self {
             table: Table::new(settings.max_keys),
-            hasher: RandomState::new(),
+            names: Fingerprints::new(),
             coarse: AtomicU64::new(0),
             clock,
         }
@@ -84,6 +87,12 @@ impl<C: Clock<Instant = Nanos>> LocalLimiter<C> {
 
     /// Decides and, if `charge` says so and every window passes, writes. One clock reading for all windows.
     fn decide(&self, charges: &[Charge<'_>], charge: bool) -> Option<Toll> {
+        if let [only] = charges
+            && only.windows.len() <= CELLS
+            && let Some(decided) = self.decide_known(only, charge)
+        {
+            return decided;
+        }
         let mut slots = self.slots(charges);
         let mut locked = self.table.lock(slots.iter().map(|slot| slot.key));
         // Read after locking: then no decision is made at an earlier time than a sweep it comes after.
@@ -92,14 +101,9 @@ impl<C: Clock<Instant = Nanos>> LocalLimiter<C> {
 
         let mut readings = Few::new();
         for slot in &mut slots {
-            for (window, cell) in slot.counted().zip(&mut slot.cells) {
-                let reading = gcra::read(window, *cell, now);
-                *cell = reading.after;
-                readings.push((slot.limit, window, reading));
-            }
+            read(slot.limit, slot.counted(), &mut slot.cells, now, &mut readings);
         }
-        let wait = readings.iter().map(|(_, _, reading)| reading.wait).max().flatten();
-
+        let wait = longest_wait(&readings);
         let keep = charge && wait.is_none();
         for slot in &slots {
             let Some(seat) = slot.seat else { continue };
@@ -114,11 +118,26 @@ impl<C: Clock<Instant = Nanos>> LocalLimiter<C> {
         tightest(&readings, keep, wait, now)
     }
 
+    /// The common case, one limit that has met this key before: one look-up under one lock. `None` where it has not.
+    fn decide_known(&self, only: &Charge<'_>, charge: bool) -> Option<Option<Toll>> {
+        self.table.known(name::of_windows(&self.names, only, 0, only.windows), |cells| {
+            let now = self.clock.now();
+            let (mut after, mut readings) = (*cells, Few::new());
+            read(only.key.limit, only.windows.iter(), &mut after, now, &mut readings);
+            let wait = longest_wait(&readings);
+            let keep = charge && wait.is_none();
+            if keep {
+                *cells = after;
+            }
+            tightest(&readings, keep, wait, now)
+        })
+    }
+
     /// Looks up the state of every slot.
     fn seat(&self, slots: &mut [Slot<'_>], locked: &mut Locked<'_>, now: Nanos) {
         let mut seated: Vec<Seat> = Vec::new();
         for slot in slots {
-            let coarse = || self.hash(&(slot.limit, slot.windows));
+            let coarse = || name::of_limit(&self.names, slot.limit, slot.windows);
             let (seat, cells) = locked.find(slot.key, coarse, now.as_u64());
             // Two keys of one limit that share a coarse bucket are one charge to it.
             if matches!(seat, Seat::Coarse(_)) {
@@ -137,7 +156,7 @@ impl<C: Clock<Instant = Nanos>> LocalLimiter<C> {
         let mut slots: Few<Slot<'a>> = Few::new();
         for charge in charges {
             for (part, windows) in charge.windows.chunks(CELLS).enumerate() {
-                let key = self.hash(&(&charge.key, part, windows));
+                let key = name::of_windows(&self.names, charge, part, windows);
                 if slots.iter().all(|slot| slot.key != key) {
                     let limit = charge.key.limit;
                     slots.push(Slot { key, limit, windows, seat: None, cells: Cells::default() });
@@ -145,16 +164,6 @@ impl<C: Clock<Instant = Nanos>> LocalLimiter<C> {
             }
         }
         slots
-    }
-
-    fn hash(&self, value: &impl Hash) -> Key {
-        let mut state = self.hasher.build_hasher();
-        value.hash(&mut state);
-        let one = state.finish();
-        // The same text with something behind it is another text to a keyed hash, so this half is as good as one under
-        // a key of its own, without a second pass.
-        state.write_u64(u64::MAX);
-        (one, state.finish())
     }
 }
 
@@ -190,10 +199,33 @@ impl<'a> Slot<'a> {
     }
 }
 
+/// One window of one limit, read.
+type Read<'a> = (&'a str, &'a Window, Reading);
+
+/// Reads some windows of a limit and moves their cells on, as if all of them pass.
+fn read<'a>(
+    limit: &'a str,
+    windows: std::slice::Iter<'a, Window>,
+    cells: &mut Cells,
+    now: Nanos,
+    readings: &mut Few<Read<'a>>,
+) {
+    for (window, cell) in windows.zip(cells) {
+        let reading = gcra::read(window, *cell, now);
+        *cell = reading.after;
+        readings.push((limit, window, reading));
+    }
+}
+
+/// The longest time that any of them asks for; `None`: all pass.
+fn longest_wait(readings: &[Read<'_>]) -> Option<Duration> {
+    readings.iter().filter_map(|(_, _, reading)| reading.wait).max()
+}
+
 /// The window to show: fewest remaining, on a tie the later reset. `wait` is the longest of all, so that a request
 /// that comes back then is not refused by another window.
 fn tightest(
-    readings: &[(&str, &Window, Reading)],
+    readings: &[Read<'_>],
     charged: bool,
     wait: Option<Duration>,
     now: Nanos,
@@ -214,23 +246,15 @@ fn tightest(
     })
 }
 
-/// The machine's monotonic clock, counted from the limiter's creation.
-#[derive(Clone, Debug)]
-pub struct Monotonic {
-    origin: Instant,
-}
-
-impl Default for Monotonic {
-    fn default() -> Self {
-        Self { origin: Instant::now() }
-    }
-}
+/// The machine's monotonic clock as of its last tick. A tick late is never a request too many: the bucket refills later.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Monotonic;
 
 impl Clock for Monotonic {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
-        Nanos::new(u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
+        Nanos::new(u64::try_from(coarse().as_nanos()).unwrap_or(u64::MAX))
     }
 }
 

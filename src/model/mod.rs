@@ -5,6 +5,7 @@ pub mod agent;
 pub mod api_key;
 pub mod certificate;
 pub mod client;
+pub mod fingerprint;
 pub mod hop;
 pub mod id;
 pub mod opaque;
@@ -17,6 +18,7 @@ pub mod time;
 pub use agent::Agent;
 pub use certificate::ClientCertificate;
 pub use client::ClientFacts;
+pub use fingerprint::{Fingerprint, Fingerprints};
 pub use id::{
     AccountId, KeyId, MountName, OrganisationId, PermissionId, RealmName, SessionId, TeamId,
     TokenId,

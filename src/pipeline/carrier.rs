@@ -1,6 +1,7 @@
 //! Where a credential may sit, and taking it out unproven.
 
 use http::HeaderValue;
+use memchr::memchr;
 
 use super::{
     deny::{Deny, KeyFault, TokenFault},
@@ -58,7 +59,9 @@ impl std::fmt::Debug for Credential<'_> {
 pub fn bearer(value: &HeaderValue, longest: usize) -> Result<Credential<'_>, Deny> {
     const INVALID: Deny = Deny::Token(TokenFault::Invalid);
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| INVALID)?;
-    let (scheme, token) = text.split_once(' ').ok_or(INVALID)?;
+    let (scheme, token) = memchr(b' ', text.as_bytes())
+        .and_then(|blank| text.split_at_checked(blank))
+        .ok_or(INVALID)?;
     let token = token.trim_matches(' ');
     let fits = |byte: u8| {
         // Comparisons without branches, for `scan`: `-`, `.` and `/` are neighbours.

@@ -132,7 +132,12 @@ impl Request {
 }
 
 /// What a patch sets under this name; several values are told one by one.
-pub(super) fn values<'p>(patch: &'p HeaderPatch, name: &str) -> Vec<&'p str> {
-    let own = patch.fields().filter(|(own, _)| own == name);
-    own.map(|(_, value)| value.to_str().unwrap()).collect()
+pub(super) fn values(patch: &HeaderPatch, name: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    patch.each(|own, value| {
+        if own == name {
+            found.push(value.to_str().unwrap().to_owned());
+        }
+    });
+    found
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, header};
 
-pub use self::{fields::Fields, identity::IdentityFields};
+pub use self::{
+    fields::{Fields, Written},
+    identity::IdentityFields,
+};
 use super::{SessionCarrier, Target, authz::Permit, route::TrailingSlash, view::RequestView};
 use crate::model::Principal;
 
@@ -54,8 +57,10 @@ impl Default for IdentityHeaders {
 pub struct HeaderPatch {
     /// Names to remove, as they stand in the request (lower case).
     pub remove: Vec<HeaderName>,
-    /// Fields of the operator and of the hop to set, replacing any of the name.
+    /// Fields of the operator to set, replacing any of the name.
     pub set: Vec<(HeaderName, HeaderValue)>,
+    /// Fields that tell of the hop, likewise.
+    pub hop: Written,
     /// Fields that tell of the proven caller, likewise.
     pub identity: Option<IdentityFields>,
     /// Path and query to send.
@@ -63,9 +68,17 @@ pub struct HeaderPatch {
 }
 
 impl HeaderPatch {
-    /// Everything to set, in order: what the gateway says of the caller and the hop has the last word.
-    pub fn fields(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
-        self.set.iter().chain(self.identity.iter().flat_map(|fields| fields.iter()))
+    /// Hands everything to set to `take`, in order: what the gateway says of the hop and the caller has the last word.
+    pub fn each(&self, mut take: impl FnMut(&HeaderName, HeaderValue)) {
+        self.set.iter().for_each(|(name, value)| take(name, value.clone()));
+        self.hop.each(&mut take);
+        let identity = self.identity.iter().flat_map(|fields| fields.iter());
+        identity.for_each(|(name, value)| take(name, value.clone()));
+    }
+
+    /// How many fields there are to set.
+    pub fn count(&self) -> usize {
+        self.set.len() + self.hop.count() + self.identity.as_ref().map_or(0, |fields| fields.len())
     }
 }
 
@@ -94,7 +107,7 @@ pub fn patch(
     let session = carrier.map(SessionCarrier::header);
     let rule = strip::Rule { names, headers: &route.headers, keep, session };
     let remove = view.headers.keys().filter(|name| rule.strips(name)).cloned().collect();
-    let mut set = Vec::with_capacity(route.headers.request_set.len() + 6);
+    let mut set = Vec::new();
     // The other cookies of the request stay, unless the operator says something else about them.
     let cookies = carrier.filter(|_| !keep).and_then(|own| own.other_cookies(view.headers));
     let cookies = cookies.filter(|_| !route.headers.request_remove.contains(&header::COOKIE));
@@ -102,10 +115,10 @@ pub fn patch(
     set.extend(route.headers.request_set.iter().cloned());
     let mut fields = Fields::with_capacity(256);
     forward::set(&mut fields, view.client, hop);
-    fields.each(|name, value| set.push((name, value)));
     HeaderPatch {
         remove,
         set,
+        hop: fields.written(),
         identity: match route.target {
             Target::Upstream(_) => permit.principal().map(tell),
             Target::Identity => None,

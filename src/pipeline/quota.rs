@@ -22,14 +22,6 @@ pub struct Window {
     pub per: Duration,
 }
 
-/// One write instead of three, because a window is hashed with every charge. Any span takes fewer than 96 bits in
-/// nanoseconds (2^64 seconds are 2^94), so no two windows are written alike.
-impl std::hash::Hash for Window {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        state.write_u128((u128::from(self.limit) << 96) ^ self.per.as_nanos());
-    }
-}
-
 /// One part of whom a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Per {
@@ -79,7 +71,7 @@ impl Limit {
 }
 
 /// One part of a key with its value. `Absent` makes a caller without that property share one bucket per limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyPart<'a> {
     /// Address, already folded to /64 for IPv6.
     Client(IpAddr),
@@ -104,7 +96,7 @@ pub type KeyParts<'a> = SmallVec<[KeyPart<'a>; 2]>;
 pub type Charges<'a> = SmallVec<[Charge<'a>; 2]>;
 
 /// Whom one charge counts: the limit's name and its parts. Hashed, never stored as text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitKey<'a> {
     /// Name of the limit.
     pub limit: &'a str,

@@ -47,12 +47,22 @@ impl<'a> RequestView<'a> {
         headers: &'a HeaderMap,
         client: &'a ClientFacts,
     ) -> Result<Self, Malformed> {
+        Self::with(Known::of(headers), method, uri, headers, client)
+    }
+
+    /// The same, where the fields that every request is judged by were found before.
+    pub fn with(
+        known: Known<'a>,
+        method: &'a Method,
+        uri: &'a Uri,
+        headers: &'a HeaderMap,
+        client: &'a ClientFacts,
+    ) -> Result<Self, Malformed> {
         let path = CanonicalPath::parse(uri.path())?;
         let query = uri.query();
         if query.is_some_and(|query| !scan::all(query.as_bytes(), is_query_byte)) {
             return Err(Malformed::Target);
         }
-        let known = Known::of(headers);
         let host = host::read(uri, known.host)?;
         for field in [known.authorization, known.api_key, known.content_type] {
             at_most_once(field)?;

@@ -13,13 +13,14 @@ use std::{
 };
 
 use super::{Few, gcra::Tat};
+use crate::model::Fingerprint;
 
 /// Windows kept together under one key. A limit with more takes several entries.
 pub(super) const CELLS: usize = 4;
 /// State of up to [`CELLS`] windows.
 pub(super) type Cells = [Tat; CELLS];
 /// 128 bits of keyed hash: too many to meet by chance, and not to be aimed at from outside.
-pub(super) type Key = (u64, u64);
+pub(super) type Key = Fingerprint;
 
 const SHARDS: usize = 256;
 /// Shards looked at by one [`Table::sweep`].
@@ -63,6 +64,12 @@ impl Table {
 
     pub(super) fn cap(&self) -> usize {
         self.cap
+    }
+
+    /// Changes the state of a key that is tracked; `None` if it is not.
+    pub(super) fn known<R>(&self, key: Key, change: impl FnOnce(&mut Cells) -> R) -> Option<R> {
+        let mut shard = held(self.shards.get(number(key))?);
+        shard.map.get_mut(&key).map(change)
     }
 
     /// Locks the shards of these keys.

@@ -23,7 +23,7 @@ impl IdentityFields {
     pub fn of(names: &IdentityHeaders, who: &Principal) -> Self {
         let (mut fields, mut out) = (Fields::with_capacity(512), Vec::with_capacity(8));
         set(&mut fields, names, who);
-        fields.each(|name, value| out.push((name, value)));
+        fields.written().each(|name, value| out.push((name.clone(), value)));
         Self(out.into())
     }
 }

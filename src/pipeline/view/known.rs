@@ -33,7 +33,7 @@ impl<'a> Field<'a> {
 }
 
 /// The fields of one request.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Known<'a> {
     /// `Host`.
     pub host: Field<'a>,
@@ -51,11 +51,13 @@ pub struct Known<'a> {
     pub origin: Field<'a>,
     /// `Connection`.
     pub connection: Field<'a>,
+    /// `Upgrade`.
+    pub upgrade: Field<'a>,
 }
 
 impl<'a> Known<'a> {
     /// Finds them.
-    pub(super) fn of(headers: &'a HeaderMap) -> Self {
+    pub fn of(headers: &'a HeaderMap) -> Self {
         let mut known = Self::default();
         for (name, value) in headers {
             let field = match name.as_str() {
@@ -67,11 +69,17 @@ impl<'a> Known<'a> {
                 "transfer-encoding" => &mut known.transfer_encoding,
                 "origin" => &mut known.origin,
                 "connection" => &mut known.connection,
+                "upgrade" => &mut known.upgrade,
                 _ => continue,
             };
             field.add(value);
         }
         known
+    }
+
+    /// Whether a body may follow a head of HTTP/1. A length of zero counts as one, which is complete at once.
+    pub fn announces_body(&self) -> bool {
+        !matches!((self.content_length, self.transfer_encoding), (Field::Absent, Field::Absent))
     }
 
     /// What `Content-Length` announces; zero without it. A view makes sure that it is a number.
