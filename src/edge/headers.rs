@@ -14,8 +14,6 @@ use crate::{
     pipeline::{RateHeaders, Toll, mutate::Fields},
 };
 
-const CONTEXT: HeaderName = HeaderName::from_static(CONTEXT_HEADER);
-const VERDICT: HeaderName = HeaderName::from_static(VERDICT_HEADER);
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
@@ -86,28 +84,32 @@ pub(super) fn of_upstream(reply: &mut ResponseHeader, ctx: &Ctx, now: Timestamp)
 /// Takes out of an upstream's reply what is not the upstream's to say to a client: fields that hold for one connection
 /// only (RFC 9110 section 7.6.1), cross-origin permissions, which the mount alone gives, and what only identity says.
 fn clean(headers: &mut HeaderMap) {
-    const NEVER: [HeaderName; 13] = [
-        CONTEXT,
-        VERDICT,
-        HeaderName::from_static("keep-alive"),
-        HeaderName::from_static("proxy-connection"),
-        header::TRAILER,
-        header::TE,
-        header::UPGRADE,
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-        header::ACCESS_CONTROL_ALLOW_METHODS,
-        header::ACCESS_CONTROL_ALLOW_HEADERS,
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        header::ACCESS_CONTROL_MAX_AGE,
-    ];
     for name in nominated(headers) {
         headers.remove(name);
     }
     // Hardly any reply has one of these, and looking at its few names costs less than asking for each of ours.
-    while let Some(name) = headers.keys().find(|name| NEVER.contains(name)).cloned() {
+    while let Some(name) = headers.keys().find(|name| is_ours(name)).cloned() {
         headers.remove(name);
     }
+}
+
+fn is_ours(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        CONTEXT_HEADER
+            | VERDICT_HEADER
+            | "keep-alive"
+            | "proxy-connection"
+            | "trailer"
+            | "te"
+            | "upgrade"
+            | "access-control-allow-origin"
+            | "access-control-allow-credentials"
+            | "access-control-allow-methods"
+            | "access-control-allow-headers"
+            | "access-control-expose-headers"
+            | "access-control-max-age"
+    )
 }
 
 /// The fields that a reply's `Connection` names. What frames the message stays: pingora reads and writes by it.

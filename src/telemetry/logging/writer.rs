@@ -18,7 +18,7 @@ const CAPACITY: usize = 8 * 1024 * 1024;
 /// Ordinary lines wait this long for others to be written together with them,
 const LINGER: Duration = Duration::from_millis(20);
 /// or until so many bytes have come together.
-const BATCH: usize = 64 * 1024;
+const BATCH: usize = 256 * 1024;
 /// Memory that a calm queue keeps: room for a batch and what comes while the writer wakes up.
 const KEPT: usize = 2 * BATCH;
 /// How long the end of the process waits for the last lines.
