@@ -1,104 +1,183 @@
-//! Honest traffic: so many requests a second over a few connections, each timed.
+//! Honest traffic: so many requests a second, whatever becomes of those before, over a few connections, each timed from
+//! the moment it was due. It has a thread of its own, so that what an attack costs its sender is not measured.
 
 use std::{
+    fmt,
     net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use tokio::{task::JoinSet, time::MissedTickBehavior};
+use tokio::task::JoinSet;
 
-use crate::support::{tmws::fresh_address, wire};
+use crate::{
+    support::{tmws::fresh_address, wire},
+    wanted,
+};
 
-const CONNECTIONS: usize = 16;
-const PACE: Duration = Duration::from_millis(50);
+/// Enough that a slow answer holds up none of the next.
+const CONNECTIONS: u32 = 32;
+/// What takes longer is no answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// So that a percentile says something.
+pub const SAMPLES: usize = 2_000;
 
 /// What became of it.
-#[derive(Debug)]
-#[expect(dead_code, reason = "what no test asserts is printed")]
+#[derive(Clone)]
 pub struct Figures {
+    /// Requests that were due.
+    pub offered: usize,
     pub answered: usize,
-    pub failed: usize,
-    /// Good answers a second.
-    pub goodput: f64,
     pub p50: Duration,
     pub p99: Duration,
+    pub longest: Duration,
+    /// The first answers that were none.
+    pub faults: Vec<String>,
+}
+
+impl Figures {
+    /// Good answers of what was offered.
+    pub fn share(&self) -> f64 {
+        self.answered as f64 / self.offered.max(1) as f64
+    }
+}
+
+impl fmt::Debug for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { offered, answered, p50, p99, longest, faults } = self;
+        write!(f, "{answered} of {offered} answered ({:.1} %), ", 100.0 * self.share())?;
+        write!(f, "p50 {p50:.2?}, p99 {p99:.2?}, longest {longest:.2?} {faults:?}")
+    }
+}
+
+/// Requests a second.
+pub fn rate() -> u32 {
+    u32::try_from(wanted("PORTCULLIS_HONEST_RATE", 200)).expect("a rate")
 }
 
 /// A load that runs until it is stopped.
 pub struct Load {
     stop: Arc<AtomicBool>,
-    began: Instant,
-    workers: JoinSet<(Vec<Duration>, usize)>,
+    thread: JoinHandle<Figures>,
 }
 
 impl Load {
     pub fn start(to: SocketAddr, request: &str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let mut workers = JoinSet::new();
-        for _ in 0..CONNECTIONS {
-            workers.spawn(worker(to, request.to_owned(), Arc::clone(&stop)));
-        }
-        Self { stop, began: Instant::now(), workers }
+        let (own, request) = (Arc::clone(&stop), Arc::<str>::from(request));
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(offer(to, request, own))
+        });
+        Self { stop, thread }
     }
 
-    pub async fn stop(self) -> Figures {
-        let took = self.began.elapsed();
+    pub fn stop(self) -> Figures {
         self.stop.store(true, Ordering::Relaxed);
-        let (mut times, mut failed) = (Vec::new(), 0);
-        for (own, lost) in self.workers.join_all().await {
-            times.extend(own);
-            failed += lost;
-        }
-        times.sort_unstable();
-        let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or_default();
-        Figures {
-            answered: times.len(),
-            failed,
-            goodput: times.len() as f64 / took.as_secs_f64(),
-            p50: at(50),
-            p99: at(99),
-        }
+        self.thread.join().expect("no panic inside")
     }
 }
 
-/// The load alone, for so long.
-pub async fn alone(to: SocketAddr, request: &str, span: Duration) -> Figures {
+/// The load alone, for as long as it takes to say something.
+pub async fn alone(to: SocketAddr, request: &str) -> Figures {
+    // Connections are made and caches are filled before anything counts.
     let load = Load::start(to, request);
-    tokio::time::sleep(span).await;
-    load.stop().await
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    load.stop();
+    let load = Load::start(to, request);
+    enough(Instant::now()).await;
+    load.stop()
 }
 
-async fn worker(to: SocketAddr, request: String, stop: Arc<AtomicBool>) -> (Vec<Duration>, usize) {
-    let (mut times, mut failed) = (Vec::new(), 0);
+/// Until there are samples enough since then.
+pub async fn enough(began: Instant) {
+    let span = Duration::from_secs_f64(SAMPLES as f64 * 1.05 / f64::from(rate()));
+    tokio::time::sleep_until((began + span).into()).await;
+}
+
+/// Prints both.
+pub fn tell(attack: &str, before: &Figures, during: &Figures) {
+    println!("{attack}: honest before {before:?}");
+    println!("{attack}: honest during {during:?}");
+    println!("{attack}: p99 x{:.2}", during.p99.as_secs_f64() / before.p99.as_secs_f64());
+}
+
+/// Honest callers keep their goodput.
+#[track_caller]
+pub fn kept_goodput(during: &Figures) {
+    assert!(during.share() >= 0.95, "{during:?}");
+}
+
+/// Their slowest answers take at most twice as long. Beside the factor stands what a busy machine may do to any thread in
+/// the meantime; the long form runs on a machine that is not busy, and does without.
+#[track_caller]
+pub fn kept_pace(before: &Figures, during: &Figures) {
+    let slack = wanted("PORTCULLIS_SLACK_MS", 5);
+    let most = before.p99 * 2 + Duration::from_millis(slack as u64);
+    assert!(during.p99 <= most, "{before:?}, then {during:?}");
+}
+
+async fn offer(to: SocketAddr, request: Arc<str>, stop: Arc<AtomicBool>) -> Figures {
+    let (start, mut workers) = (Instant::now(), JoinSet::new());
+    for number in 0..CONNECTIONS {
+        workers.spawn(worker(to, Arc::clone(&request), (start, number), Arc::clone(&stop)));
+    }
+    let (mut times, mut offered, mut faults) = (Vec::new(), 0, Vec::new());
+    for (own, lost) in workers.join_all().await {
+        offered += own.len() + lost.len();
+        times.extend(own);
+        faults.extend(lost);
+    }
+    times.sort_unstable();
+    let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or_default();
+    faults.truncate(3);
+    let longest = times.last().copied().unwrap_or_default();
+    Figures { offered, answered: times.len(), p50: at(50), p99: at(99), longest, faults }
+}
+
+async fn worker(
+    to: SocketAddr,
+    request: Arc<str>,
+    (start, number): (Instant, u32),
+    stop: Arc<AtomicBool>,
+) -> (Vec<Duration>, Vec<String>) {
+    let (mut times, mut faults) = (Vec::new(), Vec::new());
     let (mut open, me) = (None, fresh_address());
-    let mut ticks = tokio::time::interval(PACE);
-    // What comes late is not made up for: then a slow gateway shows as fewer answers.
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut due = start + Duration::from_secs(1) * number / rate();
     while !stop.load(Ordering::Relaxed) {
-        ticks.tick().await;
-        let began = Instant::now();
-        let mut wire = match open.take() {
-            Some(wire) => wire,
-            None => match wire::connect_from(to, Some(me)).await {
-                Ok(wire) => wire,
-                Err(_) => {
-                    failed += 1;
-                    continue;
-                }
-            },
+        // The clock of the runtime ticks in milliseconds, which is nothing the gateway does: only who is kept from being on
+        // time by the answer before counts from when it was due.
+        let began = if Instant::now() < due {
+            tokio::time::sleep_until(due.into()).await;
+            Instant::now()
+        } else {
+            due
         };
-        let sent = wire.try_send(&request).await;
-        match wire.try_reply(false).await {
-            Some(reply) if sent.is_ok() && reply.status == 200 => {
+        let answered = async {
+            let mut wire = match open.take() {
+                Some(wire) => wire,
+                None => wire::connect_from(to, Some(me)).await.map_err(|e| e.to_string())?,
+            };
+            wire.try_send(&*request).await.map_err(|error| error.to_string())?;
+            match wire.try_reply(false).await {
+                Some(reply) if reply.status == 200 => Ok(wire),
+                Some(reply) => Err(format!("{}: {}", reply.status, reply.text())),
+                None => Err("closed".to_owned()),
+            }
+        };
+        match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(Ok(wire)) => {
                 times.push(began.elapsed());
                 open = Some(wire);
             }
-            _ => failed += 1,
+            Ok(Err(fault)) => faults.push(fault),
+            Err(_) => faults.push("no answer in time".to_owned()),
         }
+        due += Duration::from_secs(1) * CONNECTIONS / rate();
     }
-    (times, failed)
+    (times, faults)
 }

@@ -9,6 +9,7 @@
 mod support;
 
 mod honest;
+mod http2;
 mod logins;
 mod slow;
 mod tokens;
@@ -33,11 +34,28 @@ struct World {
 
 /// Bytes of a large answer: more than all buffers between us and a client that reads nothing.
 const LARGE: u64 = 16 << 20;
+/// Of one of which many may be asked for at once.
+const MEDIUM: usize = 256 << 10;
 
 impl World {
+    /// Honest callers have an upstream of their own.
     async fn start() -> Self {
+        Self::with("10000", "GET /closed/x").await
+    }
+
+    /// Honest callers and strangers share an upstream that takes a few requests at once.
+    async fn crowded(attackers: usize) -> Self {
+        // The default, where there are more attackers than that.
+        let most = if attackers > 1024 { 1024 } else { attackers / 3 };
+        Self::with(&most.to_string(), "GET /open/x").await
+    }
+
+    async fn with(max_requests: &str, honest: &str) -> Self {
         let inner = Upstream::counting(|_| Answer::ok());
         let open = Upstream::counting(|request| {
+            if request.target().contains("/medium") {
+                return Answer::new(200, &[], vec![b'x'; MEDIUM]);
+            }
             if !request.target().contains("/large") {
                 return Answer::ok();
             }
@@ -45,11 +63,13 @@ impl World {
             Answer::steps(vec![Step::Send(head.into()), Step::Fill(LARGE)])
         });
         let gateway = Gateway::start(|places| {
+            let open = conf::upstream("open", &[open.address]).with("max_requests", max_requests);
             Conf::new(places)
                 .usual_hashing()
                 .section("[log]\naccess = false")
+                .listener("http2", "true")
                 .upstream("inner", &[inner.address])
-                .table(conf::upstream("open", &[open.address]).with("max_requests", "10000"))
+                .table(open)
                 .route(conf::closed("closed", "/closed/**", "inner"))
                 .route(conf::open("open", "/open/**", "open"))
                 .text()
@@ -57,7 +77,7 @@ impl World {
         operate::add_admin(&gateway);
         let token = login(&caller(&gateway), operate::ADMIN, GOOD_PASSWORD).await.access;
         let request = format!(
-            "GET /closed/x HTTP/1.1\r\nHost: a.example\r\nAuthorization: Bearer {token}\r\n\r\n"
+            "{honest} HTTP/1.1\r\nHost: a.example\r\nAuthorization: Bearer {token}\r\n\r\n"
         );
         Self { gateway, request, token, _upstreams: [inner, open] }
     }

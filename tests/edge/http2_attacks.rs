@@ -29,7 +29,7 @@ struct Attacked {
 
 impl Attacked {
     async fn start() -> Self {
-        let upstream = Upstream::counting(|_| Answer::new(200, &[], vec![b'x'; 128 << 10]));
+        let upstream = Upstream::counting(|_| Answer::new(200, &[], vec![b'x'; 256 << 10]));
         let address = upstream.address;
         let gateway = Gateway::start(|places| {
             configuration(places, address).listener("http2", "true").text()

@@ -132,7 +132,7 @@ async fn a_request_without_a_host_is_answered_by_the_mount_of_the_listener() {
 fn a_temporary_folder_is_removed_at_exit_by_either_signal() {
     for name in ["TERM", "INT"] {
         let offset = ports::free_offset().to_string();
-        let mut child = Command::new(BINARY)
+        let mut child = Command::new(&*BINARY)
             .args(["demo", "--output", "json", "--port-offset", &offset])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -156,7 +156,7 @@ fn a_signal_that_comes_while_it_starts_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().unwrap();
     let left = || std::fs::read_dir(temporary.path()).unwrap().count();
     let offset = ports::free_offset().to_string();
-    let mut child = Command::new(BINARY)
+    let mut child = Command::new(&*BINARY)
         .args(["demo", "--output", "json", "--port-offset", &offset])
         .env("TMPDIR", temporary.path())
         .stdout(Stdio::piped())
@@ -190,7 +190,7 @@ fn the_three_printed_curl_lines_answer_200_401_and_429() {
     let folder = tempfile::tempdir().unwrap();
     let offset = ports::free_offset().to_string();
     let dir = folder.path().join("demo");
-    let child = Command::new(BINARY)
+    let child = Command::new(&*BINARY)
         .args(["demo", "--dir", dir.to_str().unwrap(), "--port-offset", &offset])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

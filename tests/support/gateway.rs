@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -19,8 +19,11 @@ use super::{
     wait::{PATIENCE, until_blocking},
 };
 
-/// The program under test.
-pub const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
+/// The program under test: the one built with the tests, or what `PORTCULLIS_BINARY` names.
+pub static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let built = env!("CARGO_BIN_EXE_portcullis");
+    std::env::var_os("PORTCULLIS_BINARY").map_or_else(|| built.into(), PathBuf::from)
+});
 
 const ATTEMPTS: usize = 6;
 
@@ -282,7 +285,7 @@ pub fn run<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
 
 /// The same with something on standard input.
 pub fn run_with<S: AsRef<OsStr>>(input: &str, arguments: &[S]) -> Output {
-    let mut child = Command::new(BINARY)
+    let mut child = Command::new(&*BINARY)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -330,7 +333,7 @@ pub const AUTHORITIES: &str = "authorities.pem";
 
 fn spawn(arguments: &[&str], folder: &Path) -> (Child, Child) {
     let authorities = Some(folder.join(AUTHORITIES)).filter(|file| file.exists());
-    let child = Command::new(BINARY)
+    let child = Command::new(&*BINARY)
         .args(arguments)
         .envs(authorities.map(|file| ("SSL_CERT_FILE", file)))
         .stdin(Stdio::null())
