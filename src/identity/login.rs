@@ -39,6 +39,7 @@ impl Identity {
         by: &Actor,
     ) -> Result<Granted, IdentityError> {
         let state = self.inner.state();
+        state.pool.refuse_if_full()?;
         let mount = state.mount(mount)?;
         let rules = state.rules(&mount.realm)?;
         let counted = Counted::new(&mount.realm, &request.name, by);

@@ -12,7 +12,7 @@ use argon2::{Params, Version, password_hash::phc::PasswordHash};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{HashSettings, IdentityError, argon};
-use crate::model::{Random, SecretString, secret::ExposeSecret};
+use crate::model::{Random, SecretString, priority, secret::ExposeSecret};
 
 /// Longest password looked at in a login. Longer ones are wrong, at the usual price.
 pub(super) const LONGEST_LOGIN: usize = 1024;
@@ -95,6 +95,12 @@ impl HashPool {
             || params.p_cost() != 1
     }
 
+    /// Refuses a login for which there would be no place in the queue, before anything is looked up for it.
+    pub(super) fn refuse_if_full(&self) -> Result<(), IdentityError> {
+        let full = self.permits.available_permits() == 0 && self.waiting() >= self.settings.queue;
+        if full { Err(IdentityError::Busy) } else { Ok(()) }
+    }
+
     /// Hashes running now.
     pub(super) fn running(&self) -> usize {
         self.settings.permits.max(1).saturating_sub(self.permits.available_permits())
@@ -134,26 +140,13 @@ impl HashPool {
 }
 
 /// Lowers the priority of this worker, once: where cores are short, logins wait and what is proxied does not.
-#[cfg(target_os = "linux")]
 fn yield_to_traffic() {
-    use rustix::process::{getpriority_process, setpriority_process};
-    /// A tenth of the share of a thread that serves.
     const NICE: i32 = 10;
     thread_local!(static LOWERED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
-    // Without a process, Linux takes the calling thread for it (setpriority(2), "C library/kernel differences").
-    let lower = || match getpriority_process(None) {
-        Ok(now) if now < NICE => setpriority_process(None, NICE),
-        _ => Ok(()),
-    };
-    if !LOWERED.replace(true)
-        && let Err(error) = lower()
-    {
-        tracing::debug!(event = "hash_worker_priority", %error);
+    if !LOWERED.replace(true) {
+        priority::lower(NICE);
     }
 }
-
-#[cfg(not(target_os = "linux"))]
-fn yield_to_traffic() {}
 
 /// A place in the queue, given back also when the caller goes away.
 struct Place<'a>(&'a AtomicUsize);
@@ -301,9 +294,11 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(pool.verify(&"y".into(), None).await, Err(IdentityError::Busy));
+        assert_eq!(pool.refuse_if_full(), Err(IdentityError::Busy));
         drop(permit);
         assert_eq!(waiter.await.unwrap(), Ok(false));
         assert_eq!((pool.running(), pool.waiting()), (0, 0));
+        assert_eq!(pool.refuse_if_full(), Ok(()));
     }
 
     #[test]

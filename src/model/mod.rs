@@ -10,6 +10,7 @@ pub mod hop;
 pub mod id;
 pub mod opaque;
 pub mod principal;
+pub mod priority;
 pub mod random;
 pub mod scope;
 pub mod secret;

@@ -24,6 +24,7 @@ use crate::{
     config::{self, Config, Machine, Report},
     edge::{self, EdgeError},
     identity::IdentityError,
+    model::priority,
     pipeline::jwt::install_crypto_provider,
     store::StoreError,
     telemetry::logging::{self, LogError, Output},
@@ -31,6 +32,8 @@ use crate::{
 
 /// Threads of the control runtime: logins hash on a pool of their own, so these only wait and write.
 const CONTROL_THREADS: usize = 2;
+/// A flood of logins must not hold up what is proxied.
+const CONTROL_NICE: i32 = 5;
 /// How long the internal plane may still answer after the data plane has drained: nobody waits there any more but the
 /// operator, and the supervisor's patience is for the store.
 const INTERNAL_GRACE: Duration = Duration::from_secs(5);
@@ -143,6 +146,7 @@ impl Threads {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(CONTROL_THREADS)
             .thread_name("control")
+            .on_thread_start(|| priority::lower(CONTROL_NICE))
             .enable_all()
             .build()?;
         let signals = runtime.block_on(async { Signals::install() })?;
