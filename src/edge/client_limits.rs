@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::pace::Least;
+
 /// Bytes that may stand in a head beyond its largest line and fields, so that the judge of heads can tell them apart.
 const HEAD_SLACK: usize = 8 << 10;
 
@@ -22,11 +24,11 @@ pub struct ClientLimits {
     pub head_timeout: Duration,
     /// Between two requests.
     pub idle_timeout: Duration,
-    /// What a body may take for free before [`Self::body_rate`] counts.
+    /// The time over which [`Self::body_rate`] is averaged; also how long nothing of a body may come.
     pub body_grace: Duration,
-    /// Bytes per second a body must bring on average.
+    /// Bytes per second a body must bring, and a client take of an answer, on average.
     pub body_rate: u64,
-    /// How long a client may take nothing while we have something to send.
+    /// The same time for answers; also how long a client may take nothing while we have something to send.
     pub write_timeout: Duration,
     /// Requests one connection may bring.
     pub requests: u32,
@@ -61,6 +63,16 @@ impl Default for ClientLimits {
 }
 
 impl ClientLimits {
+    /// How fast a body must come.
+    pub(super) fn sending(&self) -> Least {
+        Least { rate: self.body_rate, span: self.body_grace }
+    }
+
+    /// How fast an answer must be taken.
+    pub(super) fn taking(&self) -> Least {
+        Least { rate: self.body_rate, span: self.write_timeout }
+    }
+
     /// Bytes after which no more of a head is read.
     pub(super) fn head_bytes(&self) -> usize {
         self.request_line.saturating_add(self.headers).saturating_add(HEAD_SLACK)

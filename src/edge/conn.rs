@@ -7,6 +7,8 @@
 //! With HTTP/2 each request has one of its own ([`Conn::stream`]), shared with its [`super::http2::Stream`]: these two run in
 //! the task of the request. That of the connection itself then only knows of heads that are not complete.
 
+mod lag;
+
 use std::{
     io,
     net::SocketAddr,
@@ -88,6 +90,8 @@ pub(super) struct Conn {
     ended: OnceLock<Deny>,
     /// The task of the stream, where it is watched.
     waker: Mutex<Option<Waker>>,
+    /// Since when it keeps us waiting, in milliseconds since `born`; zero: it does not.
+    lags: AtomicU64,
 }
 
 impl Conn {
@@ -97,9 +101,10 @@ impl Conn {
         limits: Arc<ClientLimits>,
         metrics: Metrics,
         tls: Option<Arc<TlsFacts>>,
+        patience: Duration,
     ) -> Arc<Self> {
         let conn = Self::fresh(peer, listener, limits, metrics, tls);
-        conn.set_deadline(conn.limits.head_timeout);
+        conn.set_deadline(patience);
         Arc::new(conn)
     }
 
@@ -140,6 +145,7 @@ impl Conn {
             watched: AtomicBool::new(false),
             ended: OnceLock::new(),
             waker: Mutex::new(None),
+            lags: AtomicU64::new(0),
         }
     }
 
@@ -159,6 +165,7 @@ impl Conn {
             self.last_request();
         }
         self.settled();
+        self.lags.store(0, Relaxed);
         self.enter(if has_body { Phase::Body } else { Phase::Upstream });
     }
 
@@ -181,6 +188,17 @@ impl Conn {
     /// The request's body is complete.
     pub(super) fn body_done(&self) {
         self.enter(Phase::Upstream);
+        self.lags.store(0, Relaxed);
+    }
+
+    /// The request may have a body after all.
+    pub(super) fn body_expected(&self) {
+        self.enter(Phase::Body);
+    }
+
+    /// Whether a body is awaited.
+    pub(super) fn awaits_body(&self) -> bool {
+        self.phase() == Phase::Body
     }
 
     /// The upstream must do its next step within this time; each byte to the client starts it anew.
@@ -318,10 +336,17 @@ impl Conn {
         self.unseen.load(Relaxed)
     }
 
-    /// A request's head is being read.
+    /// A request's head is being read. That of the first one has what silence left of the time of a new connection.
     pub(super) fn head_began(&self) {
+        if self.phase() != Phase::Idle || self.requests.load(Relaxed) > 0 {
+            self.set_deadline(self.limits.head_timeout);
+        }
         self.enter(Phase::Head);
-        self.set_deadline(self.limits.head_timeout);
+    }
+
+    /// Whether a head has begun and is not complete.
+    pub(super) fn in_head(&self) -> bool {
+        self.phase() == Phase::Head
     }
 
     /// Whether leftover request bytes are to be read before the end.

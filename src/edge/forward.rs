@@ -69,6 +69,15 @@ pub(super) async fn peer(shared: &Shared, ctx: &mut Ctx) -> Result<Box<HttpPeer>
             return Err(Error::new_up(NO_PEER));
         }
         ctx.in_flight.goes_out();
+        if ctx.grpc && !pool.settings().http2 && !admitted.route.route.streaming {
+            // Nobody there takes calls, which may be silent for an hour: it is a body like any other.
+            ctx.conn.iter().for_each(|conn| conn.body_expected());
+        }
+        if let (Some(seat), Some(conn)) = (&mut progress.seat, &ctx.conn)
+            && conn.awaits_body()
+        {
+            seat.depends_on(conn);
+        }
     }
     let timeouts = &admitted.route.route.timeouts;
     pool.ready(timeouts.connect).await;
@@ -276,6 +285,9 @@ pub(super) fn response_body(ctx: &mut Ctx, end: bool) {
         conn.settled();
         ctx.upstream.ended = Some(std::time::Instant::now());
     } else {
+        if let Some(seat) = &mut ctx.upstream.seat {
+            seat.depends_on(conn);
+        }
         conn.touch();
     }
 }

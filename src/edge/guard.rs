@@ -6,6 +6,8 @@
 //! only so can the deadline change when the response header arrives. The bytes are counted (pingora would let a head grow
 //! to a mebibyte and parse it from the start again with every piece that comes) and shown to [`super::framing`].
 
+mod answers;
+
 use std::{
     fmt, io,
     os::fd::AsRawFd,
@@ -27,29 +29,19 @@ use tokio::{
     time::Instant,
 };
 
+use self::answers::{HEAD_TOO_LARGE, NO_TUNNEL, NOT_HTTP};
 use super::{
     alarm::Alarm,
     conn::{Conn, Phase},
     framing::Watch,
     http2::Frames,
-    pace::BodyRate,
+    pace::Pace,
 };
 
 /// How long leftover request bytes are read and thrown away, so that the answer is not lost in a reset.
 const LINGER: Duration = Duration::from_secs(2);
 /// And how many of them.
 const LINGER_BYTES: usize = 16 << 20;
-/// The answer to a head above every limit of [`super::head`]. Nothing of it was parsed, so there is no mount whose shape it could have.
-const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
-    Content-Type: application/json\r\nContent-Length: 104\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n\
-    {\"error\":\"Request Header Fields Too Large\",\"detail\":\"The request head is too large.\",\"status_code\":431}\n";
-/// The answers to what pingora refuses before any hook sees it: it writes them without a body, and tells whose they are.
-const NOT_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
-    Content-Type: application/json\r\nContent-Length: 84\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n\
-    {\"error\":\"Bad Request\",\"detail\":\"The request is not valid HTTP.\",\"status_code\":400}\n";
-const NO_TUNNEL: &[u8] = b"HTTP/1.1 405 Method Not Allowed\r\n\
-    Content-Type: application/json\r\nContent-Length: 86\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n\
-    {\"error\":\"Method Not Allowed\",\"detail\":\"This is no forward proxy.\",\"status_code\":405}\n";
 /// Joins a header and a small body into one packet; small, because every idle connection holds one.
 const WRITE_BUFFER: usize = 2048;
 
@@ -70,7 +62,8 @@ pub(super) struct Guard<S: Wire, P> {
     io: BufWriter<S>,
     conn: Arc<Conn>,
     digest: Arc<ProxyDigest>,
-    body: BodyRate,
+    body: Pace,
+    taking: Pace,
     watch: Watch,
     /// Bytes came behind a request, which the library would take for a client that breaks off.
     surplus: bool,
@@ -81,7 +74,8 @@ pub(super) struct Guard<S: Wire, P> {
     to_head: bool,
     read_timer: Alarm,
     write_timer: Alarm,
-    write_since: Option<Instant>,
+    /// The client was waited for to take something.
+    stalled: bool,
     linger: Option<Linger>,
     /// Where HTTP/2 is spoken: its frames, counted.
     frames: Option<Frames>,
@@ -102,14 +96,15 @@ impl<S: Wire, P> Guard<S, P> {
             max_head: conn.limits.head_bytes(),
             conn,
             digest,
-            body: BodyRate::default(),
+            body: Pace::default(),
+            taking: Pace::default(),
             watch: Watch::default(),
             surplus: false,
             head: 0,
             to_head: false,
             read_timer: Alarm::default(),
             write_timer: Alarm::default(),
-            write_since: None,
+            stalled: false,
             linger: None,
             frames: None,
             _permit: permit,
@@ -143,12 +138,15 @@ impl<S: Wire, P> Guard<S, P> {
         match self.conn.phase() {
             Phase::Idle if bytes > 0 => {
                 self.conn.head_began();
-                self.body = BodyRate::default();
+                self.body = Pace::default();
                 self.head = bytes;
                 self.to_head = piece.first() == Some(&b'H');
             }
             Phase::Head => self.head = self.head.saturating_add(bytes),
-            Phase::Body => self.body.brought(bytes),
+            Phase::Body => {
+                self.body.moved(bytes, self.conn.limits.sending());
+                self.conn.catches_up(bytes);
+            }
             // An upgraded connection: traffic of either side keeps it open.
             Phase::Upstream => self.conn.touch(),
             Phase::Idle => {}
@@ -159,7 +157,11 @@ impl<S: Wire, P> Guard<S, P> {
         if let Some(frames) = &mut self.frames {
             frames.went(written);
         }
-        self.write_since = None;
+        if self.stalled {
+            self.stalled = false;
+            self.taking.moved(written.len(), self.conn.limits.taking());
+            self.conn.catches_up(written.len());
+        }
         // While the client takes what we have, the upstream is not late.
         self.conn.touch();
     }
@@ -177,7 +179,10 @@ impl<S: Wire, P> Guard<S, P> {
 
     fn read_deadline(&mut self) -> Option<Instant> {
         match self.conn.phase() {
-            Phase::Body => Some(self.body.deadline(&self.conn.limits)),
+            Phase::Body => {
+                self.conn.lags_from_now();
+                Some(self.body.deadline(self.conn.limits.sending()))
+            }
             _ => self.conn.deadline(),
         }
     }
@@ -281,8 +286,14 @@ impl<S: Wire, P: Unpin> Guard<S, P> {
     }
 
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        let since = *self.write_since.get_or_insert_with(Instant::now);
-        ready!(self.write_timer.poll(since + self.conn.limits.write_timeout, cx));
+        if self.conn.ended().is_some() || self.conn.waits(cx) {
+            self.conn.abort();
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        self.stalled = true;
+        self.conn.lags_from_now();
+        let until = self.taking.deadline(self.conn.limits.taking());
+        ready!(self.write_timer.poll(until, cx));
         Poll::Ready(Err(self.conn.stalled()))
     }
 }

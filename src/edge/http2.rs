@@ -8,6 +8,7 @@
 mod frames;
 mod head;
 mod stream;
+mod turns;
 
 use std::{
     future::poll_fn,
@@ -32,6 +33,7 @@ use tokio::{
     time::Instant,
 };
 
+use self::turns::Turns;
 pub(super) use self::{
     frames::{Budget, Frames, Settled},
     stream::Stream,
@@ -74,7 +76,9 @@ pub(super) async fn serve(wire: impl Wire, conn: Arc<Conn>, permit: Counted, doo
             return;
         }
     };
-    conn.head_ended();
+    if !conn.in_head() {
+        conn.head_ended();
+    }
     let session = Session {
         connection,
         conn,
@@ -110,6 +114,7 @@ pub(super) struct Open {
     count: AtomicUsize,
     /// Told when the last one ends, and when one finds that the client reads nothing.
     turn: Notify,
+    turns: Arc<Turns>,
 }
 
 /// One stream among those that run.
@@ -229,7 +234,11 @@ where
         }
         let since = *self.since.get_or_insert_with(Instant::now);
         // A client that does not answer to a good-bye would else be waited for like one that is at rest.
-        let rest = if self.ending { LAST_WORDS } else { self.conn.limits.idle_timeout };
+        let rest = match self.accepted {
+            _ if self.ending => LAST_WORDS,
+            0 => self.conn.limits.head_timeout,
+            _ => self.conn.limits.idle_timeout,
+        };
         self.idle.poll(since + rest, cx).map(|()| Event::Idle)
     }
 
@@ -242,9 +251,13 @@ where
     fn begin(&self, (request, reply): (Request<RecvStream>, SendResponse<Bytes>), door: &Door) {
         let conn = self.conn.stream(&self.budget);
         let (budget, running) = (Arc::clone(&self.budget), Running::new(&self.open));
-        let Some(stream) = Stream::new(request, reply, conn, budget, running) else { return };
+        let Some(mut stream) = Stream::new(request, reply, conn, budget, running) else { return };
         let (proxy, closing) = (Arc::clone(&door.proxy), door.closing.clone());
         tokio::spawn(async move {
+            // In a box: hardly any request waits here.
+            if !stream.has_turn() && !Box::pin(stream.wait_for_turn()).await {
+                return;
+            }
             let session = ServerSession::new_custom(Box::new(stream));
             proxy.process_new_http(session, &closing).await;
         });

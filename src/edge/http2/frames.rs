@@ -15,7 +15,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::edge::settings::Http2;
+use crate::edge::{pace::Least, settings::Http2};
 
 /// Budgets are for so long.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -53,7 +53,7 @@ pub(in crate::edge) struct Budget {
     /// Streams that the client opened, and resets of ours.
     opened: AtomicU32,
     resets: AtomicU32,
-    /// Pieces of answers that the client took.
+    /// Bytes of answers that the client took; begins anew when it overflows.
     taken: AtomicU32,
     spent: AtomicU8,
 }
@@ -75,9 +75,9 @@ impl Budget {
         self.malformed.fetch_add(unseen, Relaxed);
     }
 
-    /// The client took a piece of an answer.
-    pub(in crate::edge) fn took(&self) {
-        self.taken.fetch_add(1, Relaxed);
+    /// The client took so many bytes of an answer.
+    pub(in crate::edge) fn took(&self, bytes: usize) {
+        self.taken.fetch_add(u32::try_from(bytes).unwrap_or(u32::MAX), Relaxed);
     }
 
     /// How many it took so far.
@@ -85,10 +85,10 @@ impl Budget {
         self.taken.load(Relaxed)
     }
 
-    /// A stream has waited in vain; if no other did better since there were `taken` pieces, the client reads nothing at
-    /// all, which ends a connection of HTTP/1 as well.
-    pub(in crate::edge) fn stalled(&self, taken: u32) {
-        if self.taken() == taken {
+    /// A stream has waited in vain; if all together took too little since they had taken `taken`, the client does not
+    /// read, which ends a connection of HTTP/1 as well.
+    pub(in crate::edge) fn stalled(&self, taken: u32, least: Least) {
+        if u64::from(self.taken().wrapping_sub(taken)) < least.bytes() {
             self.spent.store(STALLED, Relaxed);
         }
     }

@@ -11,6 +11,13 @@ use std::{
     task::{Context, Poll},
 };
 
+use super::{Budget, Running, head::as_http1, to_io, turns::Turn};
+use crate::edge::{
+    accept::digest_of,
+    alarm::Alarm,
+    conn::{Conn, Phase},
+    pace::Pace,
+};
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
 use http::{HeaderName, Request, Response, header};
@@ -18,15 +25,6 @@ use pingora::{
     BError, Error, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
     protocols::{Digest, http::date::get_cached_date},
-};
-use tokio::time::Instant;
-
-use super::{Budget, Running, head::as_http1, to_io};
-use crate::edge::{
-    accept::digest_of,
-    alarm::Alarm,
-    conn::{Conn, Phase},
-    pace::BodyRate,
 };
 
 /// Pieces in which an answer is sent: each must be taken in time.
@@ -54,7 +52,8 @@ pub(in crate::edge) struct Stream {
     body_done: bool,
     received: usize,
     kept: Option<Kept>,
-    pace: BodyRate,
+    sending: Pace,
+    taking: Pace,
     reply: SendResponse<Bytes>,
     writer: Option<SendStream<Bytes>>,
     written: Option<Box<ResponseHeader>>,
@@ -64,12 +63,9 @@ pub(in crate::edge) struct Stream {
     write_timer: Alarm,
     budget: Arc<Budget>,
     running: Running,
-}
-
-/// Waiting for a client to take something.
-struct Wait {
-    since: Option<Instant>,
-    /// What it had taken on all streams when this one began to wait.
+    turn: Option<Turn>,
+    /// The client is waited for to take something, and what it had taken on all streams when it was at first.
+    stalled: bool,
     taken: u32,
 }
 
@@ -105,7 +101,10 @@ impl Stream {
             body_done: !has_body,
             received: 0,
             kept: None,
-            pace: BodyRate::default(),
+            sending: Pace::default(),
+            taking: Pace::default(),
+            taken: 0,
+            stalled: false,
             reply,
             writer: None,
             written: None,
@@ -114,8 +113,20 @@ impl Stream {
             read_timer: Alarm::default(),
             write_timer: Alarm::default(),
             budget,
+            turn: Turn::at_once(&running.0.turns),
             running,
         })
+    }
+
+    /// Whether it may begin at once.
+    pub(super) fn has_turn(&self) -> bool {
+        self.turn.is_some()
+    }
+
+    /// Waits until it may begin. Returns whether the client still wants it then.
+    pub(super) async fn wait_for_turn(&mut self) -> bool {
+        self.turn = Some(Turn::wait(Arc::clone(&self.running.0.turns)).await);
+        poll_fn(|cx| Poll::Ready(self.poll_gone(cx).is_pending())).await
     }
 
     /// The next piece of the body; behind the last one, the end of the client.
@@ -134,7 +145,10 @@ impl Stream {
             return Poll::Ready(Err(ended()));
         }
         let deadline = match self.conn.phase() {
-            Phase::Body if !self.body_done => Some(self.pace.deadline(&self.conn.limits)),
+            Phase::Body if !self.body_done => {
+                self.conn.lags_from_now();
+                Some(self.sending.deadline(self.conn.limits.sending()))
+            }
             _ => self.conn.deadline(),
         };
         let Some(at) = deadline else { return Poll::Pending };
@@ -152,7 +166,10 @@ impl Stream {
         let piece = piece.map_err(|error| down(ErrorType::ReadError, error))?;
         self.received += piece.len();
         match self.conn.phase() {
-            Phase::Body => self.pace.brought(piece.len()),
+            Phase::Body => {
+                self.sending.moved(piece.len(), self.conn.limits.sending());
+                self.conn.catches_up(piece.len());
+            }
             _ => self.conn.touch(),
         }
         if let Some(kept) = &mut self.kept {
@@ -202,9 +219,8 @@ impl Stream {
             sent.map_err(|error| down(ErrorType::WriteError, error))?;
             self.sent += length;
             self.ended = last;
-            if length > 0 {
-                self.budget.took();
-            }
+            self.budget.took(length);
+            self.turn.iter_mut().for_each(Turn::flows);
             // While the client takes what we have, the upstream is not late.
             self.conn.touch();
         }
@@ -214,11 +230,10 @@ impl Stream {
     /// Waits until the client takes some of so many bytes.
     async fn room(&mut self, wanted: usize) -> Result<usize> {
         self.writer()?.reserve_capacity(wanted);
-        let mut wait = Wait { since: None, taken: self.budget.taken() };
-        poll_fn(|cx| self.poll_room(&mut wait, cx)).await
+        poll_fn(|cx| self.poll_room(cx)).await
     }
 
-    fn poll_room(&mut self, wait: &mut Wait, cx: &mut Context<'_>) -> Poll<Result<usize>> {
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
         if self.conn.ended().is_some() {
             return Poll::Ready(Err(ended()));
         }
@@ -228,6 +243,10 @@ impl Stream {
             Poll::Ready(None) => Poll::Ready(Err(std::io::ErrorKind::BrokenPipe.into())),
         };
         if let Poll::Ready(room) = room {
+            if let (true, Ok(room)) = (std::mem::take(&mut self.stalled), &room) {
+                self.taking.moved(*room, self.conn.limits.taking());
+                self.conn.catches_up(*room);
+            }
             return Poll::Ready(room.map_err(|error| {
                 Error::because(ErrorType::WriteError, "HTTP/2 stream", error).into_down()
             }));
@@ -235,9 +254,15 @@ impl Stream {
         if self.conn.waits(cx) {
             return Poll::Ready(Err(ended()));
         }
-        let since = *wait.since.get_or_insert_with(Instant::now);
-        self.write_timer.poll(since + self.conn.limits.write_timeout, cx).map(|()| {
-            self.budget.stalled(wait.taken);
+        self.stalled = true;
+        self.turn.iter_mut().for_each(Turn::is_stuck);
+        if self.conn.lags_from_now() {
+            self.taken = self.budget.taken();
+        }
+        let least = self.conn.limits.taking();
+        let until = self.taking.deadline(least);
+        self.write_timer.poll(until, cx).map(|()| {
+            self.budget.stalled(self.taken, least);
             self.running.wake();
             let stalled = self.conn.stalled();
             Err(Error::because(ErrorType::WriteTimedout, "HTTP/2 stream", stalled).into_down())

@@ -3,6 +3,8 @@
 mod health;
 mod node;
 mod pool;
+mod seats;
 
 pub(super) use node::Node;
-pub(super) use pool::{Pool, Seat};
+pub(super) use pool::Pool;
+pub(super) use seats::Seat;

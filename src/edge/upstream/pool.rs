@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::{
     health,
     node::{Address, Kind, Node},
+    seats::{Seat, Seats},
 };
 use crate::{
     edge::{
@@ -41,8 +42,7 @@ pub(in crate::edge) struct Pool {
     group: u64,
     nodes: ArcSwap<Vec<Arc<Node>>>,
     turn: AtomicUsize,
-    /// Requests that have a [`Seat`].
-    busy: AtomicUsize,
+    seats: Arc<Seats>,
     /// Whether names have been resolved at least once; true from the start where there are none.
     resolved: watch::Sender<bool>,
     resolving: AtomicBool,
@@ -58,7 +58,7 @@ impl Pool {
             secure,
             nodes: ArcSwap::default(),
             turn: AtomicUsize::new(0),
-            busy: AtomicUsize::new(0),
+            seats: Seats::new(settings.max_requests),
             resolved: watch::Sender::new(true),
             resolving: AtomicBool::new(false),
             metrics,
@@ -110,13 +110,8 @@ impl Pool {
     }
 
     /// A seat for one more request, unless the upstream has as many as it may: what waits for a slow upstream is bounded.
-    pub(in crate::edge) fn enter(self: &Arc<Self>) -> Option<Seat> {
-        let most = self.settings.max_requests;
-        if self.busy.fetch_add(1, Relaxed) >= most {
-            self.busy.fetch_sub(1, Relaxed);
-            return None;
-        }
-        Some(Seat(Arc::clone(self)))
+    pub(in crate::edge) fn enter(&self) -> Option<Seat> {
+        self.seats.enter()
     }
 
     /// The next node in turn that takes requests and was not tried yet. With none available any untried one is better
@@ -264,15 +259,6 @@ fn proofs(settings: &UpstreamSettings) -> HashMap<Arc<str>, Verified> {
         }
     }
     all
-}
-
-/// One request's share of an upstream, for as long as the request runs.
-pub(in crate::edge) struct Seat(Arc<Pool>);
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Relaxed);
-    }
 }
 
 /// The address of a backend that needs no look-up.

@@ -50,11 +50,20 @@ pub enum Cut {
     Idle,
     /// It brought as many requests as it may.
     Requests,
+    /// It was slow while others wanted its place at an upstream.
+    Seat,
 }
 
 impl Cut {
-    const ALL: [Self; 6] =
-        [Self::HeadTime, Self::Head, Self::Body, Self::Write, Self::Idle, Self::Requests];
+    const ALL: [Self; 7] = [
+        Self::HeadTime,
+        Self::Head,
+        Self::Body,
+        Self::Write,
+        Self::Idle,
+        Self::Requests,
+        Self::Seat,
+    ];
 
     /// Label spelling: the key of the limit.
     pub const fn as_str(self) -> &'static str {
@@ -65,6 +74,7 @@ impl Cut {
             Self::Write => "write_timeout",
             Self::Idle => "idle_timeout",
             Self::Requests => "requests_per_connection",
+            Self::Seat => "max_requests",
         }
     }
 }

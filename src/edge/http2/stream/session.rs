@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream as FuturesStream;
 use h2::Reason;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use pingora::{
     Error, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
@@ -20,7 +20,7 @@ use pingora::{
     },
 };
 
-use super::{Kept, Stream, down};
+use super::{Kept, Stream, Turn, down};
 use crate::edge::http2::head;
 
 #[async_trait]
@@ -67,10 +67,13 @@ impl Session for Stream {
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
-        let mut end = false;
+        let (mut end, mut flows) = (false, true);
         for task in tasks {
+            flows = true;
             end |= match task {
                 HttpTask::Header(head, end) => {
+                    // A body of which the length is known follows at once.
+                    flows = !head.headers.contains_key(header::CONTENT_LENGTH);
                     self.send_head(head, end)?;
                     end
                 }
@@ -90,6 +93,9 @@ impl Session for Stream {
                     return Error::e_explain(ErrorType::InternalError, "an upgrade over HTTP/2");
                 }
             };
+        }
+        if flows {
+            self.turn.iter_mut().for_each(Turn::flows);
         }
         if end {
             self.finish().await?;
