@@ -31,6 +31,10 @@ const PEEK_AGAIN: Duration = Duration::from_millis(10);
 /// Connections that are taken before others come to their turn: hundreds that come at the same moment must not stand
 /// between a request and its answer.
 const AT_ONCE: u32 = 8;
+/// If everybody else takes longer than that, there is more to do than the threads can do at once.
+const CONGESTED: Duration = Duration::from_millis(1);
+/// Connections wait no longer than that for the next ones to be taken.
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 /// Pause when the process is out of descriptors: accepting again at once would only spin.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
@@ -73,8 +77,7 @@ impl Acceptor {
             }
             if in_a_row == AT_ONCE {
                 in_a_row = 0;
-                // Whoever else has something to do comes first.
-                tokio::task::yield_now().await;
+                step_aside().await;
             }
         }
         // The kernel has completed these handshakes: closing now would reset them.
@@ -109,6 +112,17 @@ impl Acceptor {
             ProxyProtocol::Off => tokio::spawn(served.serve(tcp, peer, place)),
             ProxyProtocol::Required => tokio::spawn(served.behind_proxy(tcp, peer, place)),
         };
+    }
+}
+
+/// Lets whoever else has something to do come first. Where that takes long the cores are short, and the next connections
+/// wait for as long again.
+async fn step_aside() {
+    let began = Instant::now();
+    tokio::task::yield_now().await;
+    let took = began.elapsed();
+    if took > CONGESTED {
+        tokio::time::sleep(took.min(LONGEST_PAUSE)).await;
     }
 }
 

@@ -38,11 +38,13 @@ pub(super) struct Pace {
     /// How much of the present part was waited.
     waited: Duration,
     since: Option<Instant>,
+    /// Too little had come at the end of a part, even if more came right behind it.
+    late: bool,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { parts: [0, FREE, FREE, FREE], waited: Duration::ZERO, since: None }
+        Self { parts: [0, FREE, FREE, FREE], waited: Duration::ZERO, since: None, late: false }
     }
 }
 
@@ -66,6 +68,7 @@ impl Pace {
         let part = least.part();
         // Few rounds: nobody is waited for longer than patience allows.
         while self.waited >= part {
+            self.late |= !is_enough(&self.parts, least);
             self.waited -= part;
             self.parts.rotate_right(1);
             self.present(|_| 0);
@@ -74,12 +77,13 @@ impl Pace {
 
     /// To the end of the first part at which too little would have come in the whole time, were nothing more to come.
     fn patience(&self, least: Least) -> Duration {
-        let wanted = least.bytes();
-        let is_enough = |parts: &[u64]| {
-            parts.iter().fold(0, |sum: u64, own| sum.saturating_add(*own)) >= wanted
-        };
+        if self.late {
+            return Duration::ZERO;
+        }
         let later = (0..PARTS)
-            .find(|later| !self.parts.get(..PARTS - later).is_some_and(is_enough))
+            .find(|later| {
+                !self.parts.get(..PARTS - later).is_some_and(|left| is_enough(left, least))
+            })
             .unwrap_or(PARTS);
         let end = (0..=later).fold(Duration::ZERO, |sum, _| sum + least.part());
         end.saturating_sub(self.waited).min(least.span)
@@ -89,6 +93,10 @@ impl Pace {
         let [present, ..] = &mut self.parts;
         *present = change(*present);
     }
+}
+
+fn is_enough(parts: &[u64], least: Least) -> bool {
+    parts.iter().fold(0, |sum: u64, own| sum.saturating_add(*own)) >= least.bytes()
 }
 
 #[cfg(test)]
@@ -108,6 +116,7 @@ mod tests {
             if patience < STEP {
                 return held + patience;
             }
+            // What comes just at the end of a part comes too late for it.
             held += STEP;
             pace.wait(STEP, LEAST);
             pace.moved(each_step, LEAST);
@@ -133,7 +142,7 @@ mod tests {
 
     #[test]
     fn whoever_keeps_the_rate_goes_on() {
-        for each_step in [121, 10_000] {
+        for each_step in [130, 10_000] {
             assert_eq!(held(0, each_step), LONG, "{each_step}");
         }
     }

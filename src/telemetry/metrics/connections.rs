@@ -94,7 +94,7 @@ impl Families {
         )?;
         let cut = make.counters(
             "portcullis_connections_cut_total",
-            "Client connections and streams of HTTP/2 that one of the limits of `[server.limits]` ended.",
+            "Client connections and streams of HTTP/2 that one of the limits of `[server.limits]` ended, or `max_requests` of an upstream.",
             &["limit"],
         )?;
         Ok(Self {
