@@ -191,16 +191,6 @@ impl Conn {
         self.lags.store(0, Relaxed);
     }
 
-    /// The request may have a body after all.
-    pub(super) fn body_expected(&self) {
-        self.enter(Phase::Body);
-    }
-
-    /// Whether a body is awaited.
-    pub(super) fn awaits_body(&self) -> bool {
-        self.phase() == Phase::Body
-    }
-
     /// The upstream must do its next step within this time; each byte to the client starts it anew.
     pub(super) fn expect(&self, gap: Duration) {
         self.gap.store(u64::try_from(gap.as_millis()).unwrap_or(u64::MAX).max(1), Relaxed);

@@ -137,7 +137,8 @@ async fn answers_that_are_not_taken_use_up_no_descriptors() {
     let all = (0..60).flat_map(|at| frame(HEADERS, END_HEADERS | END_STREAM, at * 2 + 1, &block));
     raw.stream.write_all(&all.collect::<Vec<_>>()).await.unwrap();
     wait::until("all wait for their client", async || {
-        (figure(&gateway, "portcullis_requests_in_flight").await >= 60).then_some(())
+        // As many as may pile up on one connection.
+        (figure(&gateway, "portcullis_requests_in_flight").await >= 32).then_some(())
     })
     .await;
     let request = "GET /open/x HTTP/1.1\r\nHost: a.test\r\n\r\n";

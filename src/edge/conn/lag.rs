@@ -2,13 +2,23 @@
 
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
-use super::{Conn, coarse};
+use super::{Conn, Phase, coarse};
 use crate::{pipeline::Deny, telemetry::metrics::Cut};
 
 /// Who moves so many bytes at once is at work.
 const CATCHING_UP: usize = 1024;
 
 impl Conn {
+    /// The request may have a body after all.
+    pub(in crate::edge) fn body_expected(&self) {
+        self.enter(Phase::Body);
+    }
+
+    /// Whether a body is awaited.
+    pub(in crate::edge) fn awaits_body(&self) -> bool {
+        self.phase() == Phase::Body
+    }
+
     /// We wait for the client. Returns whether we did not before.
     pub(in crate::edge) fn lags_from_now(&self) -> bool {
         let new = self.lags.load(Relaxed) == 0;
