@@ -37,9 +37,26 @@ pub struct Figures {
     pub longest: Duration,
     /// The first answers that were none.
     pub faults: Vec<String>,
+    times: Vec<Duration>,
 }
 
 impl Figures {
+    fn new(mut times: Vec<Duration>, offered: usize, mut faults: Vec<String>) -> Self {
+        times.sort_unstable();
+        faults.truncate(3);
+        let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or_default();
+        let (p50, p99, longest) = (at(50), at(99), times.last().copied().unwrap_or_default());
+        Self { offered, answered: times.len(), p50, p99, longest, faults, times }
+    }
+
+    /// Several loads as one.
+    pub fn of_all(all: Vec<Self>) -> Self {
+        let offered = all.iter().map(|one| one.offered).sum();
+        let (times, faults): (Vec<_>, Vec<_>) =
+            all.into_iter().map(|one| (one.times, one.faults)).unzip();
+        Self::new(times.concat(), offered, faults.concat())
+    }
+
     /// Good answers of what was offered.
     pub fn share(&self) -> f64 {
         self.answered as f64 / self.offered.max(1) as f64
@@ -48,7 +65,7 @@ impl Figures {
 
 impl fmt::Debug for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { offered, answered, p50, p99, longest, faults } = self;
+        let Self { offered, answered, p50, p99, longest, faults, .. } = self;
         write!(f, "{answered} of {offered} answered ({:.1} %), ", 100.0 * self.share())?;
         write!(f, "p50 {p50:.2?}, p99 {p99:.2?}, longest {longest:.2?} {faults:?}")
     }
@@ -132,11 +149,7 @@ async fn offer(to: SocketAddr, request: Arc<str>, stop: Arc<AtomicBool>) -> Figu
         times.extend(own);
         faults.extend(lost);
     }
-    times.sort_unstable();
-    let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or_default();
-    faults.truncate(3);
-    let longest = times.last().copied().unwrap_or_default();
-    Figures { offered, answered: times.len(), p50: at(50), p99: at(99), longest, faults }
+    Figures::new(times, offered, faults)
 }
 
 async fn worker(

@@ -73,7 +73,7 @@ async fn attack(world: &World, count: usize, waves: usize) -> Figures {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn simultaneous_logins_are_answered_and_proxied_callers_go_on() {
-    let count = wanted("PORTCULLIS_LOGINS", 100);
+    let count = wanted("PORTCULLIS_LOGINS", 25);
     let world = World::start().await;
     let before = honest::alone(world.gateway.address(), &world.request).await;
     let memory = world.gateway.resident_kib();

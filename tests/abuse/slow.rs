@@ -112,7 +112,8 @@ async fn hold(to: SocketAddr, number: usize, kind: Kind) -> Duration {
     let mut half = 0;
     while began.elapsed() < GONE * 2 {
         ticks.tick().await;
-        if is_gone(&tcp, kind) || (half == 1 && is_refused(&tcp).await) {
+        let look = half == 1 && kind == Kind::Reader;
+        if is_gone(&tcp, kind) || (look && is_refused(&tcp).await) {
             break;
         }
         half += 1;

@@ -3,14 +3,20 @@
 use std::time::{Duration, Instant};
 
 use http::Request;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
     bench::configuration,
     support::{
         gateway::Gateway,
-        http2::{Client, END_HEADERS, END_STREAM, HEADERS, Raw, block, frame},
-        upstream::Upstream,
+        http2::{
+            Client, END_HEADERS, END_STREAM, HEADERS, PREFACE, Raw, SETTINGS, WINDOW_UPDATE, block,
+            frame,
+        },
+        upstream::{Answer, Upstream},
         wait, wire,
     },
 };
@@ -143,4 +149,57 @@ async fn answers_that_are_not_taken_use_up_no_descriptors() {
     .await;
     let request = "GET /open/x HTTP/1.1\r\nHost: a.test\r\n\r\n";
     assert_eq!(wire::exchange(gateway.address(), request).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_head_that_begins_with_the_connection_has_its_deadline() {
+    let upstream = Upstream::start();
+    let gateway = start(&upstream, "head_timeout = \"400ms\"");
+    let mut hello = PREFACE.to_vec();
+    hello.extend(frame(SETTINGS, 0, 0, b""));
+    hello.extend(frame(HEADERS, 0, 1, b"\x82"));
+    let mut stream = TcpStream::connect(gateway.address()).await.unwrap();
+    stream.write_all(&hello).await.unwrap();
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
+    let _ = read.expect("it closes");
+    assert_eq!(cut(&gateway, "head_timeout").await, 1);
+}
+
+#[tokio::test]
+async fn a_body_is_no_call_where_nobody_takes_calls() {
+    let upstream = Upstream::start();
+    let gateway = start(&upstream, "body_grace = \"400ms\", body_rate = \"1KiB\"");
+    let mut raw = Raw::open(gateway.address(), b"").await;
+    let head = block("POST", "/open/slow", &[("content-type", "application/grpc")]);
+    raw.stream.write_all(&frame(HEADERS, END_HEADERS, 1, &head)).await.unwrap();
+    wait::until("the stream ends", async || (cut(&gateway, "body_rate").await == 1).then_some(()))
+        .await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_byte_by_byte_is_ended() {
+    let upstream = Upstream::with(|_| Answer::new(200, &[], vec![b'x'; 64 << 10]));
+    let gateway = start(&upstream, "write_timeout = \"800ms\", body_rate = \"1KiB\"");
+    // SETTINGS_INITIAL_WINDOW_SIZE is 1.
+    let mut raw = Raw::open(gateway.address(), &[0, 4, 0, 0, 0, 1]).await;
+    let request = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block("GET", "/open/x", &[]));
+    raw.stream.write_all(&request).await.unwrap();
+    let (mut reader, mut writer) = raw.stream.into_split();
+    let taking = tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            ticks.tick().await;
+            let more = frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]);
+            if writer.write_all(&more).await.is_err() {
+                break;
+            }
+        }
+    });
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, reader.read_to_end(&mut rest)).await;
+    let _ = read.expect("it closes");
+    taking.abort();
+    let line = "portcullis_http2_connections_ended_total{reason=\"stalled\"}";
+    assert_eq!(figure(&gateway, line).await, 1);
 }
