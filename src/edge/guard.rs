@@ -7,6 +7,7 @@
 //! to a mebibyte and parse it from the start again with every piece that comes) and shown to [`super::framing`].
 
 mod answers;
+mod linger;
 
 use std::{
     fmt, io,
@@ -14,7 +15,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -29,7 +29,10 @@ use tokio::{
     time::Instant,
 };
 
-use self::answers::{HEAD_TOO_LARGE, NO_TUNNEL, NOT_HTTP};
+use self::{
+    answers::{HEAD_TOO_LARGE, NO_TUNNEL, NOT_HTTP},
+    linger::Linger,
+};
 use super::{
     alarm::Alarm,
     conn::{Conn, Phase},
@@ -38,10 +41,6 @@ use super::{
     pace::Pace,
 };
 
-/// How long leftover request bytes are read and thrown away, so that the answer is not lost in a reset.
-const LINGER: Duration = Duration::from_secs(2);
-/// And how many of them.
-const LINGER_BYTES: usize = 16 << 20;
 /// Joins a header and a small body into one packet; small, because every idle connection holds one.
 const WRITE_BUFFER: usize = 2048;
 
@@ -81,12 +80,6 @@ pub(super) struct Guard<S: Wire, P> {
     frames: Option<Frames>,
     /// Held as long as the connection lives: its place in the table of connections.
     _permit: P,
-}
-
-/// What may still be read and thrown away behind the last byte we sent.
-struct Linger {
-    until: Instant,
-    left: usize,
 }
 
 impl<S: Wire, P> Guard<S, P> {
@@ -250,9 +243,8 @@ impl<S: Wire, P: Unpin> Guard<S, P> {
 
     /// Reads and throws away until all came or the time is up: closed before, the socket would answer with a reset.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let linger = self
-            .linger
-            .get_or_insert_with(|| Linger { until: Instant::now() + LINGER, left: LINGER_BYTES });
+        let frames = self.frames.is_some();
+        let linger = self.linger.get_or_insert_with(|| Linger::begin(frames));
         let mut scrap = [0; 4096];
         while linger.left > 0 {
             let mut piece = ReadBuf::new(&mut scrap);
