@@ -48,22 +48,13 @@ impl Store {
         mount: &MountName,
         owner: &AccountId,
     ) -> Result<Vec<KeyRecord>, StoreError> {
-        self.bounded("keys_of", async {
-            sqlx::query(concat!(
-                "SELECT ",
-                key_columns!(),
-                " FROM api_key k WHERE k.owner_id = $1 AND k.mount = $2 \
-                 ORDER BY k.created_at DESC, k.id"
-            ))
-            .bind(owner.as_str())
-            .bind(mount.as_str())
-            .fetch_all(self.readers())
-            .await?
-            .iter()
-            .map(rows::key)
-            .collect()
-        })
-        .await
+        let select = concat!(
+            "SELECT ",
+            key_columns!(),
+            " FROM api_key k WHERE k.owner_id = $1 AND k.mount = $2 \
+             ORDER BY k.created_at DESC, k.id"
+        );
+        self.listed("keys_of", select, &[owner.as_str(), mount.as_str()], rows::key).await
     }
 
     /// Keys of an organisation's members at a mount, newest first, revoked ones included.
@@ -72,22 +63,14 @@ impl Store {
         mount: &MountName,
         organisation: &OrganisationId,
     ) -> Result<Vec<KeyRecord>, StoreError> {
-        self.bounded("keys_within", async {
-            sqlx::query(concat!(
-                "SELECT ",
-                key_columns!(),
-                " FROM api_key k JOIN membership m ON m.account_id = k.owner_id \
-                 WHERE m.organisation_id = $1 AND k.mount = $2 ORDER BY k.created_at DESC, k.id"
-            ))
-            .bind(organisation.as_str())
-            .bind(mount.as_str())
-            .fetch_all(self.readers())
-            .await?
-            .iter()
-            .map(rows::key)
-            .collect()
-        })
-        .await
+        let select = concat!(
+            "SELECT ",
+            key_columns!(),
+            " FROM api_key k JOIN membership m ON m.account_id = k.owner_id \
+             WHERE m.organisation_id = $1 AND k.mount = $2 ORDER BY k.created_at DESC, k.id"
+        );
+        self.listed("keys_within", select, &[organisation.as_str(), mount.as_str()], rows::key)
+            .await
     }
 
     /// Replaces the scopes of a key that is not revoked, and gives it back.

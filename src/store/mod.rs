@@ -41,6 +41,7 @@ mod sessions;
 mod sweep;
 mod teams;
 mod webhooks;
+mod within;
 
 use std::{
     fmt,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     AuditRecord, Connection, Grantee, PermissionRecord, Row, Store, StoreError,
-    organisations::is_member, rows, teams,
+    organisations::is_member, rows, teams, within::room,
 };
 use crate::model::{AccountId, OrganisationId, PermissionId, TeamId, Timestamp};
 
@@ -32,14 +32,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.bounded("insert_permission", async {
             let mut tx = self.begin().await?;
-            let count: i64 =
-                sqlx::query_scalar("SELECT COUNT(*) FROM permission WHERE organisation_id = $1")
-                    .bind(permission.organisation.as_str())
-                    .fetch_one(&mut *tx)
-                    .await?;
-            if count >= MOST {
-                return Err(StoreError::Full);
-            }
+            let count = "SELECT COUNT(*) FROM permission WHERE organisation_id = $1";
+            room(&mut tx, count, &permission.organisation, MOST).await?;
             sqlx::query(
                 "INSERT INTO permission (id, organisation_id, resource, action, conditions, \
                  created_at) VALUES ($1, $2, $3, $4, $5, $6)",
@@ -62,20 +56,12 @@ impl Store {
         &self,
         organisation: &OrganisationId,
     ) -> Result<Vec<PermissionRecord>, StoreError> {
-        self.bounded("permissions", async {
-            sqlx::query(concat!(
-                "SELECT ",
-                permission_columns!(),
-                " FROM permission p WHERE p.organisation_id = $1 ORDER BY p.created_at, p.id"
-            ))
-            .bind(organisation.as_str())
-            .fetch_all(self.readers())
-            .await?
-            .iter()
-            .map(permission)
-            .collect()
-        })
-        .await
+        let select = concat!(
+            "SELECT ",
+            permission_columns!(),
+            " FROM permission p WHERE p.organisation_id = $1 ORDER BY p.created_at, p.id"
+        );
+        self.listed("permissions", select, &[organisation.as_str()], permission).await
     }
 
     /// Changes what is given, and gives the permission back.
@@ -116,18 +102,8 @@ impl Store {
         id: &PermissionId,
         audit: &[AuditRecord],
     ) -> Result<(), StoreError> {
-        self.bounded("delete_permission", async {
-            let mut tx = self.begin().await?;
-            let removed =
-                sqlx::query("DELETE FROM permission WHERE id = $1 AND organisation_id = $2")
-                    .bind(id.as_str())
-                    .bind(organisation.as_str())
-                    .execute(&mut *tx)
-                    .await?;
-            rows::met(&removed, StoreError::NotFound)?;
-            self.commit(tx, audit).await
-        })
-        .await
+        let delete = "DELETE FROM permission WHERE id = $1 AND organisation_id = $2";
+        self.remove_within("delete_permission", delete, organisation, id.as_str(), audit).await
     }
 
     /// Grants a permission to a member or a group of the same organisation; a second time changes and records nothing.
@@ -167,10 +143,7 @@ impl Store {
             .execute(&mut *tx)
             .await?
             .rows_affected();
-            if added > 0 {
-                self.record(&mut tx, audit).await?;
-            }
-            Ok(tx.commit().await?)
+            self.commit(tx, if added > 0 { audit } else { &[] }).await
         })
         .await
     }

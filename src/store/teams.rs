@@ -2,6 +2,7 @@
 
 use super::{
     AuditRecord, Connection, Row, Store, StoreError, TeamRecord, organisations::is_member, rows,
+    within::room,
 };
 use crate::model::{AccountId, OrganisationId, TeamId, Timestamp};
 
@@ -17,14 +18,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.bounded("insert_team", async {
             let mut tx = self.begin().await?;
-            let count: i64 =
-                sqlx::query_scalar("SELECT COUNT(*) FROM team WHERE organisation_id = $1")
-                    .bind(team.organisation.as_str())
-                    .fetch_one(&mut *tx)
-                    .await?;
-            if count >= MOST {
-                return Err(StoreError::Full);
-            }
+            let count = "SELECT COUNT(*) FROM team WHERE organisation_id = $1";
+            room(&mut tx, count, &team.organisation, MOST).await?;
             sqlx::query(
                 "INSERT INTO team (id, organisation_id, name, description, created_at, updated_at) \
                  VALUES ($1, $2, $3, $4, $5, $6)",
@@ -47,19 +42,9 @@ impl Store {
         &self,
         organisation: &OrganisationId,
     ) -> Result<Vec<TeamRecord>, StoreError> {
-        self.bounded("teams", async {
-            sqlx::query(
-                "SELECT id, organisation_id, name, description, created_at, updated_at FROM team \
-                 WHERE organisation_id = $1 ORDER BY created_at, id",
-            )
-            .bind(organisation.as_str())
-            .fetch_all(self.readers())
-            .await?
-            .iter()
-            .map(team)
-            .collect()
-        })
-        .await
+        let select = "SELECT id, organisation_id, name, description, created_at, updated_at FROM team \
+                      WHERE organisation_id = $1 ORDER BY created_at, id";
+        self.listed("teams", select, &[organisation.as_str()], team).await
     }
 
     /// Changes name and description where given, and gives the group back.
@@ -100,17 +85,8 @@ impl Store {
         id: &TeamId,
         audit: &[AuditRecord],
     ) -> Result<(), StoreError> {
-        self.bounded("delete_team", async {
-            let mut tx = self.begin().await?;
-            let removed = sqlx::query("DELETE FROM team WHERE id = $1 AND organisation_id = $2")
-                .bind(id.as_str())
-                .bind(organisation.as_str())
-                .execute(&mut *tx)
-                .await?;
-            rows::met(&removed, StoreError::NotFound)?;
-            self.commit(tx, audit).await
-        })
-        .await
+        let delete = "DELETE FROM team WHERE id = $1 AND organisation_id = $2";
+        self.remove_within("delete_team", delete, organisation, id.as_str(), audit).await
     }
 
     /// Puts a member of the organisation into a group; a second time changes and records nothing.
@@ -136,10 +112,7 @@ impl Store {
             .execute(&mut *tx)
             .await?
             .rows_affected();
-            if added > 0 {
-                self.record(&mut tx, audit).await?;
-            }
-            Ok(tx.commit().await?)
+            self.commit(tx, if added > 0 { audit } else { &[] }).await
         })
         .await
     }

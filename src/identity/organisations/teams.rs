@@ -97,19 +97,7 @@ impl Identity {
         account: &AccountId,
         by: &Actor,
     ) -> Result<(), IdentityError> {
-        let standing = self.standing_for(caller, "groups:manage").await?;
-        let facts = [
-            ("group", id.as_str().into()),
-            ("change", "joined".into()),
-            ("member", account.as_str().into()),
-        ];
-        let told = told(EventKind::GroupChanged, caller, by, self.now(), facts);
-        let store = self.inner.store.clone();
-        let (wall, id, account) = (standing.organisation().clone(), id.clone(), account.clone());
-        self.change_within(standing.organisation(), async move {
-            store.add_to_team(&wall, &id, &account, &[told]).await
-        })
-        .await
+        self.seat(caller, id, account, true, by).await
     }
 
     /// Takes a member out of a group.
@@ -120,17 +108,32 @@ impl Identity {
         account: &AccountId,
         by: &Actor,
     ) -> Result<(), IdentityError> {
+        self.seat(caller, id, account, false, by).await
+    }
+
+    async fn seat(
+        &self,
+        caller: &Principal,
+        id: &TeamId,
+        account: &AccountId,
+        joins: bool,
+        by: &Actor,
+    ) -> Result<(), IdentityError> {
         let standing = self.standing_for(caller, "groups:manage").await?;
         let facts = [
             ("group", id.as_str().into()),
-            ("change", "left".into()),
+            ("change", if joins { "joined" } else { "left" }.into()),
             ("member", account.as_str().into()),
         ];
         let told = told(EventKind::GroupChanged, caller, by, self.now(), facts);
         let store = self.inner.store.clone();
         let (wall, id, account) = (standing.organisation().clone(), id.clone(), account.clone());
         self.change_within(standing.organisation(), async move {
-            store.remove_from_team(&wall, &id, &account, &[told]).await
+            if joins {
+                store.add_to_team(&wall, &id, &account, &[told]).await
+            } else {
+                store.remove_from_team(&wall, &id, &account, &[told]).await
+            }
         })
         .await
     }
