@@ -1,6 +1,8 @@
 //! Reads the fields of a request one by one and remembers every one that does not fit, with the place where it stands.
 //! One reader for JSON bodies, HTML forms and queries. Unknown fields are ignored.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use crate::model::SecretString;
@@ -207,6 +209,15 @@ impl Fields {
             Some(number) => Some(number),
             None => self.too_small(name, min),
         }
+    }
+
+    /// A span in whole days that may be absent or null: from a day to a century, which is far beyond use, and no sum with
+    /// it leaves the range of a timestamp.
+    pub fn optional_days(&mut self, name: &str) -> Option<Duration> {
+        const DAY_SECONDS: u64 = 24 * 60 * 60;
+        const CENTURY: u64 = 36_500;
+        let days = self.optional_int(name, 1, CENTURY)?;
+        Some(Duration::from_secs(days.saturating_mul(DAY_SECONDS)))
     }
 
     /// A truth value that may be absent or null; in a form or a query written as such.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::refusal::phrase;
 use crate::pipeline::{
     Deny, Face, Reply, ReplyFacts,
     deny::{TokenFault, UpstreamFault},
@@ -17,7 +18,7 @@ impl Face for Problem {
         let (code, detail) = words(deny);
         let mut body = json!({
             "type": "about:blank",
-            "title": status.canonical_reason().unwrap_or("Error"),
+            "title": phrase(status),
             "status": status.as_u16(),
             "detail": detail,
             "code": code,

@@ -7,6 +7,10 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+mod common;
+
+pub use common::{phrase, sentence};
+
 use super::fields::Detail;
 use crate::{
     identity::{FieldError, IdentityError},
@@ -16,13 +20,20 @@ use crate::{
 /// How the refusals of one contract are worded and written.
 pub trait ErrorShape: Clone + std::fmt::Debug + PartialEq + Send + Sync + Sized + 'static {
     /// A refusal of the gateway.
-    fn of_deny(deny: &Deny) -> Refusal<Self>;
+    fn of_deny(deny: &Deny) -> Refusal<Self> {
+        Refusal::common_deny(deny)
+    }
 
     /// A refusal of identity.
-    fn of_identity(error: &IdentityError) -> Refusal<Self>;
+    fn of_identity(error: &IdentityError) -> Refusal<Self> {
+        Refusal::common(error)
+    }
 
     /// Fields that do not fit.
-    fn invalid(details: Vec<Detail>) -> Refusal<Self>;
+    fn invalid(details: Vec<Detail>) -> Refusal<Self> {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Refusal::new(status, "Validation Error", "validation").with_details(details)
+    }
 
     /// The body is declared as something the endpoint does not read.
     fn media_type() -> Refusal<Self> {
@@ -89,7 +100,7 @@ impl<S: ErrorShape> Refusal<S> {
 
     /// With the status' own reason phrase.
     pub fn plain(status: StatusCode, reason: &'static str) -> Self {
-        Self::new(status, status.canonical_reason().unwrap_or("Error"), reason)
+        Self::new(status, phrase(status), reason)
     }
 
     /// What every contract says of a refusal of the gateway: status, challenge, when to come back, which methods there
@@ -122,6 +133,12 @@ impl<S: ErrorShape> Refusal<S> {
     #[must_use]
     pub fn with_code(self, code: impl Into<Cow<'static, str>>) -> Self {
         Self { code: Some(code.into()), ..self }
+    }
+
+    /// With the fields that do not fit.
+    #[must_use]
+    pub fn with_details(self, details: Vec<Detail>) -> Self {
+        Self { details: Some(details.into()), ..self }
     }
 
     /// With a member of the body that only this contract has.

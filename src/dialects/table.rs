@@ -6,7 +6,7 @@ use http::Method;
 
 use crate::pipeline::{
     Limit, Per, Window,
-    policy::{ActionRule, PathPattern, ResourceRule},
+    policy::{ActionRule, PathPattern, ResourceRule, ScopeRule},
 };
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
@@ -49,7 +49,25 @@ pub(super) fn resource(name: &str, paths: &[&str], grants: &[Row]) -> ResourceRu
     ResourceRule { resource: name.into(), paths: patterns(paths), grants: rows(grants) }
 }
 
-pub(super) fn patterns(paths: &[&str]) -> Vec<PathPattern> {
+/// What a scope reaches: these actions by these methods on these paths but not on those. No actions, methods or paths are
+/// all of them.
+pub(super) fn scope(
+    name: &str,
+    actions: &[&str],
+    methods: &[Method],
+    paths: &[&str],
+    except: &[&str],
+) -> ScopeRule {
+    ScopeRule {
+        scope: name.into(),
+        actions: texts(actions),
+        methods: methods.to_vec(),
+        paths: patterns(paths),
+        except: patterns(except),
+    }
+}
+
+fn patterns(paths: &[&str]) -> Vec<PathPattern> {
     paths.iter().map(|path| pattern(path)).collect()
 }
 

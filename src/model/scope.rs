@@ -38,6 +38,11 @@ impl ScopeSet {
         self.0.iter().map(|name| &**name)
     }
 
+    /// The names in order, as texts of their own.
+    pub fn names(&self) -> Vec<String> {
+        self.iter().map(str::to_owned).collect()
+    }
+
     /// Whether no scope is in the set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

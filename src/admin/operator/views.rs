@@ -74,7 +74,7 @@ impl From<ApiKey> for KeyView {
             name: key.name,
             description: key.description,
             hint: key.hint,
-            scopes: key.scopes.iter().map(str::to_owned).collect(),
+            scopes: key.scopes.names(),
             allowed_ips: key.allowed_ips.iter().map(ToString::to_string).collect(),
             rate_limit_per_hour: key.rate_limit_per_hour,
             active: key.active,

@@ -38,6 +38,11 @@ impl Answer {
         Self::new(StatusCode::CREATED, body)
     }
 
+    /// 200 with `{"message": …}`: one sentence, for contracts whose clients always parse a body.
+    pub fn message(sentence: &'static str) -> Self {
+        Self::ok(&Message { message: sentence })
+    }
+
     /// The literal JSON `null`, where a contract has it.
     pub fn null(status: StatusCode) -> Self {
         Self::new(status, &())
@@ -97,6 +102,11 @@ impl Answer {
     fn bare(status: StatusCode, body: Bytes) -> Self {
         Self { status, headers: HeaderMap::new(), body, verdict: HopVerdict::default() }
     }
+}
+
+#[derive(Serialize)]
+struct Message {
+    message: &'static str,
 }
 
 impl IntoResponse for Answer {

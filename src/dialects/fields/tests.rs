@@ -142,3 +142,20 @@ fn a_detail_has_the_member_input_only_where_asked() {
     assert_eq!(json!(detail.clone().with_input())["input"], Value::Null);
     assert!(json!(detail.with_input()).get("input").is_some());
 }
+
+#[test]
+fn days_are_whole_and_last_no_longer_than_a_century() {
+    struct Days(Option<std::time::Duration>);
+    impl Request for Days {
+        fn read(fields: &mut Fields) -> Option<Self> {
+            Some(Self(fields.optional_days("days")))
+        }
+    }
+    let read = |text: &str| parse::<Days>(text.as_bytes()).map(|Days(span)| span);
+    assert_eq!(read(r#"{"days":2}"#).unwrap().unwrap().as_secs(), 172_800);
+    assert!(read(r#"{"days":null}"#).unwrap().is_none());
+    assert!(read(r#"{"days":36500}"#).unwrap().is_some());
+    for text in [r#"{"days":0}"#, r#"{"days":36501}"#, r#"{"days":1.5}"#] {
+        assert_eq!(read(text).unwrap_err()[0].field(), "days", "{text}");
+    }
+}

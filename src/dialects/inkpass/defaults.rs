@@ -118,10 +118,4 @@ mod tests {
         assert_eq!(tokens.tenant_claim(), Some("organization_id"));
         assert!(tokens.audience.is_none() && !tokens.refresh_rotates);
     }
-
-    #[test]
-    fn the_default_role_is_one_of_the_roles() {
-        let rules = realm();
-        assert!(rules.roles.contains(&rules.default_role));
-    }
 }

@@ -96,10 +96,4 @@ mod tests {
         assert!(tokens.access_lifetime > Duration::from_secs(300), "trap 3 of the contract");
         assert!(tokens.refresh_rotates && tokens.refresh_grace == Duration::from_secs(10));
     }
-
-    #[test]
-    fn the_default_role_is_one_of_the_roles() {
-        let rules = realm();
-        assert!(rules.roles.contains(&rules.default_role));
-    }
 }

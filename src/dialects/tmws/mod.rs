@@ -70,14 +70,6 @@ mod tests {
     use crate::dialects::Exposure;
 
     #[test]
-    fn no_endpoint_is_declared_twice() {
-        let mut seen: Vec<_> = ENDPOINTS.iter().map(|e| (e.method, e.path)).collect();
-        seen.sort_unstable();
-        seen.dedup();
-        assert_eq!(seen.len(), ENDPOINTS.len());
-    }
-
-    #[test]
     fn only_login_refresh_and_health_are_public() {
         let public: Vec<_> = ENDPOINTS
             .iter()

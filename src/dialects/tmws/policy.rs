@@ -4,7 +4,7 @@
 use http::Method;
 
 use crate::{
-    dialects::table::{self, ALL, action, patterns, resource, rows, texts},
+    dialects::table::{self, ALL, action, resource, rows, scope},
     pipeline::{
         Policy,
         policy::{ActionRule, ResourceRule, ScopeRule},
@@ -146,22 +146,6 @@ fn resources() -> Vec<ResourceRule> {
             &[("SUPER_ADMIN", ALL), ("ADMIN", READ)],
         ),
     ]
-}
-
-fn scope(
-    name: &str,
-    actions: &[&str],
-    methods: &[Method],
-    paths: &[&str],
-    except: &[&str],
-) -> ScopeRule {
-    ScopeRule {
-        scope: name.into(),
-        actions: texts(actions),
-        methods: methods.to_vec(),
-        paths: patterns(paths),
-        except: patterns(except),
-    }
 }
 
 #[cfg(test)]

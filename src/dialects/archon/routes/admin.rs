@@ -54,5 +54,5 @@ pub(super) async fn remove(
 }
 
 fn missing(error: IdentityError) -> Refusal {
-    Refusal::missing(error, "USER_NOT_FOUND", "User not found")
+    Refusal::missing_as("User not found", Some("USER_NOT_FOUND"))(error)
 }

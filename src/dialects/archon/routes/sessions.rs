@@ -58,10 +58,8 @@ pub(super) async fn refresh(
     // Neither in the body nor in the cookie: 400, because a 401 would make one of the SDKs try without end.
     let missing = || Refusal::field("refresh_token", "Field required");
     let token = sent.or_else(|| cookie::read(&headers)).ok_or_else(missing)?;
-    let granted = match app.identity.refresh(&app.mount, &token, &talk.actor()).await {
-        Err(IdentityError::Disabled) => return Err(IdentityError::InvalidRefreshToken.into()),
-        other => other?,
-    };
+    let granted = app.identity.refresh(&app.mount, &token, &talk.actor()).await;
+    let granted = granted.map_err(Refusal::at_refresh)?;
     Ok(talk.ok(wire::refreshed(&granted)).about(&granted.account.id))
 }
 
@@ -88,7 +86,7 @@ pub(super) async fn end(
     let caller = talk.caller()?;
     let id = plain_session_id(&id);
     let ended = app.identity.end_own_session(&caller.subject, &id, &talk.actor()).await;
-    ended.map_err(|error| Refusal::missing(error, "SESSION_NOT_FOUND", "Session not found"))?;
+    ended.map_err(Refusal::missing_as("Session not found", Some("SESSION_NOT_FOUND")))?;
     Ok(talk.ok(wire::message("Session ended")))
 }
 

@@ -89,5 +89,5 @@ pub(super) async fn redeliver(
 }
 
 fn missing(error: IdentityError) -> Refusal {
-    Refusal::missing(error, "WEBHOOK_NOT_FOUND", "Webhook not found")
+    Refusal::missing_as("Webhook not found", Some("WEBHOOK_NOT_FOUND"))(error)
 }

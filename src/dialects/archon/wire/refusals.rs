@@ -8,7 +8,7 @@ use crate::{
     dialects::{
         archon::casing,
         fields::Detail,
-        refusal::{self, ErrorShape, details, to_json, whole_seconds},
+        refusal::{self, ErrorShape, to_json, whole_seconds},
     },
     identity::{AttemptsLeft, IdentityError},
     model::{Clock, SystemClock},
@@ -28,16 +28,6 @@ const BAD_LOGIN: &str = "Invalid email or password";
 const RENAMED: [(&str, &str); 2] = [("full_name", "name"), ("path", "body")];
 
 impl Refusal {
-    /// 404 with the contract's name of what is missing.
-    pub fn missing(error: IdentityError, code: &'static str, text: &'static str) -> Self {
-        match error {
-            IdentityError::NotFound => {
-                Self::new(StatusCode::NOT_FOUND, text, error.reason()).with_code(code)
-            }
-            other => Self::from(other),
-        }
-    }
-
     /// The same with how many more failures are allowed before the lock, and how long that would last.
     pub fn telling(self, left: Option<AttemptsLeft>) -> Self {
         let Some(left) = left else { return self };
@@ -87,11 +77,8 @@ impl ErrorShape for Shape {
                 });
                 return refusal.with_code("RATE_LIMIT_EXCEEDED").with_extra(extra);
             }
-            other => {
-                let status = other.status();
-                let text = status.canonical_reason().unwrap_or("Error");
-                return Refusal::denied(deny, text).with_code(code_of(status));
-            }
+            // The code is the status' own.
+            _ => return Refusal::common_deny(deny),
         };
         Refusal::denied(deny, text).with_code(code)
     }
@@ -125,9 +112,6 @@ impl ErrorShape for Shape {
                 let refusal = plain(status, text, "RATE_LIMIT_EXCEEDED").with_extra(extra);
                 Refusal { retry_after: Some(*retry_after), ..refusal }
             }
-            IdentityError::Throttled(toll) => {
-                Refusal { reason, ..Self::of_deny(&Deny::RateLimited(toll.clone())) }
-            }
             IdentityError::InvalidRefreshToken | IdentityError::CredentialEnded => {
                 plain(StatusCode::UNAUTHORIZED, "Invalid or expired token", "AUTH_TOKEN_INVALID")
             }
@@ -149,17 +133,9 @@ impl ErrorShape for Shape {
                 let details = vec![Detail::new("current_password", "invalid", text)];
                 Refusal { reason, ..Self::invalid(details) }
             }
-            IdentityError::Forbidden { .. } => plain(
-                StatusCode::FORBIDDEN,
-                "Insufficient permissions",
-                "AUTH_INSUFFICIENT_PERMISSIONS",
-            ),
             IdentityError::AgentRefused => {
                 let text = "Not allowed to run an agent of this type";
                 plain(StatusCode::FORBIDDEN, text, "AGENT_UNAUTHORIZED")
-            }
-            IdentityError::NotFound => {
-                plain(StatusCode::NOT_FOUND, "Not found", code_of(StatusCode::NOT_FOUND))
             }
             IdentityError::AlreadyExists { field: "email" | "username" } => {
                 let text = "A user with this email already exists";
@@ -168,27 +144,14 @@ impl ErrorShape for Shape {
             IdentityError::AlreadyExists { .. } => {
                 plain(StatusCode::CONFLICT, "There are as many as there may be", "CONFLICT")
             }
-            IdentityError::WeakPassword(faults) | IdentityError::Invalid(faults) => {
-                Refusal { reason, ..Self::invalid(details(faults)) }
-            }
-            IdentityError::Foreign(fault) => {
-                let status = fault.status();
-                let text = status.canonical_reason().unwrap_or("Error");
-                plain(status, text, code_of(status))
-            }
-            IdentityError::Busy | IdentityError::Unavailable => {
-                Refusal::unavailable("Service unavailable", reason).with_code("SERVICE_UNAVAILABLE")
-            }
-            IdentityError::Internal => {
-                plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "SYSTEM_ERROR")
-            }
+            other => Refusal::common(other),
         }
     }
 
     /// 400, never 422.
     fn invalid(details: Vec<Detail>) -> Refusal {
-        let refusal = Refusal::new(StatusCode::BAD_REQUEST, "Validation failed", "validation");
-        Refusal { details: Some(details.into()), ..refusal.with_code("VALIDATION_ERROR") }
+        Refusal::new(StatusCode::BAD_REQUEST, "Validation failed", "validation")
+            .with_details(details)
     }
 
     fn body(refusal: &Refusal, facts: &ReplyFacts<'_>) -> Vec<u8> {

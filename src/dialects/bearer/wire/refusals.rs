@@ -8,10 +8,10 @@ use crate::{
     dialects::{
         detail_body::detail_body,
         fields::Detail,
-        refusal::{self, ErrorShape, details},
+        refusal::{self, ErrorShape},
     },
     identity::IdentityError,
-    pipeline::{Deny, ReplyFacts, deny::TokenFault},
+    pipeline::{Deny, ReplyFacts},
 };
 
 /// The contract's error shape.
@@ -72,55 +72,23 @@ impl Refusal {
 
 impl ErrorShape for Shape {
     fn of_deny(deny: &Deny) -> Refusal {
-        let text = match deny {
-            Deny::RateLimited(_) => "Rate limit exceeded",
-            _ => deny.status().canonical_reason().unwrap_or("Error"),
-        };
-        Refusal::denied(deny, text)
+        match deny {
+            Deny::RateLimited(_) => Refusal::denied(deny, "Rate limit exceeded"),
+            _ => Refusal::common_deny(deny),
+        }
     }
 
     fn of_identity(error: &IdentityError) -> Refusal {
-        let reason = error.reason();
         match error {
-            IdentityError::Throttled(toll) => Refusal::from(&Deny::RateLimited(toll.clone())),
-            IdentityError::Locked { retry_after, .. } => Refusal {
-                retry_after: Some(*retry_after),
-                ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded", reason)
-            },
-            IdentityError::CredentialEnded => {
-                Refusal { reason, ..Refusal::from(&Deny::Token(TokenFault::Revoked)) }
-            }
-            IdentityError::Forbidden { action } => {
-                Refusal::from(&Deny::Forbidden { action: (*action).into() })
-            }
-            IdentityError::AgentRefused => Refusal::plain(StatusCode::FORBIDDEN, reason),
-            IdentityError::NotFound => Refusal::plain(StatusCode::NOT_FOUND, reason),
-            IdentityError::WeakPassword(faults) | IdentityError::Invalid(faults) => {
-                Refusal { reason, ..Self::invalid(details(faults)) }
-            }
-            IdentityError::Busy | IdentityError::Unavailable => {
-                Refusal::unavailable("Service Unavailable", reason)
-            }
-            IdentityError::Internal => Refusal::plain(StatusCode::INTERNAL_SERVER_ERROR, reason),
-            // Answers to what this contract asks for elsewhere: see `during`.
+            // Answers to what this contract asks for elsewhere, see `during`; 401 is for a token alone.
             IdentityError::InvalidCredentials
             | IdentityError::Disabled
             | IdentityError::NotVerified
             | IdentityError::SecondFactor { .. }
             | IdentityError::InvalidRefreshToken
-            | IdentityError::InvalidCode
-            | IdentityError::AlreadyVerified
-            | IdentityError::WrongCurrentPassword
-            | IdentityError::Foreign(_)
-            | IdentityError::AlreadyExists { .. } => {
-                Refusal::plain(StatusCode::BAD_REQUEST, reason)
-            }
+            | IdentityError::Foreign(_) => Refusal::plain(StatusCode::BAD_REQUEST, error.reason()),
+            other => Refusal::common(other),
         }
-    }
-
-    fn invalid(details: Vec<Detail>) -> Refusal {
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Refusal { details: Some(details.into()), ..Refusal::plain(status, "validation") }
     }
 
     /// The original does not look at the type: it finds no fields.

@@ -7,8 +7,8 @@ use crate::{
     dialects::{
         exchange::{Answer, Asked, Hop, Param, Sent},
         hh::wire::{
-            self, AllowEntry, AllowList, AuditLog, AuditQuery, ListQuery, ListedSessions, Message,
-            NewEntry, Refusal, Statistics, WhiteEntry, WhiteList, WhiteNew,
+            self, AllowEntry, AllowList, AuditLog, AuditQuery, ListQuery, ListedSessions, NewEntry,
+            Refusal, Statistics, WhiteEntry, WhiteList, WhiteNew,
         },
     },
     identity::oauth::Allowed,
@@ -62,8 +62,8 @@ pub(super) async fn remove(
     Param(id): Param,
 ) -> Result<Answer, Refusal> {
     let removed = app.identity.disallow(&app.mount, &id, &admin, &hop.actor()).await;
-    removed.map_err(|error| Refusal::or_missing(&error, "User not found"))?;
-    Ok(Answer::ok(&Message { message: "User removed from whitelist" }))
+    removed.map_err(Refusal::missing("User not found"))?;
+    Ok(Answer::message("User removed from whitelist"))
 }
 
 pub(super) async fn sessions(State(app): State<App>, Admin(_): Admin) -> Result<Answer, Refusal> {
@@ -78,8 +78,8 @@ pub(super) async fn terminate(
     Param(id): Param,
 ) -> Result<Answer, Refusal> {
     let ended = app.identity.terminate_session(&app.mount, &id, &admin, &hop.actor()).await;
-    ended.map_err(|error| Refusal::or_missing(&error, "Session not found"))?;
-    Ok(Answer::ok(&Message { message: "Session terminated" }))
+    ended.map_err(Refusal::missing("Session not found"))?;
+    Ok(Answer::message("Session terminated"))
 }
 
 pub(super) async fn events(

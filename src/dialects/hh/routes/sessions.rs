@@ -6,9 +6,7 @@ use super::App;
 use crate::{
     dialects::{
         exchange::{Answer, Asked, Hop, Sent},
-        hh::wire::{
-            BySession, Exchange, Message, Opened, Ping, Profile, Refusal, SessionQuery, Token,
-        },
+        hh::wire::{BySession, Exchange, Opened, Ping, Profile, Refusal, SessionQuery, Token},
     },
     identity::{ForeignFault, IdentityError},
 };
@@ -55,7 +53,7 @@ pub(super) async fn logout(
     Sent(sent): Sent<BySession>,
 ) -> Result<Answer, Refusal> {
     app.identity.log_out_session(&app.mount, &sent.session, &hop.actor()).await?;
-    Ok(Answer::ok(&Message { message: "Logout successful" }))
+    Ok(Answer::message("Logout successful"))
 }
 
 pub(super) async fn me(
@@ -72,7 +70,7 @@ pub(super) async fn me(
         }
         None => app.identity.person(&app.mount, &asked.session.ok_or(NONE)?).await,
     };
-    let person = person.map_err(|error| Refusal::or_missing(&error, "User not found"))?;
+    let person = person.map_err(Refusal::missing("User not found"))?;
     Ok(Answer::ok(&Profile::from(person)))
 }
 

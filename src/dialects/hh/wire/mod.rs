@@ -10,8 +10,8 @@ pub use events::core_name;
 pub use page::{Language, Page};
 pub use refusals::{Refusal, Shape};
 pub use replies::{
-    AllowEntry, AllowList, AuditLog, ListedSessions, Message, Opened, Ping, Profile, Start,
-    Statistics, Token, WhiteEntry, WhiteList, health,
+    AllowEntry, AllowList, AuditLog, ListedSessions, Opened, Ping, Profile, Start, Statistics,
+    Token, WhiteEntry, WhiteList, health,
 };
 pub use requests::{
     AuditQuery, BySession, CallbackQuery, Exchange, ListQuery, NewEntry, SessionQuery, WhiteNew,

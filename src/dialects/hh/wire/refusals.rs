@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     dialects::{
         fields::Detail,
-        refusal::{self, ErrorShape, details, to_json},
+        refusal::{self, ErrorShape, to_json},
     },
     identity::{ForeignFault, IdentityError},
     pipeline::{Deny, ReplyFacts},
@@ -48,14 +48,6 @@ impl Refusal {
             ..Self::new(StatusCode::UNAUTHORIZED, "Not authenticated", "credential_missing")
         }
     }
-
-    /// From identity, where what was not found has a name: a person, a session.
-    pub fn or_missing(error: &IdentityError, what: &'static str) -> Self {
-        match error {
-            IdentityError::NotFound => Self::new(StatusCode::NOT_FOUND, what, error.reason()),
-            other => Self::from(other),
-        }
-    }
 }
 
 impl ErrorShape for Shape {
@@ -69,12 +61,7 @@ impl ErrorShape for Shape {
             Deny::RateLimited(_) => "Rate limit exceeded".into(),
             Deny::Internal => INTERNAL.into(),
             Deny::Unavailable { .. } => UNAVAILABLE.into(),
-            Deny::Malformed(_)
-            | Deny::NoRoute
-            | Deny::Misdirected
-            | Deny::MethodNotAllowed { .. }
-            | Deny::BodyTooLarge
-            | Deny::Upstream(_) => deny.status().canonical_reason().unwrap_or("Error").into(),
+            _ => return Refusal::common_deny(deny),
         };
         Refusal::denied(deny, text)
     }
@@ -83,22 +70,18 @@ impl ErrorShape for Shape {
         let reason = error.reason();
         match error {
             IdentityError::Foreign(fault) => foreign(fault),
-            IdentityError::Throttled(toll) => Refusal::from(&Deny::RateLimited(toll.clone())),
-            IdentityError::Invalid(faults) | IdentityError::WeakPassword(faults) => {
-                Refusal { reason, ..Self::invalid(details(faults)) }
-            }
-            IdentityError::NotFound => Refusal::plain(StatusCode::NOT_FOUND, reason),
             IdentityError::Busy | IdentityError::Unavailable => {
                 Refusal::unavailable(UNAVAILABLE, reason)
             }
-            // The others answer what this contract never asks.
-            _ => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, reason),
+            IdentityError::Internal => {
+                Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, reason)
+            }
+            other => Refusal::common(other),
         }
     }
 
     fn invalid(details: Vec<Detail>) -> Refusal {
-        let refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, INVALID, "validation");
-        Refusal { details: Some(details.into()), ..refusal }
+        Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, INVALID, "validation").with_details(details)
     }
 
     fn body(refusal: &Refusal, _: &ReplyFacts<'_>) -> Vec<u8> {

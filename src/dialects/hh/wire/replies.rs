@@ -65,13 +65,6 @@ impl From<oauth::ProviderToken> for Token {
     }
 }
 
-/// A sentence.
-#[derive(Debug, Serialize)]
-pub struct Message {
-    /// It.
-    pub message: &'static str,
-}
-
 /// `GET /users/me`.
 #[derive(Debug, Serialize)]
 pub struct Profile {

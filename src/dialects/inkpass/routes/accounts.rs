@@ -7,8 +7,8 @@ use crate::{
     dialects::{
         exchange::{Answer, Hop, Sent},
         inkpass::wire::{
-            ChangeProfile, KeyFacts, Me, Message, Profile, Refusal, Register, Registered,
-            ResetPassword, SendCode, VerifyEmail, at_code, at_registration,
+            ChangeProfile, KeyFacts, Me, Profile, Refusal, Register, Registered, ResetPassword,
+            SendCode, VerifyEmail, at_code, at_registration,
         },
     },
     identity::IdentityError,
@@ -42,13 +42,10 @@ pub(super) async fn verify_email(
 ) -> Result<Answer, Refusal> {
     let verified = app.identity.verify_email(&app.mount, &proof, &hop.actor()).await;
     match verified {
-        Err(IdentityError::AlreadyVerified) => {
-            Ok(Answer::ok(&Message { message: "Email already verified" }))
-        }
+        Err(IdentityError::AlreadyVerified) => Ok(Answer::message("Email already verified")),
         other => {
             let account = other.map_err(at_code("Invalid or expired verification code"))?;
-            let message = Message { message: "Email verified successfully" };
-            Ok(Answer::ok(&message).about(&account.id))
+            Ok(Answer::message("Email verified successfully").about(&account.id))
         }
     }
 }
@@ -60,7 +57,7 @@ pub(super) async fn resend_verification(
 ) -> Result<Answer, Refusal> {
     app.identity.request_verification(&app.mount, &sent.email, &hop.actor()).await?;
     let message = "If the email exists and is unverified, a new code has been sent";
-    Ok(Answer::ok(&Message { message }))
+    Ok(Answer::message(message))
 }
 
 pub(super) async fn forgot_password(
@@ -70,7 +67,7 @@ pub(super) async fn forgot_password(
 ) -> Result<Answer, Refusal> {
     app.identity.request_reset(&app.mount, &sent.email, &hop.actor()).await?;
     let message = "If an account with this email exists, a password reset code has been sent";
-    Ok(Answer::ok(&Message { message }))
+    Ok(Answer::message(message))
 }
 
 pub(super) async fn reset_password(
@@ -80,7 +77,7 @@ pub(super) async fn reset_password(
 ) -> Result<Answer, Refusal> {
     let done = app.identity.reset_password(&app.mount, &sent.proof, &sent.new, &hop.actor()).await;
     let account = done.map_err(at_code("Invalid or expired reset code"))?;
-    Ok(Answer::ok(&Message { message: "Password reset successfully" }).about(&account.id))
+    Ok(Answer::message("Password reset successfully").about(&account.id))
 }
 
 pub(super) async fn change_profile(

@@ -6,9 +6,7 @@ use super::{App, qr};
 use crate::{
     dialects::{
         exchange::{Answer, Hop, Sent},
-        inkpass::wire::{
-            BackupCodes, EnableFactor, FactorCode, FactorSetup, Message, Refusal, at_factor,
-        },
+        inkpass::wire::{BackupCodes, EnableFactor, FactorCode, FactorSetup, Refusal, at_factor},
     },
     model::secret::ExposeSecret,
 };
@@ -39,7 +37,7 @@ pub(super) async fn verify(
 ) -> Result<Answer, Refusal> {
     let caller = hop.caller()?;
     app.identity.verify_factor(caller, &code, &hop.actor()).await.map_err(at_factor)?;
-    Ok(Answer::ok(&Message { message: "2FA code verified" }))
+    Ok(Answer::message("2FA code verified"))
 }
 
 pub(super) async fn disable(
@@ -49,7 +47,7 @@ pub(super) async fn disable(
 ) -> Result<Answer, Refusal> {
     let caller = hop.caller()?;
     app.identity.disable_factor(caller, &code, &hop.actor()).await.map_err(at_factor)?;
-    Ok(Answer::ok(&Message { message: "2FA disabled successfully" }))
+    Ok(Answer::message("2FA disabled successfully"))
 }
 
 pub(super) async fn backup_codes(

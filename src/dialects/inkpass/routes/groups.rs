@@ -6,7 +6,7 @@ use super::App;
 use crate::{
     dialects::{
         exchange::{Answer, Hop, Param, Sent},
-        inkpass::wire::{ChangeGroup, CreateGroup, Group, JoinGroup, Message, Refusal, missing},
+        inkpass::wire::{ChangeGroup, CreateGroup, Group, JoinGroup, Refusal},
     },
     model::AccountId,
 };
@@ -34,7 +34,7 @@ pub(super) async fn change(
 ) -> Result<Answer, Refusal> {
     let (caller, by) = (hop.caller()?, hop.actor());
     let team = app.identity.change_team(caller, &id.into(), change, &by).await;
-    Ok(Answer::ok(&Group::from(team.map_err(missing(NONE))?)))
+    Ok(Answer::ok(&Group::from(team.map_err(Refusal::missing(NONE))?)))
 }
 
 pub(super) async fn remove(
@@ -43,8 +43,8 @@ pub(super) async fn remove(
     Param(id): Param,
 ) -> Result<Answer, Refusal> {
     let (caller, by) = (hop.caller()?, hop.actor());
-    app.identity.delete_team(caller, &id.into(), &by).await.map_err(missing(NONE))?;
-    Ok(Answer::ok(&Message { message: "Group deleted successfully" }))
+    app.identity.delete_team(caller, &id.into(), &by).await.map_err(Refusal::missing(NONE))?;
+    Ok(Answer::message("Group deleted successfully"))
 }
 
 pub(super) async fn join(
@@ -71,15 +71,15 @@ pub(super) async fn leave(
 ) -> Result<Answer, Refusal> {
     let (caller, by) = (hop.caller()?, hop.actor());
     let left = app.identity.leave_team(caller, &id.into(), &user.into(), &by).await;
-    left.map_err(missing("Group, user, or membership not found"))?;
-    Ok(Answer::ok(&Message { message: "User removed from group successfully" }))
+    left.map_err(Refusal::missing("Group, user, or membership not found"))?;
+    Ok(Answer::message("User removed from group successfully"))
 }
 
 async fn enter(app: &App, hop: &Hop, id: String, user: String) -> Result<Answer, Refusal> {
     let (caller, by) = (hop.caller()?, hop.actor());
     let joined = app.identity.join_team(caller, &id.into(), &AccountId::from(user), &by).await;
-    joined.map_err(missing("Group or user not found"))?;
-    Ok(Answer::ok(&Message { message: "User added to group successfully" }))
+    joined.map_err(Refusal::missing("Group or user not found"))?;
+    Ok(Answer::message("User added to group successfully"))
 }
 
 const NONE: &str = "Group not found";

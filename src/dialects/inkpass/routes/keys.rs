@@ -5,9 +5,7 @@ use axum::extract::State;
 use super::App;
 use crate::dialects::{
     exchange::{Answer, Hop, Param, Sent},
-    inkpass::wire::{
-        ChangeKey, CreateKey, KeyItem, KeyMade, KeyScopes, KeyUsage, Message, Refusal, missing,
-    },
+    inkpass::wire::{ChangeKey, CreateKey, KeyItem, KeyMade, KeyScopes, KeyUsage, Refusal},
 };
 
 pub(super) async fn list(State(app): State<App>, hop: Hop) -> Result<Answer, Refusal> {
@@ -22,7 +20,7 @@ pub(super) async fn create(
 ) -> Result<Answer, Refusal> {
     let (caller, by) = (hop.caller()?, hop.actor());
     let made = app.identity.create_member_key(caller, new, &by).await;
-    let made = made.map_err(missing("User not found"))?;
+    let made = made.map_err(Refusal::missing("User not found"))?;
     Ok(Answer::created(&KeyMade::new(made, caller.tenant.as_deref().unwrap_or_default())))
 }
 
@@ -34,7 +32,7 @@ pub(super) async fn change(
 ) -> Result<Answer, Refusal> {
     let (caller, by) = (hop.caller()?, hop.actor());
     let key = app.identity.set_key_scopes(caller, &id.into(), sent.scopes, &by).await;
-    Ok(Answer::ok(&KeyScopes::from(key.map_err(missing(NONE))?)))
+    Ok(Answer::ok(&KeyScopes::from(key.map_err(Refusal::missing(NONE))?)))
 }
 
 pub(super) async fn revoke(
@@ -43,8 +41,11 @@ pub(super) async fn revoke(
     Param(id): Param,
 ) -> Result<Answer, Refusal> {
     let (caller, by) = (hop.caller()?, hop.actor());
-    app.identity.revoke_member_key(caller, &id.into(), &by).await.map_err(missing(NONE))?;
-    Ok(Answer::ok(&Message { message: "API key revoked successfully" }))
+    app.identity
+        .revoke_member_key(caller, &id.into(), &by)
+        .await
+        .map_err(Refusal::missing(NONE))?;
+    Ok(Answer::message("API key revoked successfully"))
 }
 
 pub(super) async fn usage(
@@ -53,7 +54,7 @@ pub(super) async fn usage(
     Param(id): Param,
 ) -> Result<Answer, Refusal> {
     let key = app.identity.member_key(hop.caller()?, &id.into()).await;
-    Ok(Answer::ok(&KeyUsage::from(key.map_err(missing(NONE))?)))
+    Ok(Answer::ok(&KeyUsage::from(key.map_err(Refusal::missing(NONE))?)))
 }
 
 const NONE: &str = "API key not found";

@@ -6,7 +6,7 @@ use super::App;
 use crate::{
     dialects::{
         exchange::{Answer, Hop, Param},
-        inkpass::wire::{MemberItem, OrganizationItem, OrganizationWhole, Refusal, missing},
+        inkpass::wire::{MemberItem, OrganizationItem, OrganizationWhole, Refusal},
     },
     identity::{IdentityError, Organisation},
 };
@@ -39,5 +39,5 @@ async fn own(app: &App, hop: &Hop, id: &str) -> Result<Organisation, Refusal> {
     if own.id.as_str().eq_ignore_ascii_case(id) {
         return Ok(own);
     }
-    Err(missing("Organization not found")(IdentityError::NotFound))
+    Err(Refusal::missing("Organization not found")(IdentityError::NotFound))
 }

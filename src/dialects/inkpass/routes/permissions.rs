@@ -8,7 +8,7 @@ use crate::{
         exchange::{Answer, Asked, Hop, Param, Sent},
         inkpass::wire::{
             AskedPermission, Assign, ChangePermission, CheckQuery, Checked, Context,
-            CreatePermission, Message, PermissionItem, PermittedAnswer, Refusal, missing,
+            CreatePermission, PermissionItem, PermittedAnswer, Refusal,
         },
     },
     pipeline::{Question, grants::Facts},
@@ -67,7 +67,7 @@ pub(super) async fn change(
 ) -> Result<Answer, Refusal> {
     let (caller, by) = (hop.caller()?, hop.actor());
     let changed = app.identity.change_permission(caller, &id.into(), change, &by).await;
-    Ok(Answer::ok(&PermissionItem::from(changed.map_err(missing(NONE))?)))
+    Ok(Answer::ok(&PermissionItem::from(changed.map_err(Refusal::missing(NONE))?)))
 }
 
 pub(super) async fn remove(
@@ -76,8 +76,11 @@ pub(super) async fn remove(
     Param(id): Param,
 ) -> Result<Answer, Refusal> {
     let (caller, by) = (hop.caller()?, hop.actor());
-    app.identity.delete_permission(caller, &id.into(), &by).await.map_err(missing(NONE))?;
-    Ok(Answer::ok(&Message { message: "Permission deleted successfully" }))
+    app.identity
+        .delete_permission(caller, &id.into(), &by)
+        .await
+        .map_err(Refusal::missing(NONE))?;
+    Ok(Answer::message("Permission deleted successfully"))
 }
 
 pub(super) async fn assign(
@@ -92,8 +95,8 @@ pub(super) async fn assign(
         return Err(Refusal::new(http::StatusCode::BAD_REQUEST, text, "validation"));
     };
     let granted = app.identity.grant_permission(caller, &id.into(), to, &by).await;
-    granted.map_err(missing("Permission, group or user not found"))?;
-    Ok(Answer::ok(&Message { message: "Permission assigned successfully" }))
+    granted.map_err(Refusal::missing("Permission, group or user not found"))?;
+    Ok(Answer::message("Permission assigned successfully"))
 }
 
 const NONE: &str = "Permission not found";

@@ -3,13 +3,10 @@
 use axum::extract::State;
 
 use super::App;
-use crate::{
-    dialects::{
-        exchange::{Answer, Asked, Hop, Rejected, Sent},
-        fields::Detail,
-        inkpass::wire::{LogIn, Message, RefreshBody, RefreshQuery, Refusal, Tokens, refreshed},
-    },
-    identity::IdentityError,
+use crate::dialects::{
+    exchange::{Answer, Asked, Hop, Rejected, Sent},
+    fields::Detail,
+    inkpass::wire::{LogIn, RefreshBody, RefreshQuery, Refusal, Tokens},
 };
 
 pub(super) async fn login(
@@ -33,16 +30,12 @@ pub(super) async fn refresh(
         return Err(Rejected::Invalid(vec![missing]).into());
     };
     let granted = app.identity.refresh(&app.mount, &token, &hop.actor()).await;
-    let granted = granted.map_err(|error| match error {
-        // A token of an account that was switched off is one that is not good any more.
-        IdentityError::Disabled => IdentityError::InvalidRefreshToken.into(),
-        other => Refusal::from(other),
-    })?;
-    Ok(Answer::ok(&refreshed(&granted)).about(&granted.account.id))
+    let granted = granted.map_err(Refusal::at_refresh)?;
+    Ok(Answer::ok(&Tokens::from(&granted)).about(&granted.account.id))
 }
 
 pub(super) async fn logout(State(app): State<App>, hop: Hop) -> Result<Answer, Refusal> {
     let caller = hop.caller()?;
     app.identity.logout(caller, None, &hop.actor()).await?;
-    Ok(Answer::ok(&Message { message: "Logged out successfully" }))
+    Ok(Answer::message("Logged out successfully"))
 }

@@ -6,7 +6,7 @@ use super::App;
 use crate::{
     dialects::{
         exchange::{Answer, Hop, Param, Sent},
-        inkpass::wire::{ChangeUser, CreateUser, Grants, Member, Message, Refusal, missing},
+        inkpass::wire::{ChangeUser, CreateUser, Grants, Member, Refusal},
     },
     model::AccountId,
 };
@@ -22,7 +22,7 @@ pub(super) async fn one(
     Param(id): Param,
 ) -> Result<Answer, Refusal> {
     let member = app.identity.member(hop.caller()?, &id.into()).await;
-    Ok(Answer::ok(&Member::from(member.map_err(missing(NONE))?)))
+    Ok(Answer::ok(&Member::from(member.map_err(Refusal::missing(NONE))?)))
 }
 
 pub(super) async fn create(
@@ -42,7 +42,7 @@ pub(super) async fn change(
 ) -> Result<Answer, Refusal> {
     let (caller, by) = (hop.caller()?, hop.actor());
     let member = app.identity.change_member(caller, &id.into(), change, &by).await;
-    Ok(Answer::ok(&Member::from(member.map_err(missing(NONE))?)))
+    Ok(Answer::ok(&Member::from(member.map_err(Refusal::missing(NONE))?)))
 }
 
 pub(super) async fn remove(
@@ -51,8 +51,8 @@ pub(super) async fn remove(
     Param(id): Param,
 ) -> Result<Answer, Refusal> {
     let (caller, by) = (hop.caller()?, hop.actor());
-    app.identity.delete_member(caller, &id.into(), &by).await.map_err(missing(NONE))?;
-    Ok(Answer::ok(&Message { message: "User deleted successfully" }))
+    app.identity.delete_member(caller, &id.into(), &by).await.map_err(Refusal::missing(NONE))?;
+    Ok(Answer::message("User deleted successfully"))
 }
 
 pub(super) async fn permissions(
@@ -61,8 +61,8 @@ pub(super) async fn permissions(
     Param(id): Param,
 ) -> Result<Answer, Refusal> {
     let (caller, id) = (hop.caller()?, AccountId::from(id));
-    let member = app.identity.member(caller, &id).await.map_err(missing(NONE))?;
-    let granted = app.identity.permissions_of(caller, &id).await.map_err(missing(NONE))?;
+    let member = app.identity.member(caller, &id).await.map_err(Refusal::missing(NONE))?;
+    let granted = app.identity.permissions_of(caller, &id).await.map_err(Refusal::missing(NONE))?;
     Ok(Answer::ok(&Grants::new(member.account, granted)))
 }
 

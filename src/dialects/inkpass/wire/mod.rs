@@ -4,11 +4,11 @@ mod refusals;
 mod replies;
 mod requests;
 
-pub use refusals::{Refusal, Shape, at_code, at_factor, at_registration, denied, missing};
+pub use refusals::{Refusal, Shape, at_code, at_factor, at_registration, denied};
 pub use replies::{
     BackupCodes, Checked, FactorSetup, Grants, Group, KeyFacts, KeyItem, KeyMade, KeyScopes,
-    KeyUsage, Me, Member, MemberItem, Message, OrganizationItem, OrganizationWhole, PermissionItem,
-    PermittedAnswer, Profile, Registered, Tokens, refreshed,
+    KeyUsage, Me, Member, MemberItem, OrganizationItem, OrganizationWhole, PermissionItem,
+    PermittedAnswer, Profile, Registered, Tokens,
 };
 pub use requests::{
     AskedPermission, Assign, ChangeGroup, ChangeKey, ChangePermission, ChangeProfile, ChangeUser,

@@ -4,12 +4,11 @@
 use std::borrow::Cow;
 
 use http::StatusCode;
-use serde::Serialize;
 
 use crate::{
     dialects::{
-        fields::Detail,
-        refusal::{self, ErrorShape, details, to_json},
+        detail_body::detail_body,
+        refusal::{self, ErrorShape, phrase, sentence},
     },
     identity::{FieldError, IdentityError},
     pipeline::{Deny, ReplyFacts, Toll, deny::TokenFault},
@@ -25,18 +24,6 @@ pub struct Shape;
 
 /// A refusal of inkpass.
 pub type Refusal = refusal::Refusal<Shape>;
-
-#[derive(Serialize)]
-struct Body<'a> {
-    detail: Text<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Text<'a> {
-    One(&'a str),
-    List(&'a [Detail]),
-}
 
 /// A refusal of the gateway at a path.
 pub fn denied(deny: &Deny, path: &str) -> Refusal {
@@ -75,15 +62,7 @@ pub fn at_factor(error: IdentityError) -> Refusal {
     let bad = |text: &str| Refusal::new(StatusCode::BAD_REQUEST, text.to_owned(), error.reason());
     match &error {
         IdentityError::SecondFactor { .. } => bad("Invalid 2FA code"),
-        IdentityError::Invalid(faults) => bad(&sentence(faults)),
-        _ => error.into(),
-    }
-}
-
-/// From identity where one thing is looked up; `text` says what is missing.
-pub fn missing(text: &'static str) -> impl Fn(IdentityError) -> Refusal {
-    move |error| match &error {
-        IdentityError::NotFound => Refusal::new(StatusCode::NOT_FOUND, text, error.reason()),
+        IdentityError::Invalid(faults) => bad(&sentence_or_status(faults)),
         _ => error.into(),
     }
 }
@@ -99,14 +78,7 @@ impl ErrorShape for Shape {
             Deny::AddressNotAllowed => "Permission denied: address:access".into(),
             Deny::Forbidden { action } => format!("Permission denied: {action}").into(),
             Deny::RateLimited(toll) => limited(toll).into(),
-            Deny::Malformed(_)
-            | Deny::NoRoute
-            | Deny::Misdirected
-            | Deny::MethodNotAllowed { .. }
-            | Deny::BodyTooLarge
-            | Deny::Unavailable { .. }
-            | Deny::Upstream(_)
-            | Deny::Internal => deny.status().canonical_reason().unwrap_or("Error").into(),
+            _ => return Refusal::common_deny(deny),
         };
         Refusal::denied(deny, text)
     }
@@ -124,49 +96,18 @@ impl ErrorShape for Shape {
                 unproven("Email not verified. Please check your email for the verification code.")
             }
             IdentityError::InvalidRefreshToken => unproven("Invalid refresh token"),
-            IdentityError::CredentialEnded => {
-                Refusal { reason, ..Refusal::from(&Deny::Token(TokenFault::Revoked)) }
-            }
-            // The contract has no lock; where an operator switches one on, it is told like a limit.
-            IdentityError::Locked { retry_after, .. } => Refusal {
-                retry_after: Some(*retry_after),
-                ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded", reason)
-            },
-            IdentityError::Throttled(toll) => Refusal::from(&Deny::RateLimited(toll.clone())),
             IdentityError::InvalidCode => bad("Invalid or expired code".into()),
             IdentityError::AlreadyVerified => bad("Email already verified".into()),
             IdentityError::WrongCurrentPassword => bad("Current password is incorrect".into()),
             IdentityError::AlreadyExists { field: "email" } => bad("Email already in use".into()),
             IdentityError::AlreadyExists { .. } => bad("Already in use".into()),
-            IdentityError::WeakPassword(faults) => bad(sentence(faults)),
-            IdentityError::Forbidden { action } => {
-                Refusal { reason, ..Refusal::from(&Deny::Forbidden { action: (*action).into() }) }
-            }
-            IdentityError::AgentRefused => Refusal::plain(StatusCode::FORBIDDEN, reason),
-            IdentityError::NotFound => Refusal::plain(StatusCode::NOT_FOUND, reason),
-            IdentityError::Invalid(faults) => Refusal { reason, ..Self::invalid(details(faults)) },
-            IdentityError::Foreign(fault) => Refusal::plain(fault.status(), reason),
-            IdentityError::Busy | IdentityError::Unavailable => {
-                Refusal::unavailable("Service Unavailable", reason)
-            }
-            IdentityError::Internal => Refusal::plain(StatusCode::INTERNAL_SERVER_ERROR, reason),
+            IdentityError::WeakPassword(faults) => bad(sentence_or_status(faults)),
+            other => Refusal::common(other),
         }
     }
 
-    fn invalid(details: Vec<Detail>) -> Refusal {
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        let details: Vec<Detail> = details.into_iter().map(Detail::with_input).collect();
-        let refusal = Refusal::new(status, "Validation Error", "validation");
-        Refusal { details: Some(details.into()), ..refusal }
-    }
-
     fn body(refusal: &Refusal, _: &ReplyFacts<'_>) -> Vec<u8> {
-        to_json(&Body {
-            detail: match &refusal.details {
-                Some(details) => Text::List(details),
-                None => Text::One(&refusal.text),
-            },
-        })
+        detail_body(refusal)
     }
 }
 
@@ -176,7 +117,6 @@ fn limited(toll: &Toll) -> String {
     format!("Rate limit exceeded: {limit} requests per {seconds} seconds")
 }
 
-fn sentence(faults: &[FieldError]) -> String {
-    let reasons: Vec<_> = faults.iter().map(|fault| fault.message.as_str()).collect();
-    if reasons.is_empty() { "Bad Request".to_owned() } else { reasons.join("; ") }
+fn sentence_or_status(faults: &[FieldError]) -> String {
+    sentence(faults).unwrap_or_else(|| phrase(StatusCode::BAD_REQUEST).to_owned())
 }

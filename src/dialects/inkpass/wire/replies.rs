@@ -12,13 +12,6 @@ use crate::{
     model::{Principal, SecretString, Timestamp, secret::ExposeSecret},
 };
 
-/// A sentence where the contract fixes nothing else.
-#[derive(Debug, Serialize)]
-pub struct Message {
-    /// What was done.
-    pub message: &'static str,
-}
-
 /// Who registered.
 #[derive(Debug, Serialize)]
 pub struct Registered {
@@ -41,7 +34,7 @@ impl From<Account> for Registered {
     }
 }
 
-/// Login and refresh.
+/// Login and refresh: at a refresh the token stays the same and is sent back, which harms nobody.
 #[derive(Serialize)]
 pub struct Tokens {
     access_token: String,
@@ -61,11 +54,6 @@ impl From<&Granted> for Tokens {
             expires_in: granted.expires_in,
         }
     }
-}
-
-/// Refresh: the token stays the same and is sent back, which harms nobody.
-pub fn refreshed(granted: &Granted) -> Tokens {
-    Tokens::from(granted)
 }
 
 /// Who a login is.
@@ -292,7 +280,7 @@ impl From<ApiKey> for KeyItem {
     fn from(key: ApiKey) -> Self {
         Self {
             id: key.id.to_string(),
-            scopes: scopes(&key),
+            scopes: key.scopes.names(),
             name: key.name,
             user_id: key.owner.to_string(),
             created_at: key.created_at.iso(),
@@ -335,7 +323,7 @@ pub struct KeyScopes {
 
 impl From<ApiKey> for KeyScopes {
     fn from(key: ApiKey) -> Self {
-        Self { id: key.id.to_string(), scopes: scopes(&key), name: key.name }
+        Self { id: key.id.to_string(), scopes: key.scopes.names(), name: key.name }
     }
 }
 
@@ -445,8 +433,4 @@ impl From<Organisation> for OrganizationWhole {
 
 fn status(account: &Account) -> &'static str {
     if account.enabled { "active" } else { "inactive" }
-}
-
-fn scopes(key: &ApiKey) -> Vec<String> {
-    key.scopes.iter().map(str::to_owned).collect()
 }

@@ -1,7 +1,5 @@
 //! Requests of inkpass, read field by field.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value};
 
 use crate::{
@@ -13,9 +11,6 @@ use crate::{
     model::SecretString,
 };
 
-const DAY_SECONDS: u64 = 24 * 60 * 60;
-/// A century: far beyond use, and no sum with it leaves the range of a timestamp.
-const MOST_DAYS: u64 = 36_500;
 /// Longest address that is looked at.
 const LONGEST_EMAIL: usize = 320;
 /// Parts of a name: 2 to 50 characters.
@@ -293,13 +288,8 @@ impl Request for CreateKey {
         let name = fields.text("name");
         let account = fields.optional_text("user_id", LONGEST);
         let scopes = fields.optional_texts("scopes").unwrap_or_default();
-        let days = fields.optional_int("expires_in_days", 1, MOST_DAYS);
-        Some(Self(NewMemberKey {
-            name: name?,
-            account: account.map(Into::into),
-            scopes,
-            lifetime: days.map(|days| Duration::from_secs(days.saturating_mul(DAY_SECONDS))),
-        }))
+        let lifetime = fields.optional_days("expires_in_days");
+        Some(Self(NewMemberKey { name: name?, account: account.map(Into::into), scopes, lifetime }))
     }
 }
 

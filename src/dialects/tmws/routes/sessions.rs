@@ -5,7 +5,7 @@ use axum::extract::State;
 use super::App;
 use crate::dialects::{
     exchange::{Answer, Hop, Sent},
-    tmws::wire::{self, LogIn, LogOut, Message, Refusal},
+    tmws::wire::{self, LogIn, LogOut, Refusal},
 };
 
 pub(super) async fn login(
@@ -33,5 +33,5 @@ pub(super) async fn logout(
 ) -> Result<Answer, Refusal> {
     let caller = hop.caller()?;
     app.identity.logout(caller, sent.refresh_token.as_ref(), &hop.actor()).await?;
-    Ok(Answer::ok(&Message { message: "Logged out" }))
+    Ok(Answer::message("Logged out"))
 }

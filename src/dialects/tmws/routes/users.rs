@@ -6,7 +6,7 @@ use super::App;
 use crate::{
     dialects::{
         exchange::{Answer, Hop, Param, Sent},
-        tmws::wire::{ChangePassword, CreateUser, Message, Refusal, User},
+        tmws::wire::{ChangePassword, CreateUser, Refusal, User},
     },
     pipeline::Deny,
 };
@@ -52,5 +52,5 @@ async fn change(app: &App, hop: &Hop, sent: &ChangePassword) -> Result<Answer, R
     let (caller, by) = (hop.caller()?, hop.actor());
     let changed = app.identity.change_password(caller, &sent.current, &sent.new, &by).await;
     changed.map_err(|error| Refusal::on_password_change(&error))?;
-    Ok(Answer::ok(&Message { message: "Password changed" }))
+    Ok(Answer::message("Password changed"))
 }

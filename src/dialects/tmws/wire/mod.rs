@@ -5,9 +5,7 @@ mod replies;
 mod requests;
 
 pub use refusals::{Refusal, Shape};
-pub use replies::{
-    Created, CurrentKey, Deleted, KeyList, Message, Rotated, Tokens, User, health, tokens,
-};
+pub use replies::{Created, CurrentKey, Deleted, KeyList, Rotated, Tokens, User, health, tokens};
 pub use requests::{ChangePassword, CreateKey, CreateUser, LogIn, LogOut, Refresh, RotateKey};
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     dialects::{
         fields::Detail,
-        refusal::{self, ErrorShape, details, to_json},
+        refusal::{self, ErrorShape, details, sentence, to_json},
     },
     identity::{FieldError, IdentityError},
     pipeline::{
@@ -48,10 +48,10 @@ impl Refusal {
     /// From identity, while a password is changed: a weak new one is 400 here, 422 elsewhere (contract, PUT password).
     pub fn on_password_change(error: &IdentityError) -> Self {
         match error {
-            IdentityError::WeakPassword(faults) => Self {
-                details: Some(details(faults).into()),
-                ..Self::new(StatusCode::BAD_REQUEST, weak_text(faults), error.reason())
-            },
+            IdentityError::WeakPassword(faults) => {
+                Self::new(StatusCode::BAD_REQUEST, weak_text(faults), error.reason())
+                    .with_details(details(faults))
+            }
             other => Self::from(other),
         }
     }
@@ -72,14 +72,7 @@ impl ErrorShape for Shape {
             Deny::AddressNotAllowed => "Access denied: IP address not allowed".into(),
             Deny::Forbidden { action } => format!("Permission required: {action}").into(),
             Deny::RateLimited(_) => "Rate limit exceeded".into(),
-            Deny::Malformed(_)
-            | Deny::NoRoute
-            | Deny::Misdirected
-            | Deny::MethodNotAllowed { .. }
-            | Deny::BodyTooLarge
-            | Deny::Unavailable { .. }
-            | Deny::Upstream(_)
-            | Deny::Internal => deny.status().canonical_reason().unwrap_or("Error").into(),
+            _ => return Refusal::common_deny(deny),
         };
         Refusal::denied(deny, text)
     }
@@ -97,29 +90,15 @@ impl ErrorShape for Shape {
             IdentityError::Disabled => {
                 Refusal::new(StatusCode::FORBIDDEN, "Account is disabled", reason)
             }
-            IdentityError::Throttled(toll) => Refusal::from(&Deny::RateLimited(toll.clone())),
             IdentityError::InvalidRefreshToken => {
                 Refusal::new(StatusCode::UNAUTHORIZED, "Invalid or expired refresh token", reason)
             }
             IdentityError::SecondFactor { .. } => {
                 Refusal::new(StatusCode::UNAUTHORIZED, "Second factor required", reason)
             }
-            IdentityError::InvalidCode | IdentityError::AlreadyVerified => {
-                Refusal::plain(StatusCode::BAD_REQUEST, reason)
-            }
-            IdentityError::NotVerified | IdentityError::AgentRefused => {
-                Refusal::plain(StatusCode::FORBIDDEN, reason)
-            }
-            IdentityError::CredentialEnded => {
-                Refusal { reason, ..Refusal::from(&Deny::Token(TokenFault::Revoked)) }
-            }
             IdentityError::WrongCurrentPassword => {
                 Refusal::new(StatusCode::BAD_REQUEST, "Current password is incorrect", reason)
             }
-            IdentityError::Forbidden { action } => {
-                Refusal::from(&Deny::Forbidden { action: Cow::Borrowed(action) })
-            }
-            IdentityError::NotFound => Refusal::plain(StatusCode::NOT_FOUND, reason),
             IdentityError::AlreadyExists { field } => {
                 let text = match *field {
                     "username" => "Username already exists",
@@ -128,21 +107,8 @@ impl ErrorShape for Shape {
                 };
                 Refusal::new(StatusCode::BAD_REQUEST, text, reason)
             }
-            IdentityError::WeakPassword(faults) | IdentityError::Invalid(faults) => {
-                Refusal { reason, ..Self::invalid(details(faults)) }
-            }
-            IdentityError::Foreign(fault) => Refusal::plain(fault.status(), reason),
-            IdentityError::Busy | IdentityError::Unavailable => {
-                Refusal::unavailable("Service Unavailable", reason)
-            }
-            IdentityError::Internal => Refusal::plain(StatusCode::INTERNAL_SERVER_ERROR, reason),
+            other => Refusal::common(other),
         }
-    }
-
-    fn invalid(details: Vec<Detail>) -> Refusal {
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        let refusal = Refusal::new(status, "Validation Error", "validation");
-        Refusal { details: Some(details.into()), ..refusal }
     }
 
     fn body(refusal: &Refusal, facts: &ReplyFacts<'_>) -> Vec<u8> {
@@ -166,9 +132,6 @@ impl ErrorShape for Shape {
 }
 
 fn weak_text(faults: &[FieldError]) -> String {
-    let reasons: Vec<_> = faults.iter().map(|fault| fault.message.as_str()).collect();
-    if reasons.is_empty() {
-        return "Password does not meet the requirements".to_owned();
-    }
-    format!("Password does not meet the requirements: {}", reasons.join("; "))
+    let text = "Password does not meet the requirements";
+    sentence(faults).map_or_else(|| text.to_owned(), |faults| format!("{text}: {faults}"))
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     dialects::health::{HealthFacts, Members},
-    identity::{self, Account, ApiKey, Granted, NewKeyText, RotatedKey},
+    identity::{Account, ApiKey, Granted, NewKeyText, RotatedKey},
     model::{Timestamp, secret::ExposeSecret},
     pipeline::Toll,
 };
@@ -49,13 +49,6 @@ pub fn tokens(granted: &Granted, with_user: bool) -> Tokens {
             agent_namespace: account.tenant.clone(),
         }),
     }
-}
-
-/// A sentence where the contract fixes nothing else; never an empty body (trap 2).
-#[derive(Debug, Serialize)]
-pub struct Message {
-    /// What was done.
-    pub message: &'static str,
 }
 
 /// The user object: nothing of the password, not even when it was changed.
@@ -110,7 +103,7 @@ impl From<&ApiKey> for KeyInfo {
             key_id: key.id.to_string(),
             name: key.name.clone(),
             description: key.description.clone(),
-            scopes: scopes(key),
+            scopes: key.scopes.names(),
             created_at: key.created_at.iso(),
             expires_at: key.expires_at.map(Timestamp::iso),
             allowed_ips: key.allowed_ips.iter().map(|net| plain(*net)).collect(),
@@ -188,7 +181,7 @@ impl From<ApiKey> for Listed {
     fn from(key: ApiKey) -> Self {
         Self {
             key_id: key.id.to_string(),
-            scopes: scopes(&key),
+            scopes: key.scopes.names(),
             name: key.name,
             description: key.description,
             key_prefix: key.hint,
@@ -254,10 +247,6 @@ pub fn health(facts: &HealthFacts) -> Members {
         ("auth_mode", "jwt_and_api_key".into()),
         ("security_level", "standard".into()),
     ]
-}
-
-fn scopes(key: &identity::ApiKey) -> Vec<String> {
-    key.scopes.iter().map(str::to_owned).collect()
 }
 
 /// A single address is written as one, as it was most likely given.

@@ -9,9 +9,6 @@ use crate::{
     model::SecretString,
 };
 
-const DAY_SECONDS: u64 = 24 * 60 * 60;
-/// A century: far beyond use, and no sum with it leaves the range of a timestamp.
-const MAX_EXPIRES_DAYS: u64 = 36_500;
 /// Contract, rotate: `overlap_seconds` 0 to 604800.
 const MAX_OVERLAP_SECONDS: u64 = 604_800;
 const MAX_NAME: usize = 255;
@@ -52,8 +49,7 @@ impl Request for LogOut {
     const MAY_BE_EMPTY: bool = true;
 
     fn read(fields: &mut Fields) -> Option<Self> {
-        let token = fields.optional_text("refresh_token", usize::MAX);
-        Some(Self { refresh_token: token.map(SecretString::from) })
+        Some(Self { refresh_token: fields.optional_secret("refresh_token") })
     }
 }
 
@@ -69,14 +65,14 @@ impl Request for CreateKey {
         if scopes.is_empty() {
             fields.refuse::<()>("scopes", "too_short", "List should have at least 1 item");
         }
-        let days = fields.optional_int("expires_days", 1, MAX_EXPIRES_DAYS);
+        let lifetime = fields.optional_days("expires_days");
         let allowed_ips = fields.optional_texts("allowed_ips").unwrap_or_default();
         let hourly = fields.optional_int("rate_limit_per_hour", 1, u32::MAX.into());
         Some(Self(NewKey {
             name: name?,
             description,
             scopes,
-            lifetime: days.map(|days| Duration::from_secs(days.saturating_mul(DAY_SECONDS))),
+            lifetime,
             allowed_ips,
             rate_limit_per_hour: hourly.and_then(|limit| u32::try_from(limit).ok()),
         }))
