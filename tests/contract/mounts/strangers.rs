@@ -23,7 +23,7 @@ struct Asked {
 }
 
 /// Good enough for the rules of every contract.
-const PASSWORD: &str = "Sturdy-Horse-4711!";
+const PASSWORD: &str = "Sturdy4711Horse!";
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
