@@ -51,15 +51,23 @@ impl Default for Pace {
 impl Pace {
     /// The client moved so many bytes.
     pub(super) fn moved(&mut self, bytes: usize, least: Least) {
+        self.moved_at(bytes, least, Instant::now);
+    }
+
+    fn moved_at(&mut self, bytes: usize, least: Least, now: impl Fn() -> Instant) {
         if let Some(since) = self.since.take() {
-            self.wait(since.elapsed(), least);
+            self.wait(now().saturating_duration_since(since), least);
         }
         self.present(|own| own.saturating_add(bytes as u64));
     }
 
     /// Until when we wait for it to move more.
     pub(super) fn deadline(&mut self, least: Least) -> Instant {
-        let since = *self.since.get_or_insert_with(Instant::now);
+        self.deadline_at(least, Instant::now)
+    }
+
+    fn deadline_at(&mut self, least: Least, now: impl Fn() -> Instant) -> Instant {
+        let since = *self.since.get_or_insert_with(now);
         since + self.patience(least)
     }
 
@@ -156,10 +164,10 @@ mod tests {
 
     #[test]
     fn time_in_which_nobody_asked_does_not_count() {
-        let mut pace = Pace::default();
-        let first = pace.deadline(LEAST);
-        pace.moved(1, LEAST);
-        std::thread::sleep(Duration::from_millis(20));
-        assert!(pace.deadline(LEAST) >= first + Duration::from_millis(15));
+        let (mut pace, start) = (Pace::default(), Instant::now());
+        let first = pace.deadline_at(LEAST, || start);
+        let asked_again = start + LONG;
+        pace.moved_at(1, LEAST, || start);
+        assert_eq!(pace.deadline_at(LEAST, || asked_again), first + LONG);
     }
 }
