@@ -39,7 +39,7 @@ test-security:
 	PORTCULLIS_ORIGINS=all PORTCULLIS_VERIFIERS=all PORTCULLIS_TOKENS=200000 cargo test --locked --test security -- --nocapture
 	cargo build --release --locked
 	ulimit -n $$(ulimit -Hn) && \
-	PORTCULLIS_BINARY=$$(pwd)/target/release/portcullis PORTCULLIS_SLACK_MS=0 PORTCULLIS_SLOW_CONNECTIONS=5000 \
+	PORTCULLIS_BINARY=$$(pwd)/target/release/portcullis PORTCULLIS_PACE=1 PORTCULLIS_SLOW_CONNECTIONS=5000 \
 	PORTCULLIS_SLOW_READERS=1000 PORTCULLIS_WRONG_TOKENS=1000000 PORTCULLIS_TOKEN_RATE=3500 PORTCULLIS_LOGINS=500 PORTCULLIS_HTTP2_SECONDS=11 \
 	cargo test --locked --test abuse -- --test-threads 1 --nocapture $(ARGS)
 	scripts/fuzz.sh $(or $(FUZZ_SECONDS),600)

@@ -109,11 +109,14 @@ async fn hold(to: SocketAddr, number: usize, kind: Kind) -> Duration {
     let Ok(mut tcp) = connect(to, number).await else { return began.elapsed() };
     let _ = tcp.write_all(&kind.start()).await;
     let mut ticks = tokio::time::interval(Duration::from_millis(500));
-    let mut half = 0;
+    let (mut half, mut answer) = (0, None);
     while began.elapsed() < GONE * 2 {
         ticks.tick().await;
-        let look = half == 1 && kind == Kind::Reader;
-        if is_gone(&tcp, kind) || (look && is_refused(&tcp).await) {
+        if kind == Kind::Reader && answer.is_none() {
+            answer = first_line(&tcp).await;
+        }
+        let refused = answer.is_some_and(|line| line != *b"HTTP/1.1 200");
+        if refused || is_gone(&tcp, kind) {
             break;
         }
         half += 1;
@@ -124,11 +127,12 @@ async fn hold(to: SocketAddr, number: usize, kind: Kind) -> Duration {
     began.elapsed()
 }
 
-/// Whether another answer came than the large one: then it holds nothing.
-async fn is_refused(tcp: &TcpStream) -> bool {
+/// How the answer begins, once it is there. Who got another one than the large one holds nothing.
+async fn first_line(tcp: &TcpStream) -> Option<[u8; 12]> {
     let mut line = [0; 12];
-    let peeked = tokio::time::timeout(Duration::ZERO, tcp.peek(&mut line)).await;
-    matches!(peeked, Ok(Ok(12))) && line != *b"HTTP/1.1 200"
+    let soon = Duration::from_millis(100);
+    let peeked = tokio::time::timeout(soon, tcp.peek(&mut line)).await;
+    matches!(peeked, Ok(Ok(12))).then_some(line)
 }
 
 /// Whether the other side has ended it. Who reads nothing learns of it by a reset; the others have read what there was.
