@@ -33,10 +33,11 @@ pub(super) struct Turns {
 
 impl Turns {
     fn try_take(self: &Arc<Self>) -> Option<Turn> {
-        let begun = self.begun.fetch_add(1, Relaxed);
-        let turn = Turn { turns: Arc::clone(self), state: State::Begun };
-        // Given back when it is dropped.
-        (begun + self.stuck.load(Relaxed) < MOST).then_some(turn)
+        // A turn that is not to be had must not be taken and given back: that would wake another one who waits, who would
+        // do the same, for as long as the client takes nothing.
+        let free = |begun| (begun + self.stuck.load(Relaxed) < MOST).then_some(begun + 1);
+        self.begun.fetch_update(Relaxed, Relaxed, free).ok()?;
+        Some(Turn { turns: Arc::clone(self), state: State::Begun })
     }
 
     fn freed(&self, count: &AtomicUsize) {
@@ -128,6 +129,8 @@ impl Drop for Waiting {
 
 #[cfg(test)]
 mod tests {
+    use std::{future::poll_fn, task::Poll};
+
     use super::*;
 
     fn all(turns: &Arc<Turns>) -> Vec<Turn> {
@@ -159,6 +162,19 @@ mod tests {
         held.pop();
         let turn = waiting.await.unwrap();
         assert!(turn.state == State::Begun && turns.waiting.load(Relaxed) == 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_gets_no_turn_wakes_nobody() {
+        let turns = Arc::new(Turns::default());
+        let held = all(&turns);
+        // Somebody waits.
+        turns.waiting.fetch_add(1, Relaxed);
+        assert!(Turn::at_once(&turns).is_none());
+        let mut woken = Box::pin(turns.free.notified());
+        assert!(poll_fn(|cx| Poll::Ready(woken.as_mut().poll(cx).is_pending())).await);
+        drop(held);
+        assert!(poll_fn(|cx| Poll::Ready(woken.as_mut().poll(cx).is_ready())).await);
     }
 
     #[tokio::test]
