@@ -252,6 +252,10 @@ where
         let conn = self.conn.stream(&self.budget);
         let (budget, running) = (Arc::clone(&self.budget), Running::new(&self.open));
         let Some(mut stream) = Stream::new(request, reply, conn, budget, running) else { return };
+        // Taken back in the same breath: nobody waits for an answer, and nothing is done for it.
+        if stream.is_gone() {
+            return;
+        }
         let (proxy, closing) = (Arc::clone(&door.proxy), door.closing.clone());
         tokio::spawn(async move {
             // In a box: hardly any request waits here.

@@ -8,7 +8,7 @@ mod session;
 use std::{
     future::poll_fn,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use super::{Budget, Running, head::as_http1, to_io, turns::Turn};
@@ -121,6 +121,11 @@ impl Stream {
     /// Whether it may begin at once.
     pub(super) fn has_turn(&self) -> bool {
         self.turn.is_some()
+    }
+
+    /// Whether the client has already taken it back.
+    pub(super) fn is_gone(&mut self) -> bool {
+        self.poll_gone(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
     /// Waits until it may begin. Returns whether the client still wants it then.
