@@ -82,7 +82,13 @@ mod tests {
 
     #[test]
     fn hashes_are_those_of_the_library() {
-        let settings = HashSettings { memory_kib: 64, iterations: 2, permits: 1, queue: 1 };
+        let settings = HashSettings {
+            memory_kib: 64,
+            iterations: 2,
+            permits: 1,
+            queue: 1,
+            only_when_idle: true,
+        };
         let own = hash(&settings, b"secret", &[7; 16]).unwrap();
         let params = Params::new(64, 2, 1, None).unwrap();
         let theirs = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);

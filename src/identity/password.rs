@@ -1,4 +1,4 @@
-//! Password hashing: Argon2id on the blocking pool, a few at once, a short queue, then a refusal.
+//! Password hashing: Argon2id on threads of its own, a few at once, a short queue, then a refusal.
 //!
 //! Hashing is the dearest thing a stranger can make this process do, so it is bounded here and nowhere else. Two equal
 //! checks are never folded into one: that would tell known names from unknown ones by time.
@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use argon2::{Params, Version, password_hash::phc::PasswordHash};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{HashSettings, IdentityError, argon};
 use crate::model::{Random, SecretString, priority, secret::ExposeSecret};
@@ -18,6 +18,8 @@ use crate::model::{Random, SecretString, priority, secret::ExposeSecret};
 pub(super) const LONGEST_LOGIN: usize = 1024;
 /// Bytes of salt (requirement 26).
 const SALT_BYTES: usize = 16;
+/// The priority of hashes that are not to wait until a core is idle: a tenth of the share of a thread that serves.
+const NICE: i32 = 10;
 /// What bcrypt reads of a password; the rest it ignores.
 const BCRYPT_READS: usize = 72;
 
@@ -97,8 +99,12 @@ impl HashPool {
 
     /// Refuses a login for which there would be no place in the queue, before anything is looked up for it.
     pub(super) fn refuse_if_full(&self) -> Result<(), IdentityError> {
-        let full = self.permits.available_permits() == 0 && self.waiting() >= self.settings.queue;
-        if full { Err(IdentityError::Busy) } else { Ok(()) }
+        if self.is_full() { Err(IdentityError::Busy) } else { Ok(()) }
+    }
+
+    /// Whether one more would be refused.
+    pub(super) fn is_full(&self) -> bool {
+        self.permits.available_permits() == 0 && self.waiting() >= self.settings.queue
     }
 
     /// Hashes running now.
@@ -117,15 +123,26 @@ impl HashPool {
         F: FnOnce() -> T + Send + 'static,
     {
         let permit = self.permit().await?;
-        let done = tokio::task::spawn_blocking(move || {
-            yield_to_traffic();
+        let (tell, told) = oneshot::channel();
+        let when_idle = self.settings.only_when_idle;
+        // A thread of its own: its priority is nobody else's, and what it costs is nothing beside a hash.
+        let begun = std::thread::Builder::new().name("hash".to_owned()).spawn(move || {
+            if when_idle {
+                priority::only_when_idle()
+            } else {
+                priority::lower(NICE)
+            }
             let out = work();
             // The permit ends with the work, not with the caller: one who hangs up frees no worker early.
             drop(permit);
-            out
+            let _ = tell.send(out);
         });
-        done.await.map_err(|error| {
+        if let Err(error) = begun {
             tracing::error!(event = "hash_worker_failed", %error);
+            return Err(IdentityError::Busy);
+        }
+        told.await.map_err(|_| {
+            tracing::error!(event = "hash_worker_failed", error = "it panicked");
             IdentityError::Internal
         })
     }
@@ -136,15 +153,6 @@ impl HashPool {
         }
         let _place = Place::take(&self.waiting, self.settings.queue)?;
         self.permits.clone().acquire_owned().await.map_err(|_| IdentityError::Internal)
-    }
-}
-
-/// Lowers the priority of this worker, once: where cores are short, logins wait and what is proxied does not.
-fn yield_to_traffic() {
-    const NICE: i32 = 10;
-    thread_local!(static LOWERED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
-    if !LOWERED.replace(true) {
-        priority::lower(NICE);
     }
 }
 
@@ -226,7 +234,7 @@ mod tests {
     use crate::model::SystemRandom;
 
     fn cheap(permits: usize, queue: usize) -> HashSettings {
-        HashSettings { memory_kib: 64, iterations: 1, permits, queue }
+        HashSettings { memory_kib: 64, iterations: 1, permits, queue, only_when_idle: true }
     }
 
     async fn pool(settings: HashSettings) -> HashPool {

@@ -434,12 +434,15 @@ pub struct HashSettings {
     pub permits: usize,
     /// Requests that may wait for a permit; further ones are refused at once.
     pub queue: usize,
+    /// Whether a hash leaves a core to whatever else wants to run; else it has a tenth of a share.
+    pub only_when_idle: bool,
 }
 
 impl Default for HashSettings {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let permits = cores.saturating_sub(1).max(1);
-        Self { memory_kib: 19 * 1024, iterations: 2, permits, queue: permits * 4 }
+        let queue = permits * 4;
+        Self { memory_kib: 19 * 1024, iterations: 2, permits, queue, only_when_idle: true }
     }
 }

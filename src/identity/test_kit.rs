@@ -97,7 +97,13 @@ pub(super) fn settings() -> Settings {
         realms: vec![RealmSettings { name: "main".into(), rules: rules() }],
         mounts: vec![mount("api", "main"), mount("other", "main")],
         // Cheap on purpose: these tests are about rules, not about cost.
-        hashing: HashSettings { memory_kib: 64, iterations: 1, permits: 2, queue: 64 },
+        hashing: HashSettings {
+            memory_kib: 64,
+            iterations: 1,
+            permits: 2,
+            queue: 64,
+            only_when_idle: true,
+        },
     }
 }
 

@@ -15,6 +15,27 @@ pub fn lower(nice: i32) {
     }
 }
 
+/// Has the calling thread run only where a core has nothing else to do: whatever else is to run comes first at once, and a
+/// core with nothing but this counts as an idle one (sched(7), `SCHED_IDLE`).
+#[cfg(target_os = "linux")]
+pub fn only_when_idle() {
+    use thread_priority::{
+        NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+        set_thread_priority_and_policy, thread_native_id,
+    };
+    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    // It also wants the thread's nice value back at 0, which is not allowed to everybody and means nothing here.
+    if let Err(error) =
+        set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy)
+    {
+        tracing::trace!(event = "thread_priority", ?error);
+    }
+}
+
+/// Elsewhere nothing is known that does the same.
+#[cfg(not(target_os = "linux"))]
+pub fn only_when_idle() {}
+
 /// Elsewhere that would be the priority of the whole process.
 #[cfg(not(target_os = "linux"))]
 pub fn lower(_: i32) {}

@@ -179,6 +179,12 @@ fn settings(mounts: &[&str]) -> identity::Settings {
     identity::Settings {
         realms: vec![RealmSettings { name: "main".into(), rules: defaults.realm.clone() }],
         mounts: mounts.iter().map(mount).collect(),
-        hashing: HashSettings { memory_kib: 64, iterations: 1, permits: 2, queue: 64 },
+        hashing: HashSettings {
+            memory_kib: 64,
+            iterations: 1,
+            permits: 2,
+            queue: 64,
+            only_when_idle: true,
+        },
     }
 }

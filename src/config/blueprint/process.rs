@@ -12,7 +12,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 use toml::Value as Toml;
 
-use super::{Context, client_limits, trust};
+use super::{Context, client_limits, tls::word, trust};
 use crate::{
     config::{
         document::Value,
@@ -293,9 +293,10 @@ fn hashing(top: &mut Section<'_>) -> HashSettings {
         hashing.checked("iterations", defaults.iterations, |n| in_range(*n as usize, 2, 100));
     let permits = hashing.checked("permits", defaults.permits, |n| in_range(*n, 1, 1024));
     let queue = hashing.checked("queue", permits.saturating_mul(4), |n| in_range(*n, 0, 100_000));
+    let priority = word(&mut hashing, "priority", ["idle", "low"]);
     top.note("hashing", Toml::Table(hashing.finish()));
     let memory_kib = u32::try_from(memory.0 / 1024).unwrap_or(defaults.memory_kib);
-    HashSettings { memory_kib, iterations, permits, queue }
+    HashSettings { memory_kib, iterations, permits, queue, only_when_idle: priority == 0 }
 }
 
 fn identity_headers(top: &mut Section<'_>) -> IdentityHeaders {

@@ -137,7 +137,11 @@ fn read(context: &Context<'_>, path: &Path) -> std::io::Result<String> {
 }
 
 /// Which of some words a key says; the first is the default.
-fn word(section: &mut Section<'_>, key: &'static str, words: [&'static str; 2]) -> usize {
+pub(super) fn word(
+    section: &mut Section<'_>,
+    key: &'static str,
+    words: [&'static str; 2],
+) -> usize {
     let [first, _] = words;
     let found = section.or(key, first.to_owned());
     words.iter().position(|word| *word == found).unwrap_or_else(|| {

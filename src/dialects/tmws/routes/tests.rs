@@ -79,7 +79,13 @@ impl Kit {
                 ..MountSettings::new(mount(), "tmws", realm(), defaults.tokens)
             }],
             // Cheap on purpose: these tests are about shapes.
-            hashing: HashSettings { memory_kib: 64, iterations: 1, permits: 2, queue: 64 },
+            hashing: HashSettings {
+                memory_kib: 64,
+                iterations: 1,
+                permits: 2,
+                queue: 64,
+                only_when_idle: true,
+            },
         };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
