@@ -158,6 +158,7 @@ fn route(name: &str, mount: &Arc<Mount>, authn: Authn, authz: Authz) -> Arc<Rout
         trailing_slash: TrailingSlash::Keep,
         forward_credential: false,
         secret_path: false,
+        hashes: false,
         allows: PathAllowances::default(),
         streaming: false,
     })

@@ -354,6 +354,7 @@ fn endpoint_route(
         // Identity sees the proven caller in the context header, and needs the credential itself only where it proves it.
         forward_credential: matches!(endpoint.exposure, Exposure::Administrator { .. }),
         secret_path: matches!(endpoint.exposure, Exposure::Administrator { secret_path: true }),
+        hashes: endpoint.hashes,
         allows: PathAllowances::default(),
         streaming: false,
     }
@@ -377,6 +378,7 @@ fn route(config: &RouteConfig, mount: &Arc<Mount>, limits: &[Limit]) -> Route {
         trailing_slash: config.trailing_slash,
         forward_credential: config.forward_credential,
         secret_path: false,
+        hashes: false,
         allows: config.allows,
         streaming: config.streaming,
     }

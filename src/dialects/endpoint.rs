@@ -24,6 +24,8 @@ pub struct Endpoint {
     pub served: Served,
     /// What happens where another contract claims the same method and path at the same place.
     pub overlap: Overlap,
+    /// Whether every answer costs a password hash.
+    pub hashes: bool,
     /// The same without a secret in the query, for mounts whose operator wants none there.
     pub strict: Option<&'static Endpoint>,
 }
@@ -127,6 +129,12 @@ impl Endpoint {
         self.limited(&[])
     }
 
+    /// A password is hashed for every answer: where no place is free for that, the edge refuses at once.
+    #[must_use]
+    pub const fn hashing(self) -> Self {
+        Self { hashes: true, ..self }
+    }
+
     /// Where another contract claims the same: this one answers when the query has this parameter, else the other.
     #[must_use]
     pub const fn when_query(self, parameter: &'static str) -> Self {
@@ -141,7 +149,8 @@ impl Endpoint {
 
     const fn new(method: &'static str, path: &'static str, exposure: Exposure) -> Self {
         let (limits, served) = (Limits::General, Served::Handler);
-        Self { method, path, exposure, limits, served, overlap: Overlap::None, strict: None }
+        let overlap = Overlap::None;
+        Self { method, path, exposure, limits, served, overlap, hashes: false, strict: None }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
     model::{Principal, Timestamp},
     pipeline::{
         Charge, Credential, Deny, RequestView, Route, RouteTable, authn, authz,
-        deny::{Malformed, TokenFault},
+        deny::{self, Malformed, TokenFault},
         mutate::{self, HopFacts},
         quota,
         view::{Field, Known, check_target},
@@ -100,6 +100,9 @@ pub(super) async fn admit(
 
     // 3 limits that need no caller, before anything costs more than counting.
     charge(edge, trail, &quota::early_charges(route, &view)).await?;
+    if route.hashes && edge.parts.lookup.is_hashing_full() {
+        return Err(Deny::Unavailable { dependency: deny::HASHING });
+    }
 
     // 4 to 6: who is it? A wrong guess is charged to the address it came from.
     let now = edge.parts.clock.now();

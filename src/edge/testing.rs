@@ -65,6 +65,7 @@ pub(super) fn route(name: &str, mount: &Arc<Mount>) -> Route {
         trailing_slash: TrailingSlash::Keep,
         forward_credential: false,
         secret_path: false,
+        hashes: false,
         allows: PathAllowances::default(),
         streaming: false,
     }

@@ -36,6 +36,10 @@ impl Lookup for Identity {
         self.inner.session_evidence(mount, secret).await
     }
 
+    fn is_hashing_full(&self) -> bool {
+        self.inner.state().pool.is_full()
+    }
+
     fn epoch(&self) -> u64 {
         self.inner.feed.epoch()
     }

@@ -141,6 +141,11 @@ pub trait Lookup: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Whether a password that came now would find no place to be hashed. Whoever hashes none always has one.
+    fn is_hashing_full(&self) -> bool {
+        false
+    }
+
     /// Counts up whenever any key or owner changed: cached evidence of an older epoch must be fetched again.
     fn epoch(&self) -> u64;
 

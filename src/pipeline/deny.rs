@@ -8,6 +8,9 @@ use super::quota::{AUTH_FAILURES, Toll};
 
 mod reasons;
 
+/// The dependency that is not there where more passwords are to be hashed than may wait.
+pub const HASHING: &str = "hashing";
+
 /// How a request ended, as far as the gateway decided it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -153,7 +156,7 @@ pub enum Deny {
     RateLimited(Toll),
     /// 503: a dependency of the decision could not be asked.
     Unavailable {
-        /// Which one, for the log: `store`, `identity`, `limiter`, `upstream` (it is full), `descriptors`.
+        /// Which one, for the log: `store`, `identity`, `limiter`, `upstream` (it is full), `descriptors`, [`HASHING`].
         dependency: &'static str,
     },
     /// 502, 503 or 504: permitted, but the upstream could not serve it.
@@ -229,6 +232,7 @@ impl Deny {
             Deny::BodyTooLarge => "body_too_large",
             Deny::RateLimited(toll) if *toll.name == *AUTH_FAILURES => "auth_failures",
             Deny::RateLimited(_) => "rate_limited",
+            Deny::Unavailable { dependency: HASHING } => "hash_pool_full",
             Deny::Unavailable { .. } => "dependency_unavailable",
             Deny::Upstream(UpstreamFault::Unreachable) => "upstream_unreachable",
             Deny::Upstream(UpstreamFault::Timeout) => "upstream_timeout",

@@ -61,6 +61,7 @@ pub(super) fn route(name: &str) -> Route {
         trailing_slash: TrailingSlash::Keep,
         forward_credential: false,
         secret_path: false,
+        hashes: false,
         allows: PathAllowances::default(),
         streaming: false,
     }

@@ -110,6 +110,8 @@ pub struct Route {
     pub forward_credential: bool,
     /// Whether the path may hold a secret: the log shows the template instead.
     pub secret_path: bool,
+    /// Whether every answer costs a password hash, so that none is begun where no place is free for that.
+    pub hashes: bool,
     /// Path forms it opts into.
     pub allows: PathAllowances,
     /// Marked as streaming: the gap between bytes is an hour, and a WebSocket upgrade is passed on.

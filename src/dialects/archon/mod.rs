@@ -54,7 +54,7 @@ const EITHER: &[CredentialKind] = &[CredentialKind::Jwt, CredentialKind::ApiKey]
 
 /// Every endpoint of the contract. `routes::router` serves exactly these.
 static ENDPOINTS: &[Endpoint] = &[
-    Endpoint::public("POST", "/auth/login").limited(LOGIN),
+    Endpoint::public("POST", "/auth/login").limited(LOGIN).hashing(),
     Endpoint::public("POST", "/auth/register").limited(REGISTER),
     Endpoint::public("POST", "/auth/refresh").limited(PUBLIC),
     own("POST", "/auth/logout"),

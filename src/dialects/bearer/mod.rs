@@ -37,7 +37,7 @@ const TOKEN: &[CredentialKind] = &[CredentialKind::Jwt];
 
 /// Every endpoint of the contract. There is no refresh.
 static ENDPOINTS: &[Endpoint] = &[
-    Endpoint::public("POST", "/auth/jwt/login"),
+    Endpoint::public("POST", "/auth/jwt/login").hashing(),
     Endpoint::protected("POST", "/auth/jwt/logout", TOKEN, false),
     Endpoint::public("POST", "/auth/register").limited(&["bearer-register"]),
     Endpoint::public("POST", "/auth/forgot-password").limited(&["bearer-mail"]),

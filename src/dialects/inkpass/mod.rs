@@ -51,7 +51,7 @@ const OWN: &[&str] = &["inkpass-own"];
 static ENDPOINTS: &[Endpoint] = &[
     Endpoint::public("POST", "/api/v1/auth/register").limited(&["inkpass-register"]),
     // Counted by identity, per address and e-mail.
-    Endpoint::public("POST", "/api/v1/auth/login").exempt(),
+    Endpoint::public("POST", "/api/v1/auth/login").exempt().hashing(),
     Endpoint::public("POST", "/api/v1/auth/refresh").limited(&["inkpass-refresh"]),
     token("POST", "/api/v1/auth/logout"),
     Endpoint::protected("GET", "/api/v1/auth/me", EITHER, false),

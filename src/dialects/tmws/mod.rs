@@ -46,7 +46,7 @@ const EITHER: &[CredentialKind] = &[CredentialKind::Jwt, CredentialKind::ApiKey]
 
 /// Every endpoint of the contract. `routes::router` serves exactly these; a test holds the two together.
 static ENDPOINTS: &[Endpoint] = &[
-    Endpoint::public("POST", "/api/v1/auth/login"),
+    Endpoint::public("POST", "/api/v1/auth/login").hashing(),
     Endpoint::public("POST", "/api/v1/auth/refresh"),
     Endpoint::protected("POST", "/api/v1/auth/logout", TOKEN, false),
     Endpoint::protected("POST", "/api/v1/auth/api-keys", TOKEN, true),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{CertificateFault, Deny, KeyFault, Malformed, SessionFault, TokenFault, UpstreamFault};
+use super::{
+    CertificateFault, Deny, HASHING, KeyFault, Malformed, SessionFault, TokenFault, UpstreamFault,
+};
 use crate::pipeline::quota::{AUTH_FAILURES, Toll, Window};
 
 impl Deny {
@@ -48,7 +50,7 @@ impl Deny {
                 retry_after: Some(Duration::from_secs(1)),
             })
         }));
-        all.push(Deny::Unavailable { dependency: "store" });
+        all.extend(["store", HASHING].map(|dependency| Deny::Unavailable { dependency }));
         all.extend(upstream.map(Deny::Upstream));
         all.push(Deny::Internal);
         all
@@ -97,6 +99,10 @@ impl Deny {
             Deny::RateLimited(_) => (
                 "A limit is used up: of the route, of the key, or of failed logins.",
                 "Wait `Retry-After` seconds. The headers of the reply say which window it was.",
+            ),
+            Deny::Unavailable { dependency: HASHING } => (
+                "More logins at once than may wait for a place to hash.",
+                "Try again; raise `[hashing] permits` if there are cores to spare.",
             ),
             Deny::Unavailable { .. } => (
                 "A dependency of the decision (store, limiter) could not be asked in time.",
