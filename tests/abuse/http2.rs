@@ -1,9 +1,12 @@
 //! Attacks that only HTTP/2 has: each connection is ended within its budget, again and again, beside honest traffic.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use crate::{
-    World,
+    World, attacking,
     honest::{self, Figures, Load},
     support::http2::{
         CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, Raw, SETTINGS,
@@ -31,7 +34,7 @@ struct Attack {
     pieces: u32,
 }
 
-const ATTACKS: [Attack; 8] = [
+static ATTACKS: [Attack; 8] = [
     Attack { name: "rapid reset", settings: b"", make: rapid_reset, pieces: MANY },
     Attack { name: "made you reset", settings: b"", make: made_you_reset, pieces: MANY },
     Attack { name: "continuation", settings: b"", make: continuation, pieces: MANY },
@@ -105,11 +108,11 @@ fn large_answers(_: u32) -> Vec<u8> {
 
 impl Attack {
     /// One connection after the other until the time is over; how many there were, and how long the longest lived.
-    async fn run(&self, world: &World, until: Instant) -> (usize, Duration) {
+    async fn run(&'static self, to: SocketAddr, until: Instant) -> (usize, Duration) {
         let (mut count, mut longest) = (0, Duration::ZERO);
         while Instant::now() < until {
             let began = Instant::now();
-            let raw = Raw::open(world.gateway.address(), self.settings).await;
+            let raw = Raw::open(to, self.settings).await;
             let (sent, _) = raw.flood(self.pieces, GONE, self.make).await;
             assert!(sent < MANY, "{}: it is never ended", self.name);
             (count, longest) = (count + 1, longest.max(began.elapsed()));
@@ -133,7 +136,7 @@ async fn connections_that_use_up_a_budget_are_ended_and_honest_callers_go_on() {
         world.gateway.reset_peak();
         let load = Load::start(to, &world.request);
         let until = Instant::now() + Duration::from_secs(seconds as u64);
-        let (count, longest) = attack.run(&world, until).await;
+        let (count, longest) = attacking(attack.run(to, until)).await;
         let during = load.stop();
         let grown = world.gateway.peak_kib().saturating_sub(memory);
         let name = attack.name;

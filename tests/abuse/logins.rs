@@ -9,7 +9,7 @@ use std::{
 use tokio::task::JoinSet;
 
 use crate::{
-    World,
+    World, attacking,
     honest::{self, Figures, Load},
     support::wire::{self, Reply},
     wanted,
@@ -61,7 +61,7 @@ async fn attack(world: &World, count: usize, waves: usize) -> Figures {
         ticks.tick().await;
         let first = (waves + number) * count;
         let begun = Instant::now();
-        let own = wave(to, first..first + count).await;
+        let own = attacking(wave(to, first..first + count)).await;
         slowest = slowest.max(begun.elapsed());
         sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
     }

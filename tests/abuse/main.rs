@@ -90,6 +90,18 @@ impl World {
     }
 }
 
+/// Runs an attack on a thread of its own that leaves the cores to everybody else: attackers have machines of their own, and
+/// what an attack costs them must not be taken for what it costs us.
+async fn attacking<T: Send + 'static>(attack: impl Future<Output = T> + Send + 'static) -> T {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        portcullis::model::priority::only_when_idle();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let _ = tell.send(runtime.expect("a runtime").block_on(attack));
+    });
+    told.await.expect("no panic in the attack")
+}
+
 /// A size of the attack; the long form sets it.
 fn wanted(name: &str, slice: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(slice)
