@@ -1,6 +1,6 @@
 //! Doors for the fuzz targets, which are a crate of their own (`fuzz/`); in no other build.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 
@@ -9,6 +9,7 @@ use super::{
     client::{Caller, RequestIds},
     framing::Watch,
     head,
+    proxy_protocol::{self, Next},
 };
 use crate::{
     model::SystemRandom,
@@ -48,4 +49,23 @@ pub fn caller(snapshot: &Snapshot, peer: IpAddr, headers: &HeaderMap) -> Read {
         host: caller.forwarded_host,
         request_id: caller.facts.request_id,
     }
+}
+
+/// Reads the header of the PROXY protocol at the beginning of `bytes`, taking as much at a time as a socket would give that
+/// has `step` bytes: who it names, and how long it is. `None`: it is none, or not whole.
+pub fn proxied(bytes: &[u8], step: usize) -> Option<(Option<SocketAddr>, usize)> {
+    let mut taken = 0;
+    loop {
+        let rest = bytes.get(taken..)?;
+        taken += match proxy_protocol::next(bytes.get(..taken)?).ok()? {
+            Next::Bytes(count) => rest.get(..count)?.len(),
+            Next::RestOfLine(most) => {
+                let seen =
+                    rest.get(..most.min(step).min(rest.len())).filter(|seen| !seen.is_empty())?;
+                seen.iter().position(|byte| *byte == b'\n').map_or(seen.len(), |at| at + 1)
+            }
+            Next::Nothing => break,
+        };
+    }
+    Some((proxy_protocol::read(bytes.get(..taken)?).ok()?, taken))
 }

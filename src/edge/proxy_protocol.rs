@@ -14,6 +14,8 @@ use tokio::{io::AsyncReadExt, net::TcpStream};
 
 /// The first bytes of version 2; nothing in version 1 or in HTTP begins like that.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
+/// Of version 2: the signature, command, family and length.
+const FIXED_V2: usize = SIGNATURE.len() + 4;
 /// Longest line of version 1, with its end.
 const LONGEST_V1: usize = 107;
 /// Longest rest of a header of version 2, with what proxies add to the addresses. The format has room for 64 KiB.
@@ -31,9 +33,69 @@ pub enum ProxyProtocol {
 
 /// Reads the header. `Ok(None)`: the proxy speaks for itself, as in its health checks.
 pub(super) async fn client(tcp: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
-    let header = header(tcp).await?;
+    let mut header = Vec::with_capacity(LONGEST_V1);
+    loop {
+        match next(&header)? {
+            Next::Bytes(count) => {
+                let have = header.len();
+                header.resize(have + count, 0);
+                tcp.read_exact(header.get_mut(have..).unwrap_or_default()).await?;
+            }
+            Next::RestOfLine(most) => line(tcp, &mut header, most).await?,
+            Next::Nothing => return read(&header),
+        }
+    }
+}
+
+/// What still belongs to a header that began like this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// So many bytes, whatever they are.
+    Bytes(usize),
+    /// What comes up to the end of the line, and no more bytes than these.
+    RestOfLine(usize),
+    /// It is whole.
+    Nothing,
+}
+
+/// How a header goes on that began like this.
+pub(super) fn next(have: &[u8]) -> io::Result<Next> {
+    let Some(start) = have.get(..SIGNATURE.len()) else {
+        return Ok(Next::Bytes(SIGNATURE.len() - have.len()));
+    };
+    if start == SIGNATURE {
+        let Some([_, _, high, low]) = have.get(start.len()..FIXED_V2) else {
+            return Ok(Next::Bytes(FIXED_V2 - have.len()));
+        };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        if length > LONGEST_V2 {
+            return Err(invalid());
+        }
+        return Ok(match (FIXED_V2 + length).saturating_sub(have.len()) {
+            0 => Next::Nothing,
+            more => Next::Bytes(more),
+        });
+    }
+    if !start.starts_with(b"PROXY ") {
+        return Err(invalid());
+    }
+    if have.contains(&b'\n') {
+        return Ok(Next::Nothing);
+    }
+    match LONGEST_V1.saturating_sub(have.len()) {
+        0 => Err(invalid()),
+        room => Ok(Next::RestOfLine(room)),
+    }
+}
+
+/// Who is named in a whole header.
+pub(super) fn read(header: &[u8]) -> io::Result<Option<SocketAddr>> {
+    // In text, where the parser would take a sign before a port.
+    if header.starts_with(b"PROXY TCP") && header.contains(&b'+') {
+        return Err(invalid());
+    }
     let (parsed, length) =
-        ProxyHeader::parse(&header, ParseConfig::default()).map_err(|_| invalid())?;
+        ProxyHeader::parse(header, ParseConfig::default()).map_err(|_| invalid())?;
     if length != header.len() {
         return Err(invalid());
     }
@@ -46,52 +108,19 @@ pub(super) async fn client(tcp: &mut TcpStream) -> io::Result<Option<SocketAddr>
     }
 }
 
-/// The whole header, and nothing behind it.
-async fn header(tcp: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let mut start = [0; SIGNATURE.len()];
-    tcp.read_exact(&mut start).await?;
-    if start == SIGNATURE {
-        return version_2(tcp, start).await;
+/// Takes what is there of a line: it is looked at before it is taken, because its length is not known.
+async fn line(tcp: &mut TcpStream, header: &mut Vec<u8>, most: usize) -> io::Result<()> {
+    let mut ahead = [0; LONGEST_V1];
+    let seen = tcp.peek(ahead.get_mut(..most).unwrap_or_default()).await?;
+    let fresh = ahead.get_mut(..seen).unwrap_or_default();
+    let end = memchr::memchr(b'\n', fresh).map_or(seen, |at| at + 1);
+    let own = fresh.get_mut(..end).unwrap_or_default();
+    if own.is_empty() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    if !start.starts_with(b"PROXY ") {
-        return Err(invalid());
-    }
-    version_1(tcp, start).await
-}
-
-async fn version_2(tcp: &mut TcpStream, start: [u8; 12]) -> io::Result<Vec<u8>> {
-    let mut fixed = [0; 4];
-    tcp.read_exact(&mut fixed).await?;
-    let [_, _, high, low] = fixed;
-    let length = usize::from(u16::from_be_bytes([high, low]));
-    if length > LONGEST_V2 {
-        return Err(invalid());
-    }
-    let mut rest = vec![0; length];
-    tcp.read_exact(&mut rest).await?;
-    Ok([&start[..], &fixed, &rest].concat())
-}
-
-/// A line of unknown length: looked at before it is taken.
-async fn version_1(tcp: &mut TcpStream, start: [u8; 12]) -> io::Result<Vec<u8>> {
-    let mut line = start.to_vec();
-    while line.len() < LONGEST_V1 {
-        let mut ahead = [0; LONGEST_V1];
-        let room = ahead.get_mut(line.len()..).unwrap_or_default();
-        let seen = tcp.peek(room).await?;
-        let fresh = room.get_mut(..seen).unwrap_or_default();
-        let end = memchr::memchr(b'\n', fresh).map(|at| at + 1);
-        let own = fresh.get_mut(..end.unwrap_or(seen)).unwrap_or_default();
-        if own.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        tcp.read_exact(own).await?;
-        line.extend_from_slice(own);
-        if end.is_some() {
-            return Ok(line);
-        }
-    }
-    Err(invalid())
+    tcp.read_exact(own).await?;
+    header.extend_from_slice(own);
+    Ok(())
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {

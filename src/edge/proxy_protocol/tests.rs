@@ -3,7 +3,7 @@ use tokio::{io::AsyncWriteExt, net::TcpListener};
 use super::*;
 
 /// What is read of these bytes, and what is left on the socket. The bytes come in pieces of `step`.
-async fn read(bytes: &[u8], step: usize) -> (io::Result<Option<SocketAddr>>, Vec<u8>) {
+async fn played(bytes: &[u8], step: usize) -> (io::Result<Option<SocketAddr>>, Vec<u8>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut sender = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     sender.set_nodelay(true).unwrap();
@@ -50,7 +50,7 @@ async fn both_versions_are_read_and_nothing_behind_them() {
     ] {
         let all = [&header[..], b"GET / HTTP/1.1\r\n\r\n"].concat();
         for step in [1, 7, all.len()] {
-            let (found, rest) = read(&all, step).await;
+            let (found, rest) = played(&all, step).await;
             let found = found.unwrap().map(|address| address.to_string());
             assert_eq!(found.as_deref(), expected, "{header:?}");
             assert_eq!(rest, b"GET / HTTP/1.1\r\n\r\n", "{header:?}");
@@ -68,6 +68,9 @@ async fn what_is_no_header_is_refused() {
         b"PROXY TCP4 203.0.113.999 10.0.0.1 12345 80\r\n".to_vec(),
         b"PROXY TCP4 203.0.113.7 10.0.0.1 123456 80\r\n".to_vec(),
         b"PROXY TCP4 203.0.113.7 10.0.0.1 12345 80\n".to_vec(),
+        b"PROXY TCP4 203.0.113.7 10.0.0.1 +12345 80\r\n".to_vec(),
+        b"PROXY TCP4 203.0.113.7 10.0.0.1 12345 +80\r\n".to_vec(),
+        b"PROXY \r\n\r\nPROXY TCP4 203.0.113.7 10.0.0.1 12345 80\r\n".to_vec(),
         b"PROXY UDP4 203.0.113.7 10.0.0.1 12345 80\r\n".to_vec(),
         b"PROXY_TCP4 203.0.113.7 10.0.0.1 12345 80\r\n".to_vec(),
         b"PROXY TCP4 203.0.113.7 10.0.0.1 12345".to_vec(),
@@ -81,7 +84,7 @@ async fn what_is_no_header_is_refused() {
         version_2(0x21, 0x11, &[0; 5000]),
         version_2(0x21, 0x11, &V4)[..20].to_vec(),
     ] {
-        let (found, _) = read(&bytes, bytes.len()).await;
+        let (found, _) = played(&bytes, bytes.len()).await;
         assert!(found.is_err(), "{:?}: {found:?}", String::from_utf8_lossy(&bytes));
     }
 }
