@@ -103,6 +103,11 @@ impl Watch {
         self.faults
     }
 
+    /// Whether the request line has not ended yet.
+    pub(super) fn in_line(&self) -> bool {
+        matches!(self.step, Step::Line { .. })
+    }
+
     fn broken(&mut self) -> Step {
         self.faults |= BAD_CHUNKS;
         Step::Over

@@ -30,7 +30,7 @@ use tokio::{
 };
 
 use self::{
-    answers::{HEAD_TOO_LARGE, NO_TUNNEL, NOT_HTTP},
+    answers::{HEAD_TOO_LARGE, LINE_TOO_LONG, NO_TUNNEL, NOT_HTTP},
     linger::Linger,
 };
 use super::{
@@ -230,7 +230,8 @@ impl<S: Wire, P: Unpin> Guard<S, P> {
             self.conn.overlong();
             self.conn.answered();
             // A new connection's buffers are empty: what does not fit at once meets a client that reads nothing.
-            let words = self.fitting(HEAD_TOO_LARGE);
+            let words = if self.watch.in_line() { LINE_TOO_LONG } else { HEAD_TOO_LARGE };
+            let words = self.fitting(words);
             if let Poll::Ready(Err(error)) = Pin::new(&mut self.io).poll_write(cx, words) {
                 return Poll::Ready(error);
             }
