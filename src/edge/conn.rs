@@ -156,6 +156,11 @@ impl Conn {
         }
     }
 
+    /// A request was refused that no hook saw.
+    pub(super) fn refused_unseen(&self) {
+        self.metrics.head_refused();
+    }
+
     /// A request's head was read.
     pub(super) fn begin(&self, has_body: bool) {
         let requests = self.requests.load(Relaxed).wrapping_add(1);

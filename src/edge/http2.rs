@@ -223,10 +223,13 @@ where
             }
             Poll::Ready(Some(Err(error))) => {
                 tracing::debug!(event = "http2_ended", peer = %self.conn.peer, %error);
+                if error.is_go_away() && error.is_library() {
+                    self.settle();
+                }
                 return Poll::Ready(Event::Over);
             }
             Poll::Ready(None) => return Poll::Ready(Event::Over),
-            Poll::Pending => self.budget.settle(self.accepted, &mut self.settled),
+            Poll::Pending => self.settle(),
         }
         if self.open.count.load(Relaxed) > 0 {
             self.since = None;
@@ -240,6 +243,13 @@ where
             _ => self.conn.limits.idle_timeout,
         };
         self.idle.poll(since + rest, cx).map(|()| Event::Idle)
+    }
+
+    /// Counts the requests that the library refused by itself.
+    fn settle(&mut self) {
+        for _ in 0..self.budget.settle(self.accepted, &mut self.settled) {
+            self.conn.refused_unseen();
+        }
     }
 
     /// Tells the client to open no more streams; those that run go on.

@@ -117,7 +117,7 @@ impl Metrics {
             connections: connections::Families::register(&make)?,
             heads_refused: make.counter(
                 "portcullis_heads_refused_total",
-                "Request heads that could not be parsed at all, answered and closed without an access line.",
+                "Requests that could not be parsed at all: answered and closed, with HTTP/2 answered or reset, without an access line.",
             )?,
             handshakes_failed: make.counters(
                 "portcullis_tls_handshakes_failed_total",

@@ -66,13 +66,14 @@ impl Budget {
 
     /// The library has nothing more to hand out of what was read: of the streams opened, `accepted` came through. Those that
     /// it answered itself, because their head is too large, cost as much as malformed ones; so do those that it reset, but
-    /// these were counted when the reset went out.
-    pub(in crate::edge) fn settle(&self, accepted: u32, seen: &mut Settled) {
+    /// these were counted when the reset went out. Returns how many requests it refused since the last time.
+    pub(in crate::edge) fn settle(&self, accepted: u32, seen: &mut Settled) -> u32 {
         let (opened, resets) = (self.opened.load(Relaxed), self.resets.load(Relaxed));
         let refused = opened.saturating_sub(accepted).saturating_sub(seen.refused);
         let unseen = refused.saturating_sub(resets.saturating_sub(seen.resets));
         (seen.refused, seen.resets) = (seen.refused + refused, resets);
         self.malformed.fetch_add(unseen, Relaxed);
+        refused
     }
 
     /// The client took so many bytes of an answer.

@@ -1,13 +1,16 @@
 //! The head of a request in the form that HTTP/1 has, which is what everything behind this works on.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, Uri, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request, uri::Scheme};
 use pingora::http::RequestHeader;
 
 /// A head in the form of HTTP/1: the path alone as target, the authority as `Host`, cookies in one field. `None`: there
-/// is no path that a request could have.
+/// is no path that a request could have, or something that the library lets through and no request may have.
 pub(super) fn as_http1(mut parts: request::Parts) -> Option<RequestHeader> {
     let authority = parts.uri.authority().cloned();
+    if !has_a_scheme_of_ours(&parts) || !parts.headers.keys().all(is_token) {
+        return None;
+    }
     let path = match parts.uri.path_and_query() {
         Some(path) if path.as_str().starts_with('/') || path.as_str() == "*" => path.clone(),
         // CONNECT has none, and is refused whatever it names.
@@ -29,6 +32,19 @@ pub(super) fn as_http1(mut parts: request::Parts) -> Option<RequestHeader> {
     join_cookies(&mut parts.headers);
     parts.uri = Uri::from(path);
     Some(RequestHeader::from(parts))
+}
+
+/// The library keeps the scheme beside an authority only, and takes any, an empty one as well (RFC 9113 section 8.3.1).
+fn has_a_scheme_of_ours(parts: &request::Parts) -> bool {
+    if parts.method == Method::CONNECT || parts.uri.authority().is_none() {
+        return true;
+    }
+    parts.uri.scheme().is_some_and(|own| *own == Scheme::HTTP || *own == Scheme::HTTPS)
+}
+
+/// Whether a name is one that HTTP/1 can write (RFC 9110 section 5.6.2): the library takes a quote too.
+fn is_token(name: &HeaderName) -> bool {
+    memchr::memchr(b'"', name.as_str().as_bytes()).is_none()
 }
 
 /// A client may cut its cookies into several fields (RFC 9113 section 8.2.3).

@@ -84,6 +84,7 @@ impl Stream {
         let (parts, body) = request.into_parts();
         let (Some(head), Some(proxy)) = (as_http1(parts), digest_of(&conn)) else {
             conn.malformed();
+            conn.refused_unseen();
             let mut refusal = Response::new(());
             *refusal.status_mut() = http::StatusCode::BAD_REQUEST;
             // Gone already: all the better.
