@@ -42,8 +42,8 @@ pub(super) struct RouteLive {
 }
 
 impl Live {
-    /// Builds pools, caches and metric handles for a snapshot. Pools of `previous` whose settings did not change are
-    /// taken over with their state.
+    /// Builds pools, caches and metric handles for a snapshot. Pools of `previous` whose settings and files did not change
+    /// are taken over with their state.
     pub fn build(
         snapshot: Arc<Snapshot>,
         upstreams: &[UpstreamSettings],
@@ -51,9 +51,8 @@ impl Live {
         metrics: &Metrics,
     ) -> Self {
         let old: &[Arc<Pool>] = previous.map_or(&[], |live| &live.pools);
-        let kept = |settings: &UpstreamSettings| {
-            old.iter().find(|pool| *pool.settings() == *settings).cloned()
-        };
+        let kept =
+            |settings: &UpstreamSettings| old.iter().find(|pool| pool.is_of(settings)).cloned();
         let pools: Vec<_> = upstreams
             .iter()
             .map(|settings| {

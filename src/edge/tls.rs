@@ -18,14 +18,14 @@ use rustls::{
     version,
 };
 
-pub(super) use self::{
-    client::Verified,
-    server::{Handshake, TlsFacts},
-};
 pub use self::{
     client::is_server_name,
     pair::{Half, Pair, PairFault},
     server::check_authorities,
+};
+pub(super) use self::{
+    client::{Verified, files_of},
+    server::{Handshake, TlsFacts},
 };
 use super::settings::TlsVersion;
 

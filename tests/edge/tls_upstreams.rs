@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::support::{
     conf::{self, Conf, Table, quoted},
     gateway::Gateway,
-    tls::Authority,
+    tls::{Authority, replace},
     wait, wire,
 };
 
@@ -91,6 +91,7 @@ fn upstream(name: &str, address: SocketAddr) -> Table {
         .with("backends", format!("[\"https://localhost:{}\"]", address.port()))
 }
 
+// requirement: 40
 #[tokio::test]
 async fn an_upstream_is_proven_by_name_and_authority() {
     let (authority, other) = (Authority::new(), Authority::new());
@@ -181,4 +182,40 @@ async fn an_upstream_is_proven_by_name_and_authority() {
         })
         .await;
     }
+}
+
+/// A reload that changes no word takes new authorities and a new certificate of ours, and refuses files that are none.
+// requirement: 40
+#[tokio::test]
+async fn a_reload_takes_what_the_files_of_an_upstream_hold_now() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let asking = Server::start(new.acceptor(&new.server(&["localhost"]), &[], true)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let ca = old.write(folder.path(), "ca.pem");
+    let (cert, key) = old.client("gateway", "spiffe://test/gateway").write(folder.path(), "own");
+    let gateway = Gateway::start(|places| {
+        let tls = format!("{{ ca = {ca:?}, cert = {cert:?}, key = {key:?} }}");
+        Conf::new(places)
+            .table(upstream("main", asking.address).with("tls", tls))
+            .route(conf::open("open", "/open/**", "main"))
+            .text()
+    });
+    let status = async || {
+        let request = "GET /open/x HTTP/1.1\r\nHost: a.test\r\n\r\n";
+        wire::exchange(gateway.address(), request).await.status
+    };
+    assert_eq!(status().await, 502, "signed by somebody we do not know yet");
+    replace(&ca, &new.pem());
+    gateway.cli_ok(&["reload"]);
+    assert_eq!(status().await, 502, "the server does not know us yet");
+    new.client("gateway", "spiffe://test/gateway").write(folder.path(), "own");
+    gateway.cli_ok(&["reload"]);
+    assert_eq!(status().await, 200);
+    let connections = asking.connections.load(SeqCst);
+    gateway.cli_ok(&["reload"]);
+    assert_eq!(status().await, 200);
+    assert_eq!(asking.connections.load(SeqCst), connections, "nothing changed, so all goes on");
+    replace(&ca, "no certificate");
+    assert!(!gateway.cli(&["reload"]).status.success());
+    assert_eq!(status().await, 200);
 }

@@ -14,7 +14,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{authorities, pair::Pair, provider, versions};
-use crate::edge::settings::{CertificateFiles, TlsVersion, UpstreamTls};
+use crate::{
+    edge::settings::{CertificateFiles, TlsVersion, UpstreamTls},
+    model::Digest,
+};
 
 /// What a connection to such a backend needs.
 #[derive(Clone)]
@@ -71,6 +74,19 @@ impl Verified {
         let name = ServerName::try_from(self.name.to_string()).map_err(io::Error::other)?;
         TlsConnector::from(Arc::clone(&self.config)).connect(name, tcp).await
     }
+}
+
+/// What the files of an upstream hold now: another digest once any of them changed.
+pub(in crate::edge) fn files_of(tls: &UpstreamTls) -> Digest {
+    let own = tls.client_certificate.as_ref();
+    let certificate = own.map(|own| (&own.certificate, &own.key));
+    let paths = tls.authorities.iter().chain(certificate.into_iter().flat_map(<[_; 2]>::from));
+    let mut all = Vec::new();
+    for path in paths {
+        let held = fs::read(path).unwrap_or_default();
+        all.extend_from_slice(Digest::of(&held).as_bytes());
+    }
+    Digest::of(&all)
 }
 
 /// Our certificate.

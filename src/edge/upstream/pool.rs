@@ -23,8 +23,9 @@ use crate::{
     edge::{
         UpstreamSettings,
         settings::{Backend, DEFAULT_MAX_REQUESTS, Ejection, HostHeader, UpstreamTls},
-        tls::Verified,
+        tls::{Verified, files_of},
     },
+    model::Digest,
     telemetry::Metrics,
 };
 
@@ -38,6 +39,8 @@ pub(in crate::edge) struct Pool {
     settings: UpstreamSettings,
     /// By backend, for those over TLS.
     secure: HashMap<Arc<str>, Verified>,
+    /// What the files held that it was made of.
+    files: Digest,
     /// Its number among all pools there ever were.
     group: u64,
     nodes: ArcSwap<Vec<Arc<Node>>>,
@@ -52,8 +55,11 @@ pub(in crate::edge) struct Pool {
 impl Pool {
     /// A pool whose addresses are known at once; names follow with the first [`Pool::discover`].
     pub(in crate::edge) fn new(settings: UpstreamSettings, metrics: Metrics) -> Arc<Self> {
+        // Before they are read: what changes meanwhile is read anew with the next reload.
+        let files = files_of(&settings.tls);
         let secure = proofs(&settings);
         let mut pool = Self {
+            files,
             group: GROUPS.fetch_add(1, Relaxed),
             secure,
             nodes: ArcSwap::default(),
@@ -103,6 +109,11 @@ impl Pool {
             tls: UpstreamTls::default(),
         };
         Self::new(settings, metrics)
+    }
+
+    /// Whether it is what a new pool with these settings would be: also the files that they name hold the same.
+    pub(in crate::edge) fn is_of(&self, settings: &UpstreamSettings) -> bool {
+        self.settings == *settings && self.files == files_of(&settings.tls)
     }
 
     pub(in crate::edge) fn settings(&self) -> &UpstreamSettings {
