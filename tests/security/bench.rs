@@ -69,6 +69,15 @@ pub fn bench() -> &'static Bench {
 impl Bench {
     /// A pair of its own.
     pub fn start() -> Self {
+        Self::start_with(|conf| conf)
+    }
+
+    /// A pair of its own that speaks HTTP/2 as well, by prior knowledge.
+    pub fn speaking_http2() -> Self {
+        Self::start_with(|conf| conf.listener("http2", "true"))
+    }
+
+    fn start_with(more: impl Fn(Conf) -> Conf) -> Self {
         let upstream = Upstream::with(|request| match request.field("upgrade") {
             Some(_) if request.target().contains("/switch") => Answer::bytes(
                 "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
@@ -76,7 +85,7 @@ impl Bench {
             _ => Answer::ok(),
         });
         let address = upstream.address;
-        let gateway = Gateway::start(|places| configuration(places, address).text());
+        let gateway = Gateway::start(|places| more(configuration(places, address)).text());
         let id = |account: Value| account["id"].as_str().expect("an id").to_owned();
         let admin = id(operate::add_admin(&gateway));
         let nobody = id(operate::add_user(&gateway, "nobody-special", &["USER"]));

@@ -88,7 +88,7 @@ fn status_fault(case: &Case, reply: Option<&Reply>) -> Option<String> {
     }
 }
 
-fn upstream_faults(verdict: &Verdict, seen: &[Recorded], mark: &str) -> Vec<String> {
+pub fn upstream_faults(verdict: &Verdict, seen: &[Recorded], mark: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let whole = seen.iter().filter(|seen| seen.complete).count();
     let wanted = usize::from(verdict.passes() || verdict.statuses == [101]);

@@ -37,7 +37,7 @@ impl Verdict {
         self.statuses.is_empty()
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_whitespace();
         let mut verdict = Verdict::default();
         match words.next()? {
@@ -82,7 +82,7 @@ pub struct Parts {
 }
 
 impl Request {
-    fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         if let Some(raw) = text.strip_prefix('~') {
             return Some(Request::Raw(raw.to_owned()));
         }
@@ -128,7 +128,7 @@ impl Parts {
 }
 
 /// `{x*9000}`: a character so many times.
-fn repeated(text: &str) -> String {
+pub fn repeated(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find("*") {
@@ -231,4 +231,81 @@ fn cases_are_read_as_their_form_says() {
         "PUT /a HTTP/1.1\r\nHost: x\r\nA:  b\r\nContent-Length: 2\r\n\r\nc|"
     );
     assert_eq!(bytes(r"~a{b*3}c*2\n"), "abbbc*2\n");
+}
+
+/// What every gateway of this kind must be tried with, as it stands in the corpus.
+const KINDS: [(&str, &[&str]); 26] = [
+    (
+        "trusted names in Connection",
+        &["Connection: close, X-Auth-Subject", "Connection: close, X-Forwarded-For"],
+    ),
+    ("identity with underscores", &["X_Auth_Subject: forged", "x_auth_roles: forged"]),
+    ("identity in another case", &["X-AUTH-SUBJECT: forged", "x-auth-subject: forged"]),
+    ("identity with blanks and NUL", &["X-Auth-Subject : forged", r"X-Auth-Subject\0: forged"]),
+    ("identity twice", &["X-Auth-Subject: forged ++ X-Auth-Subject: forged"]),
+    ("identity in trailers", &[r"0\r\nX-Auth-Subject: forged", "^^ x-auth-subject: forged"]),
+    (
+        "the family of X-Forwarded",
+        &[
+            "X-Forwarded-Uri: ",
+            "X-Forwarded-Prefix: ",
+            "X-Forwarded-Host: ",
+            "X-Forwarded-Method: ",
+            "X-Forwarded-For: ",
+            "Forwarded: ",
+        ],
+    ),
+    ("another URL or method", &["X-Original-URL: ", "X-Rewrite-URL: ", "X-HTTP-Method-Override: "]),
+    ("slashes and dots", &["//closed", "/./", "/../"]),
+    ("escaped dots and separators", &["%2e%2e", "%2f", "%5c"]),
+    ("parameters of segments", &[";x"]),
+    ("escaped control bytes", &["%00", "%0a"]),
+    ("escapes of escapes, overlong UTF-8", &["%252e", "%c0%ae"]),
+    ("a fragment", &["{m}#"]),
+    ("dot, slash and blank at the end", &["/open/{m}/.", "/open/{m}/", "/open/{m}%20"]),
+    ("the absolute form with another host", &["GET http://other.example/"]),
+    (
+        "host missing, twice, with a user, with a comma",
+        &[
+            r"GET /open/{m} HTTP/1.1\r\n\r\n",
+            r"Host: {host}\r\nHost: {host}",
+            "Host: user@",
+            "Host: {host},",
+        ],
+    ),
+    (
+        "an upgrade with a request behind it",
+        &[
+            r"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nGET ",
+        ],
+    ),
+    ("GET with a body", &[r"GET /open/{m} HTTP/1.1\r\nHost: {host}\r\nContent-Length: "]),
+    ("other versions", &["HTTP/0.9", "HTTP/1.0", "HTTP/9.9", "HTTP/2.0"]),
+    ("Authorization twice", &["Authorization: Bearer {token} ++ Authorization: "]),
+    (
+        "Bearer in other spellings",
+        &["Authorization: bearer {token}", "Authorization: BEARER {token}"],
+    ),
+    ("tokens elsewhere", &["?access_token=", "Cookie: access_token=", "== access_token="]),
+    ("audiences", &[r#""aud":["other"]"#, r#""aud":7"#, r#""aud":null"#]),
+    ("ends", &[r#""exp":"NOW+3600""#, r#""exp":1e999"#, r#""exp":-1"#, r#""exp":NOW+3600.5"#]),
+    ("members twice", &[r#""alg":"HS256","alg""#, "exp twice"]),
+];
+
+// requirement: 17, 18, 19, 20, 21
+#[test]
+fn every_kind_of_bypass_is_in_the_corpus() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/security/corpus");
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|own| own != "md" && own != "differs") {
+            text.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+    for (kind, samples) in KINDS {
+        for sample in samples {
+            assert!(text.contains(sample), "{kind}: {sample}");
+        }
+    }
 }

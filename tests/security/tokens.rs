@@ -1,9 +1,11 @@
 //! Tokens that our own key signed but that are none: every claim and header member in the wrong form.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+
 use crate::{
     bench::{bench, claims, mark, now, signed},
     cases,
-    support::{tmws::fresh_address, wire},
+    support::{tmws::fresh_address, upstream::Upstream, wire},
 };
 
 /// `200`, `401` and so on, the header, what changes in the claims, why.
@@ -32,6 +34,72 @@ async fn a_claim_in_a_wrong_form_is_never_an_absent_one() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Addresses of keys in a header, whoever signed it, are not even connected to.
+// requirement: 2
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn addresses_in_a_token_are_never_asked() {
+    let bench = bench();
+    let keys = Upstream::start();
+    let url = format!("{}/jwks.json", keys.url());
+    let jwk = r#"{"kty":"oct","k":"c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"}"#;
+    for member in [
+        format!(r#""jku":"{url}""#),
+        format!(r#""x5u":"{url}""#),
+        format!(r#""jku":"{url}","kid":"{url}""#),
+        format!(r#""jwk":{jwk}"#),
+        format!(r#""x5c":["{url}"]"#),
+        format!(r#""kid":"{url}""#),
+        r#""kid":"../../../etc/passwd""#.to_owned(),
+        format!(r#""kid":"{}""#, "k".repeat(257)),
+    ] {
+        let header = format!(r#"{{"alg":"HS256","typ":"JWT",{member}}}"#);
+        for token in [
+            signed(&header, &claims(&bench.admin, &["SUPER_ADMIN"]).to_string()),
+            format!("{}.e30.c2lnbmF0dXJl", B64.encode(&header)),
+        ] {
+            let host = bench.gateway.address();
+            let request = format!(
+                "GET /closed/jku HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
+            );
+            let mut wire = wire::connect_from(host, Some(fresh_address())).await.expect("connect");
+            wire.send(request).await;
+            assert_eq!(wire.reply().await.status, 401, "{header}");
+        }
+    }
+    assert_eq!(keys.connections(), 0);
+}
+
+/// A role that only looks like the one that is asked for is another one.
+// requirement: 9
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_is_a_whole_word() {
+    let bench = bench();
+    let host = bench.gateway.address();
+    for (role, status) in [
+        ("SUPER_ADMIN", 200),
+        ("SUPER_ADMINX", 403),
+        ("XSUPER_ADMIN", 403),
+        ("SUPER_ADMI", 403),
+        ("SUPER", 403),
+        ("super_admin", 403),
+        ("SUPER_ADMIN ", 403),
+        ("SUPER_ADMIN,USER", 403),
+        ("USER SUPER_ADMIN", 403),
+        ("*", 403),
+        ("", 403),
+    ] {
+        let mark = mark();
+        let token = bench.token(&bench.admin, &[role]);
+        let request = format!(
+            "GET /admin/{mark} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        let reply = wire::exchange(host, request).await;
+        assert_eq!(reply.status, status, "{role:?}: {}", reply.text());
+        let arrived = bench.upstream.seen().iter().any(|seen| seen.target().contains(&mark));
+        assert_eq!(arrived, status == 200, "{role:?}");
+    }
 }
 
 fn payload(text: &str, subject: &str) -> String {

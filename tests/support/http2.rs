@@ -118,11 +118,20 @@ pub fn block(method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     out
 }
 
-fn literal(out: &mut Vec<u8>, name: &str, value: &str) {
+/// A header block of these fields as they stand, whatever they are.
+pub fn list(fields: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, value) in fields {
+        literal(&mut out, name, value);
+    }
+    out
+}
+
+fn literal(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
     out.push(0x00);
-    for text in [name, value] {
+    for text in [name.as_ref(), value.as_ref()] {
         number(out, text.len());
-        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(text);
     }
 }
 
@@ -141,6 +150,17 @@ fn number(out: &mut Vec<u8>, value: usize) {
     out.push(u8::try_from(rest).expect("small"));
 }
 
+/// What became of a stream, or of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Answered, and whether to the end.
+    Answered { status: u16, complete: bool },
+    /// Reset, for this reason.
+    Reset(u32),
+    /// The connection was ended.
+    Ended,
+}
+
 /// A connection whose frames are made by hand.
 pub struct Raw {
     pub stream: TcpStream,
@@ -154,6 +174,54 @@ impl Raw {
         hello.extend(frame(SETTINGS, 0, 0, settings));
         stream.write_all(&hello).await.expect("write");
         Raw { stream }
+    }
+
+    /// One request on stream 1: its head in as many frames as it needs, its body, its trailers.
+    pub async fn ask(&mut self, head: &[u8], body: &[u8], trailers: Option<&[u8]>) -> Fate {
+        let alone = body.is_empty() && trailers.is_none();
+        let mut all = in_frames(head, if alone { END_STREAM } else { 0 });
+        let pieces: Vec<&[u8]> = body.chunks(FRAME).collect();
+        for (at, piece) in pieces.iter().enumerate() {
+            let last = at + 1 == pieces.len() && trailers.is_none();
+            all.extend(frame(DATA, if last { END_STREAM } else { 0 }, 1, piece));
+        }
+        if let Some(trailers) = trailers {
+            all.extend(in_frames(trailers, END_STREAM));
+        }
+        // Who is refused early need not read all of it.
+        let _ = self.stream.write_all(&all).await;
+        let mut seen = Vec::new();
+        let mut status = None;
+        let mut piece = vec![0; 16 << 10];
+        loop {
+            while let Some(found) = take_frame(&mut seen) {
+                let ends = found.flags & END_STREAM != 0;
+                match (found.kind, found.stream) {
+                    (HEADERS, 1) => status = status.or_else(|| status_of(&found.payload)),
+                    (RST_STREAM, 1) => {
+                        let code = found.payload.try_into().map(u32::from_be_bytes);
+                        let code = code.expect("four bytes");
+                        // Without a fault: the rest of the request is not wanted.
+                        return match status {
+                            Some(status) => Fate::Answered { status, complete: code == 0 },
+                            None => Fate::Reset(code),
+                        };
+                    }
+                    (GOAWAY, _) if found.payload.get(4..8) != Some(&[0; 4]) => return Fate::Ended,
+                    _ => {}
+                }
+                if let (true, 1, HEADERS | DATA, Some(status)) =
+                    (ends, found.stream, found.kind, status)
+                {
+                    return Fate::Answered { status, complete: true };
+                }
+            }
+            let read = tokio::time::timeout(Duration::from_secs(60), self.stream.read(&mut piece));
+            match read.await.expect("an answer or an end") {
+                Ok(count) if count > 0 => seen.extend_from_slice(&piece[..count]),
+                _ => return Fate::Ended,
+            }
+        }
     }
 
     /// Sends what `make` gives, by count, until the other side closes; reads meanwhile. Returns how many were sent, and the
@@ -186,6 +254,66 @@ impl Raw {
         }
         let reason = tokio::time::timeout(within, reading).await.expect("the connection is ended");
         (sent, reason.expect("no panic"))
+    }
+}
+
+/// Largest payload that everybody takes.
+const FRAME: usize = 16 << 10;
+
+/// A header block of stream 1 in as many frames as it needs.
+fn in_frames(block: &[u8], flags: u8) -> Vec<u8> {
+    let pieces: Vec<&[u8]> =
+        if block.is_empty() { vec![b""] } else { block.chunks(FRAME).collect() };
+    let mut out = Vec::new();
+    for (at, piece) in pieces.iter().enumerate() {
+        let kind = if at == 0 { HEADERS } else { CONTINUATION };
+        let own = if at == 0 { flags } else { 0 };
+        let end = if at + 1 == pieces.len() { END_HEADERS } else { 0 };
+        out.extend(frame(kind, own | end, 1, piece));
+    }
+    out
+}
+
+struct Found {
+    kind: u8,
+    flags: u8,
+    stream: u32,
+    payload: Vec<u8>,
+}
+
+/// The first frame of what was read, if it is whole.
+fn take_frame(seen: &mut Vec<u8>) -> Option<Found> {
+    let [a, b, c, kind, flags, s0, s1, s2, s3] = *seen.get(..9)? else { return None };
+    let length = u32::from_be_bytes([0, a, b, c]) as usize;
+    let payload = seen.get(9..9 + length)?.to_vec();
+    seen.drain(..9 + length);
+    Some(Found { kind, flags, stream: u32::from_be_bytes([s0, s1, s2, s3]), payload })
+}
+
+/// The status in the first header block of a connection (RFC 7541): of the static table, or three digits behind the index
+/// of its name, mostly in the code of Huffman.
+fn status_of(block: &[u8]) -> Option<u16> {
+    match *block {
+        [indexed @ 0x88..=0x8e, ..] => {
+            Some([200, 204, 206, 304, 400, 404, 500][usize::from(indexed - 0x88)])
+        }
+        [0x48 | 0x08 | 0x18, 3, a, b, c, ..] => std::str::from_utf8(&[a, b, c]).ok()?.parse().ok(),
+        [0x48 | 0x08 | 0x18, coded, ref rest @ ..] if coded > 0x80 => {
+            let bytes = rest.get(..usize::from(coded - 0x80))?;
+            let bits: String = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
+            let (mut at, mut status) = (0, 0);
+            for _ in 0..3 {
+                let five = u16::from_str_radix(bits.get(at..at + 5)?, 2).ok()?;
+                let (digit, length) = if five < 3 {
+                    (five, 5)
+                } else {
+                    (u16::from_str_radix(bits.get(at..at + 6)?, 2).ok()? - 0x19 + 3, 6)
+                };
+                (status, at) = (status * 10 + digit, at + length);
+            }
+            Some(status)
+        }
+        _ => None,
     }
 }
 
