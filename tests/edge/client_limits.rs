@@ -119,6 +119,8 @@ fn assert_between(took: Duration, from: u64, to: u64) {
     assert!(took >= from && took < to, "{took:?}, not {from:?} to {to:?}");
 }
 
+// requirement: 23
+// limit: 2
 #[tokio::test]
 async fn a_head_has_a_total_however_it_trickles_in() {
     let World { gateway, .. } = short();
@@ -135,6 +137,8 @@ async fn a_head_has_a_total_however_it_trickles_in() {
     assert!(ended(gateway, "head_timeout").await >= before + 2);
 }
 
+// requirement: 23
+// limit: 2
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
     let World { gateway, .. } = short();
@@ -147,6 +151,8 @@ async fn an_idle_connection_is_closed() {
     assert!(ended(gateway, "idle_timeout").await > before);
 }
 
+// requirement: 23
+// limit: 3
 #[tokio::test]
 async fn a_body_must_keep_a_rate() {
     let World { gateway, upstream, .. } = short();
@@ -176,6 +182,8 @@ async fn a_body_must_keep_a_rate() {
     assert_eq!(complete, ["/open/quick-body"]);
 }
 
+// requirement: 23
+// limit: 3
 #[tokio::test]
 async fn a_client_that_takes_nothing_is_cut() {
     let World { gateway, .. } = short();
@@ -192,6 +200,8 @@ async fn a_client_that_takes_nothing_is_cut() {
     assert!(all.len() < 64 << 20, "what fitted into the buffers, {}", all.len());
 }
 
+// requirement: 23
+// limit: 1, 8
 #[tokio::test]
 async fn sizes_are_told_apart_and_nothing_is_forwarded() {
     let World { gateway, upstream, .. } = short();
@@ -236,6 +246,8 @@ async fn sizes_are_told_apart_and_nothing_is_forwarded() {
     }
 }
 
+// requirement: 23
+// limit: 1
 #[tokio::test]
 async fn a_head_without_end_is_answered_before_it_ends() {
     let World { gateway, .. } = short();
@@ -248,6 +260,28 @@ async fn a_head_without_end_is_answered_before_it_ends() {
     assert!(ended(gateway, "headers").await > before);
 }
 
+// requirement: 23
+// limit: 1
+#[tokio::test]
+async fn a_request_line_without_end_is_414() {
+    let World { gateway, .. } = short();
+    for method in ["GET", "HEAD"] {
+        let mut tcp = connect(gateway.address()).await;
+        tcp.write_all(format!("{method} /open/").as_bytes()).await.unwrap();
+        let _ = tcp.write_all(&[b'a'; 16 << 10]).await;
+        let (said, _) = to_the_end(&mut tcp, Instant::now()).await;
+        assert!(said.starts_with("HTTP/1.1 414 "), "{said}");
+        let (head, body) = said.split_once("\r\n\r\n").unwrap();
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+        let told: usize = length.unwrap().parse().unwrap();
+        let wanted = if method == "HEAD" { 0 } else { told };
+        assert_eq!(body.len(), wanted, "{said}");
+        assert!(told > 0);
+    }
+}
+
+// requirement: 23
+// limit: 4
 #[tokio::test]
 async fn a_body_beyond_the_default_of_routes_is_413() {
     let World { gateway, .. } = short();
@@ -259,6 +293,8 @@ async fn a_body_beyond_the_default_of_routes_is_413() {
     }
 }
 
+// requirement: 23
+// limit: 8
 #[tokio::test]
 async fn credentials_that_are_too_long_are_not_looked_at() {
     let World { gateway, key, .. } = short();
@@ -273,6 +309,8 @@ async fn credentials_that_are_too_long_are_not_looked_at() {
     assert!(!metrics.contains("{kind=\"key\",result=\"miss\"} 1"), "no look-up was made");
 }
 
+// requirement: 23
+// limit: 5
 #[tokio::test]
 async fn a_connection_has_its_share_of_requests() {
     let World { gateway, .. } = short();
@@ -288,6 +326,8 @@ async fn a_connection_has_its_share_of_requests() {
     assert!(ended(gateway, "requests_per_connection").await > before);
 }
 
+// requirement: 23
+// limit: 7
 #[tokio::test]
 async fn an_address_has_its_share_of_connections() {
     let World { gateway, .. } = short();
@@ -311,6 +351,8 @@ async fn an_address_has_its_share_of_connections() {
     );
 }
 
+// requirement: 23
+// limit: 7
 #[tokio::test]
 async fn connections_in_all_are_bounded_and_the_operator_gets_in() {
     let most = std::fs::read_to_string("/proc/self/limits").unwrap();
@@ -345,6 +387,8 @@ async fn connections_in_all_are_bounded_and_the_operator_gets_in() {
     }
 }
 
+// requirement: 23
+// limit: 1, 2, 3, 4, 5, 6, 7, 8, 9, 11
 #[tokio::test]
 async fn the_defaults_hold_without_a_word_in_the_file() {
     let world = start(None);
@@ -387,14 +431,38 @@ async fn the_defaults_hold_without_a_word_in_the_file() {
         "bearer_token = \"8KiB\"",
         "api_key = \"256B\"",
         "body = \"10MiB\"",
+        "head_timeout = \"10s\"",
+        "body_grace = \"10s\"",
         "body_rate = \"240B\"",
+        "write_timeout = \"10s\"",
         "idle_timeout = \"1m\"",
         "requests_per_connection = 10000",
         "connections_per_address = 256",
         "failures_per_address = [\"600/min\"]",
+        "streams = 100",
+        "header_list = \"32KiB\"",
+        "stream_window = \"64KiB\"",
+        "connection_window = \"1MiB\"",
+        "resets = 100",
+        "connect = \"2s\"",
+        "first_byte = \"30s\"",
+        "between_bytes = \"30s\"",
+        "max_requests = 1024",
     ] {
         assert!(shown.lines().any(|own| own.trim() == line), "{line} in {shown}");
     }
+    let number = |key: &str| {
+        let found = shown.lines().find_map(|line| line.trim().strip_prefix(key)?.parse().ok());
+        found.unwrap_or_else(|| panic!("{key} in {shown}"))
+    };
+    // Of the hard limit, to which the process raises its own.
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let most = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let most = most.split_whitespace().nth(1).unwrap().parse().unwrap_or(1_usize << 20);
+    assert_eq!(number("connections = "), most * 9 / 10);
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let permits: usize = number("permits = ");
+    assert_eq!((permits, number("queue = ")), ((cores - 1).max(1), 1000));
     for (request, status) in [
         (format!("GET /open/{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(9 << 10)), 414),
         (format!("GET /open/x HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "a".repeat(9 << 10)), 431),

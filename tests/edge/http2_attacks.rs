@@ -71,6 +71,8 @@ fn stream(count: u32) -> u32 {
     count * 2 + 1
 }
 
+// requirement: 23
+// limit: 6
 #[tokio::test]
 async fn rapid_reset() {
     let attacked = Attacked::start().await;
@@ -89,6 +91,8 @@ async fn rapid_reset() {
     attacked.is_well().await;
 }
 
+// requirement: 23
+// limit: 6
 #[tokio::test]
 async fn streams_that_we_are_made_to_reset() {
     let attacked = Attacked::start().await;
@@ -115,6 +119,8 @@ async fn streams_that_we_are_made_to_reset() {
     attacked.is_well().await;
 }
 
+// requirement: 23
+// limit: 6
 #[tokio::test]
 async fn requests_that_are_none() {
     let attacked = Attacked::start().await;
@@ -130,6 +136,8 @@ async fn requests_that_are_none() {
     attacked.is_well().await;
 }
 
+// requirement: 23
+// limit: 6
 #[tokio::test]
 async fn frames_that_move_nothing() {
     let attacked = Attacked::start().await;
@@ -156,6 +164,8 @@ async fn frames_that_move_nothing() {
     attacked.is_well().await;
 }
 
+// requirement: 23
+// limit: 6
 #[tokio::test]
 async fn a_head_without_end() {
     let attacked = Attacked::start().await;
@@ -172,6 +182,8 @@ async fn a_head_without_end() {
     attacked.is_well().await;
 }
 
+// requirement: 23
+// limit: 6
 #[tokio::test]
 async fn a_small_block_that_means_a_large_list() {
     let attacked = Attacked::start().await;
@@ -194,6 +206,8 @@ async fn a_small_block_that_means_a_large_list() {
     attacked.is_well().await;
 }
 
+// requirement: 23
+// limit: 6
 #[tokio::test]
 async fn windows_that_stay_shut() {
     let attacked = Attacked::start().await;

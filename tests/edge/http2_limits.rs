@@ -46,6 +46,8 @@ async fn cut(gateway: &Gateway, limit: &str) -> u64 {
     figure(gateway, &format!("portcullis_connections_cut_total{{limit=\"{limit}\"}}")).await
 }
 
+// requirement: 23
+// limit: 5
 #[tokio::test]
 async fn a_connection_brings_so_many_requests_and_no_more() {
     let upstream = Upstream::start();
@@ -59,6 +61,8 @@ async fn a_connection_brings_so_many_requests_and_no_more() {
     assert_eq!(cut(&gateway, "requests_per_connection").await, 1);
 }
 
+// requirement: 23
+// limit: 2
 #[tokio::test]
 async fn without_a_request_it_ends_after_the_idle_time() {
     let upstream = Upstream::start();
@@ -73,6 +77,8 @@ async fn without_a_request_it_ends_after_the_idle_time() {
     assert_eq!((upstream.count(), cut(&gateway, "idle_timeout").await), (1, 1));
 }
 
+// requirement: 23
+// limit: 1, 8
 #[tokio::test]
 async fn sizes_of_a_head_are_judged_per_request() {
     let upstream = Upstream::start();
@@ -96,6 +102,8 @@ async fn sizes_of_a_head_are_judged_per_request() {
     assert_eq!(upstream.count(), 1);
 }
 
+// requirement: 23
+// limit: 3
 #[tokio::test]
 async fn a_slow_body_ends_its_stream_and_not_the_connection() {
     let upstream = Upstream::start();
@@ -151,6 +159,8 @@ async fn answers_that_are_not_taken_use_up_no_descriptors() {
     assert_eq!(wire::exchange(gateway.address(), request).await.status, 200);
 }
 
+// requirement: 23
+// limit: 2
 #[tokio::test]
 async fn a_head_that_begins_with_the_connection_has_its_deadline() {
     let upstream = Upstream::start();
@@ -177,6 +187,8 @@ async fn a_body_is_no_call_where_nobody_takes_calls() {
         .await;
 }
 
+// requirement: 23
+// limit: 3
 #[tokio::test]
 async fn a_client_that_takes_byte_by_byte_is_ended() {
     let upstream = Upstream::with(|_| Answer::new(200, &[], vec![b'x'; 64 << 10]));
@@ -202,4 +214,112 @@ async fn a_client_that_takes_byte_by_byte_is_ended() {
     taking.abort();
     let line = "portcullis_http2_connections_ended_total{reason=\"stalled\"}";
     assert_eq!(figure(&gateway, line).await, 1);
+}
+
+/// The pairs of the first SETTINGS of a server, and by how much it opens the window of the connection at once.
+async fn said_at_first(gateway: &Gateway) -> (Vec<(u16, u32)>, u32) {
+    let mut raw = Raw::open(gateway.address(), b"").await;
+    let (mut seen, mut piece) = (Vec::new(), [0; 1024]);
+    loop {
+        let count = raw.stream.read(&mut piece).await.unwrap();
+        assert!(count > 0, "closed");
+        seen.extend_from_slice(&piece[..count]);
+        let (mut settings, mut opened, mut rest) = (None, None, &seen[..]);
+        while let [0, 0, length, kind, flags, _, _, _, _, behind @ ..] = rest
+            && let Some(payload) = behind.get(..usize::from(*length))
+        {
+            if *kind == SETTINGS && flags & 1 == 0 {
+                let pair = |six: &[u8]| {
+                    let value = u32::from_be_bytes([six[2], six[3], six[4], six[5]]);
+                    (u16::from_be_bytes([six[0], six[1]]), value)
+                };
+                settings = Some(payload.chunks(6).map(pair).collect());
+            } else if *kind == WINDOW_UPDATE {
+                opened = Some(u32::from_be_bytes(payload.try_into().unwrap()));
+            }
+            rest = &behind[payload.len()..];
+        }
+        if let (Some(settings), Some(opened)) = (settings, opened) {
+            return (settings, opened);
+        }
+    }
+}
+
+// requirement: 23
+// limit: 6
+#[tokio::test]
+async fn a_connection_may_what_the_file_says_and_without_a_word_what_is_usual() {
+    const STREAMS: u16 = 3;
+    const WINDOW: u16 = 4;
+    const HEADER_LIST: u16 = 6;
+    // What every connection has before anything is said (RFC 9113 section 6.9.2).
+    const FIRST_WINDOW: u32 = 65_535;
+    let upstream = Upstream::start();
+    let usual = start(&upstream, "");
+    let own = Gateway::start(|places| {
+        let sizes =
+            "header_list = \"16KiB\"\nstream_window = \"128KiB\"\nconnection_window = \"2MiB\"";
+        configuration(places, upstream.address)
+            .listener("http2", "true")
+            .section(&format!("[http2]\nstreams = 2\n{sizes}"))
+            .text()
+    });
+    for (gateway, streams, window, list, connection) in
+        [(&usual, 100, 64 << 10, 32 << 10, 1 << 20), (&own, 2, 128 << 10, 16 << 10, 2 << 20)]
+    {
+        let (settings, opened) = said_at_first(gateway).await;
+        for pair in [(STREAMS, streams), (WINDOW, window), (HEADER_LIST, list)] {
+            assert!(settings.contains(&pair), "{pair:?} in {settings:?}");
+        }
+        assert_eq!(opened, connection - FIRST_WINDOW);
+    }
+    // One stream more than that is reset, whatever the client was told.
+    for (gateway, most) in [(&usual, 100), (&own, 2)] {
+        let mut raw = Raw::open(gateway.address(), b"").await;
+        let block = block("POST", "/open/held", &[]);
+        let all = (0..=most).flat_map(|at| frame(HEADERS, END_HEADERS, at * 2 + 1, &block));
+        raw.stream.write_all(&all.collect::<Vec<_>>()).await.unwrap();
+        let refused = frame(0x3, 0, most * 2 + 1, &[0, 0, 0, 7]);
+        let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
+        while !seen.windows(refused.len()).any(|window| window == refused) {
+            let read = tokio::time::timeout(PATIENCE, raw.stream.read(&mut piece)).await;
+            let count = read.expect("it is reset").unwrap();
+            assert!(count > 0, "closed");
+            seen.extend_from_slice(&piece[..count]);
+        }
+    }
+}
+
+/// Behind the good-bye little is read, and not for long, whatever the client still sends and however long it stays.
+// requirement: 23
+// limit: 6
+#[tokio::test]
+async fn an_ended_connection_is_soon_gone_whatever_its_client_does() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|places| {
+        configuration(places, upstream.address)
+            .listener("http2", "true")
+            .section("[http2]\ncontrol_frames = 100")
+            .text()
+    });
+    for sends_on in [false, true] {
+        let raw = Raw::open(gateway.address(), b"").await;
+        let (mut reader, mut writer) = raw.stream.into_split();
+        writer.write_all(&frame(0x6, 0, 0, &[0; 8]).repeat(200)).await.unwrap();
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(PATIENCE, reader.read_to_end(&mut rest)).await;
+        let _ = read.expect("the good-bye and the end");
+        let began = Instant::now();
+        let sending = tokio::spawn(async move {
+            // As much as it takes; the buffers of the system hold some of it.
+            while sends_on && writer.write_all(&[0; 16 << 10]).await.is_ok() {}
+            writer
+        });
+        wait::until("it is gone", async || {
+            (figure(&gateway, "portcullis_connections_open").await == 0).then_some(())
+        })
+        .await;
+        assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+        sending.abort();
+    }
 }

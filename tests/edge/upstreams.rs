@@ -59,6 +59,7 @@ async fn nobody_listening_is_502_at_once() {
     }
 }
 
+// limit: 9
 #[tokio::test]
 async fn a_slow_upstream_is_504_and_not_asked_again() {
     let (gateway, upstream) = before(|_| Answer::ok().after(Duration::from_secs(30)));
@@ -69,6 +70,7 @@ async fn a_slow_upstream_is_504_and_not_asked_again() {
     assert_eq!(upstream.count(), 2);
 }
 
+// requirement: 24
 #[tokio::test]
 async fn an_upstream_that_breaks_off_before_its_head_is_502_and_a_post_is_never_doubled() {
     let (gateway, upstream) = before(|request| {
@@ -178,6 +180,33 @@ async fn an_answer_that_could_be_read_in_two_ways_is_502() {
     for path in ["/open/two-lengths", "/open/odd-length"] {
         let reply = ask(&gateway, "GET", path).await;
         assert_eq!(reply.status, 502, "{path}: {}", reply.text());
+    }
+}
+
+/// Whatever else comes over the connection of a malformed answer is nobody's.
+// requirement: 24
+#[tokio::test]
+async fn the_connection_of_a_malformed_answer_is_not_used_again() {
+    let (gateway, upstream) = before(|request| match request.target().as_str() {
+        "/open/two-lengths" => {
+            Answer::bytes("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi")
+        }
+        "/open/odd-chunk" => {
+            Answer::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhi\r\n")
+        }
+        "/open/surplus" => Answer::bytes(
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged",
+        ),
+        _ => Answer::ok(),
+    });
+    for path in ["/open/two-lengths", "/open/odd-chunk", "/open/surplus"] {
+        upstream.forget();
+        ask(&gateway, "POST", path).await;
+        let reply = ask(&gateway, "GET", "/open/next").await;
+        assert_eq!((reply.status, reply.text().contains("forged")), (200, false), "{path}");
+        let seen = upstream.seen();
+        let [bad, next] = &seen[..] else { panic!("{path}: {} requests", seen.len()) };
+        assert_ne!(bad.connection, next.connection, "{path}");
     }
 }
 
