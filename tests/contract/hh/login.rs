@@ -35,7 +35,7 @@ async fn a_login_sends_the_browser_to_the_provider_with_a_state_and_a_cookie() {
     assert_ne!(state_of(&again), state_of(&reply));
 }
 
-// requirement: 30
+// requirement: 30, 37
 #[tokio::test]
 async fn over_tls_the_cookie_is_of_this_host_only() {
     let house = House::start(Wish {
@@ -61,7 +61,8 @@ async fn over_tls_the_cookie_is_of_this_host_only() {
     // And with PKCE the provider is told the verifier of that challenge.
     let person = house.person().await;
     let target = format!("/auth/callback?code=code-{person}&state={}", state_of(&reply));
-    house.caller().with("Cookie", &cookie_of(&reply)).get(&target).await.expect(200);
+    let page = house.caller().with("Cookie", &cookie_of(&reply)).get(&target).await.expect(200);
+    assert_eq!(page.header("strict-transport-security"), Some("max-age=31536000"));
     let seen = house.provider.upstream.seen();
     let traded = seen.iter().find(|request| request.target() == "/token").unwrap();
     let body = String::from_utf8_lossy(&traded.body).into_owned();
@@ -72,6 +73,7 @@ async fn over_tls_the_cookie_is_of_this_host_only() {
     assert_eq!(parameter(&reply, "code_challenge"), Some(challenge));
 }
 
+// requirement: 37
 #[tokio::test]
 async fn the_callback_shows_the_code_on_a_page() {
     let house = House::shared();
@@ -81,6 +83,8 @@ async fn the_callback_shows_the_code_on_a_page() {
     assert_eq!(page.header("cache-control"), Some("no-store"));
     assert_eq!(page.all("x-frame-options"), ["DENY"]);
     assert_eq!(page.all("referrer-policy"), ["no-referrer"]);
+    assert_eq!(page.all("x-content-type-options"), ["nosniff"]);
+    assert_eq!(page.header("strict-transport-security"), None, "it is plain http here");
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("frame-ancestors 'none'") && policy.contains("default-src 'none'"));
     assert!(!policy.contains("unsafe"));

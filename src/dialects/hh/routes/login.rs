@@ -81,7 +81,7 @@ pub(super) async fn finish(
             if refusal.retry_after.is_some() || !wants_page(&headers) {
                 return Err(refusal);
             }
-            Ok(refused(&refusal, language)?)
+            Ok(refused(&oauth, &refusal, language)?)
         }
     }
 }
@@ -102,21 +102,27 @@ fn handed_on(
     }
     let minutes = oauth.code_lifetime.as_secs().div_ceil(60);
     let nonce = nonce()?;
-    shown(StatusCode::OK, Page::code(language, code, minutes, nonce.expose_secret()))
+    shown(oauth, StatusCode::OK, Page::code(language, code, minutes, nonce.expose_secret()))
 }
 
 /// A refusal for people. The reason is told to the edge as for any other.
-fn refused(refusal: &Refusal, language: Language) -> Result<Answer, Deny> {
+fn refused(oauth: &OAuthSettings, refusal: &Refusal, language: Language) -> Result<Answer, Deny> {
     let nonce = nonce()?;
     let status = refusal.status.as_u16();
     let page = Page::refusal(language, status, &refusal.text, nonce.expose_secret());
-    Ok(shown(refusal.status, page)?.because(refusal.reason))
+    Ok(shown(oauth, refusal.status, page)?.because(refusal.reason))
 }
 
-fn shown(status: StatusCode, page: Page) -> Result<Answer, Deny> {
+fn shown(oauth: &OAuthSettings, status: StatusCode, page: Page) -> Result<Answer, Deny> {
     let policy = HeaderValue::try_from(page.policy);
     let policy = policy.map_err(|_| Deny::Internal)?;
-    Ok(Answer::html(status, page.html)
+    let answer = Answer::html(status, page.html);
+    // Of this host alone: what else the domain serves is not ours to decide (RFC 6797 section 6.1).
+    let answer = match oauth.secure() {
+        true => answer.with(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
+        false => answer,
+    };
+    Ok(answer
         .adding(header::CONTENT_SECURITY_POLICY, policy)
         .with(header::CACHE_CONTROL, "no-store")
         .with(header::REFERRER_POLICY, "no-referrer")
