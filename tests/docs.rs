@@ -16,6 +16,7 @@ mod docs {
     mod config_keys;
     mod generated;
     mod requirements;
+    mod traps;
 }
 
 /// A file of the repository.

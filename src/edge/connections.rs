@@ -152,6 +152,7 @@ mod tests {
         assert_eq!(table.total(), 3);
     }
 
+    // limit: 7
     #[test]
     fn the_total_is_bounded_for_everybody() {
         let table = table(|limits| limits.connections = 1);
@@ -161,6 +162,7 @@ mod tests {
         assert_eq!(table.total(), 1);
     }
 
+    // limit: 7
     #[test]
     fn descriptors_for_upstreams_and_the_operator_stay_free() {
         let limits = ClientLimits { connections: 1000, reserve: 10, ..ClientLimits::default() };

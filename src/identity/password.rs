@@ -289,6 +289,7 @@ mod tests {
     }
 
     // requirement: 26
+    // limit: 11
     #[tokio::test]
     async fn a_full_queue_is_refused_at_once_and_a_free_place_waits() {
         let pool = Arc::new(pool(cheap(1, 1)).await);

@@ -1,5 +1,5 @@
 //! The checklist of `docs/security.md`: each requirement with the names of the tests that hold it, read from the comments
-//! `// requirement: 15, 20` above them.
+//! `// requirement: 15, 20` above them; and the limits that hold with an empty file, by `// limit: 3`.
 
 use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
 
@@ -51,53 +51,77 @@ const REQUIREMENTS: [&str; 40] = [
 ];
 
 /// Numbers without a test, and why.
-const WITHOUT: [(usize, &str); 3] = [
+const WITHOUT: [(usize, &str); 2] = [
     (8, "no key set of others is fetched"),
-    (22, "no HTTP/2 yet"),
     (35, "there is no redirect to a place of the client's choice"),
+];
+
+/// What is limited by default.
+const LIMITS: [&str; 11] = [
+    "request line 8 KiB, one field 8 KiB, all fields 32 KiB, 100 fields",
+    "10 s in all for a head, with the TLS handshake and a header of the PROXY protocol; 60 s idle",
+    "a body brings, and an answer is taken at, 240 bytes a second over 10 s",
+    "a body has 10 MiB unless the route says otherwise",
+    "10 000 requests on a connection",
+    "HTTP/2: 100 streams, heads of 32 KiB, windows of 64 KiB and 1 MiB, 100 resets and 1000 frames that move nothing in 10 s",
+    "256 connections of an address, in all 90 % of the open files, some of which are kept free",
+    "bearer token 8 KiB, API key 256 bytes, cookies 8 KiB",
+    "an upstream: 2 s to connect, 30 s to the first byte and between bytes (streams an hour), 1024 requests at once",
+    "a call to the store: 1 s",
+    "password hashes: cores - 1 at once, four times that waiting",
 ];
 
 #[test]
 fn checklist() {
+    table("requirements", "Requirement", "// requirement: ", &REQUIREMENTS, &WITHOUT);
+}
+
+#[test]
+fn limits() {
+    table("limits", "Limit", "// limit: ", &LIMITS, &[]);
+}
+
+/// A row for each text, with the tests that are marked with its number.
+fn table(name: &str, head: &str, mark: &str, texts: &[&str], without: &[(usize, &str)]) {
     let mut tests: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for folder in ["src", "tests"] {
-        gather(&file(folder), &mut tests);
+        gather(&file(folder), mark, &mut tests);
     }
-    let mut out = String::from("| | Requirement | Tests |\n| --- | --- | --- |\n");
-    for (at, text) in REQUIREMENTS.iter().enumerate() {
+    let mut out = format!("| | {head} | Tests |\n| --- | --- | --- |\n");
+    for (at, text) in texts.iter().enumerate() {
         let number = at + 1;
-        let why = WITHOUT.iter().find(|(own, _)| *own == number).map(|(_, why)| *why);
+        let why = without.iter().find(|(own, _)| *own == number).map(|(_, why)| *why);
         let names = tests.remove(&number).unwrap_or_default();
         let told = match (names.as_slice(), why) {
             ([], Some(why)) => why.to_owned(),
-            ([], None) => panic!("no test is marked `// requirement: {number}`"),
+            ([], None) => panic!("no test is marked `{mark}{number}`"),
             (names, _) => names.join(", "),
         };
         writeln!(out, "| {number} | {} | {told} |", cell(text)).unwrap();
     }
-    assert!(tests.is_empty(), "there are no such requirements: {:?}", tests.keys());
-    holds("docs/security.md", "requirements", &out);
+    assert!(tests.is_empty(), "there are no such {name}: {:?}", tests.keys());
+    holds("docs/security.md", name, &out);
 }
 
 /// Adds the marked tests below a folder, by number.
-fn gather(folder: &Path, tests: &mut BTreeMap<usize, Vec<String>>) {
+fn gather(folder: &Path, mark: &str, tests: &mut BTreeMap<usize, Vec<String>>) {
     let mut entries: Vec<_> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
-            gather(&path, tests);
+            gather(&path, mark, tests);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).unwrap();
-            marked(&text, &path, tests);
+            marked(&text, &path, mark, tests);
         }
     }
 }
 
-fn marked(text: &str, path: &Path, tests: &mut BTreeMap<usize, Vec<String>>) {
+fn marked(text: &str, path: &Path, mark: &str, tests: &mut BTreeMap<usize, Vec<String>>) {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     for (at, line) in lines.iter().enumerate() {
-        let Some(numbers) = line.strip_prefix("// requirement: ") else { continue };
+        let Some(numbers) = line.strip_prefix(mark) else { continue };
         let name = lines[at..].iter().find_map(|line| {
             let rest = line.strip_prefix("async fn ").or_else(|| line.strip_prefix("fn "))?;
             rest.split('(').next()

@@ -6,6 +6,7 @@ use crate::{
 };
 
 // requirement: 23
+// limit: 4
 #[tokio::test]
 async fn a_body_of_the_limit_passes_and_one_byte_more_is_413() {
     let bench = bench();
@@ -27,6 +28,7 @@ async fn a_body_of_the_limit_passes_and_one_byte_more_is_413() {
     }
 }
 
+// limit: 4
 #[tokio::test]
 async fn an_announced_length_is_refused_before_the_body_comes() {
     let bench = bench();
@@ -38,6 +40,7 @@ async fn an_announced_length_is_refused_before_the_body_comes() {
     bench.none(&mark);
 }
 
+// limit: 4
 #[tokio::test]
 async fn a_chunked_body_beyond_the_limit_is_413_and_never_a_whole_request() {
     let bench = bench();

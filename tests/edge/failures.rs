@@ -63,6 +63,7 @@ async fn cache(kind: &str, result: &str) -> u64 {
     page.lines().find_map(|found| found.strip_prefix(&line)?.parse().ok()).unwrap_or_default()
 }
 
+// requirement: 25
 #[tokio::test]
 async fn a_guesser_is_held_back_before_a_signature_and_known_callers_go_on() {
     let (me, token) = (fresh_address(), token().await);
@@ -108,6 +109,7 @@ async fn a_genuine_token_that_ended_is_no_guess() {
     }
 }
 
+// requirement: 25
 #[tokio::test]
 async fn the_same_wrong_token_costs_one_signature() {
     let (me, token) = (fresh_address(), token().await);

@@ -241,6 +241,7 @@ async fn well_framed_bodies_arrive_whole() {
 }
 
 // requirement: 23
+// limit: 1
 #[tokio::test]
 async fn heads_beyond_the_limits_are_refused_early() {
     let bench = bench();

@@ -44,6 +44,7 @@ async fn trace_and_connect_are_refused() {
     bench.none(&mark);
 }
 
+// requirement: 20
 #[tokio::test]
 async fn options_of_the_server_is_refused() {
     let bench = bench();

@@ -107,6 +107,7 @@ async fn the_chain_that_goes_on_is_rebuilt() {
     assert_eq!(request.field("x-forwarded-port"), None);
 }
 
+// requirement: 19
 #[tokio::test]
 async fn a_sane_request_id_is_kept_from_a_proxy_only() {
     let reply = from(PROXY, "/open/id-1", "X-Request-ID: trace-42.a_B\r\n").await;
@@ -167,6 +168,7 @@ fn behind_two() -> &'static (Gateway, Upstream) {
     })
 }
 
+// requirement: 19
 #[tokio::test]
 async fn by_hops_the_client_is_what_the_outermost_proxy_saw() {
     let (gateway, upstream) = behind_two();

@@ -80,6 +80,7 @@ async fn turned_away(reason: &str) -> u64 {
     page.lines().find_map(|found| found.strip_prefix(&line)?.parse().ok()).expect("a figure")
 }
 
+// requirement: 19, 25
 #[tokio::test]
 async fn who_is_behind_the_proxy_counts_for_lists_limits_headers_and_log() {
     let World { gateway, upstream, key } = world();
@@ -113,6 +114,7 @@ async fn who_is_behind_the_proxy_counts_for_lists_limits_headers_and_log() {
     .await;
 }
 
+// requirement: 19
 #[tokio::test]
 async fn a_client_behind_the_proxy_cannot_name_another() {
     let fields = "X-Forwarded-For: 203.0.113.99\r\nX-Forwarded-Proto: https\r\n";
@@ -130,6 +132,7 @@ async fn the_proxy_may_speak_for_itself() {
     assert_eq!(ask(local, "/open/check", "").await.status, 200);
 }
 
+// requirement: 19
 #[tokio::test]
 async fn strangers_and_connections_without_a_header_are_closed_and_counted() {
     let before = (turned_away("proxy_unlisted").await, turned_away("proxy_header").await);
@@ -142,6 +145,7 @@ async fn strangers_and_connections_without_a_header_are_closed_and_counted() {
     assert!(turned_away("proxy_header").await >= before.1 + 2);
 }
 
+// limit: 2
 #[tokio::test]
 async fn a_header_that_does_not_come_ends_the_connection() {
     let address = world().gateway.address();
@@ -155,6 +159,7 @@ async fn a_header_that_does_not_come_ends_the_connection() {
     }
 }
 
+// limit: 7
 #[tokio::test]
 async fn connections_are_counted_for_the_client_behind() {
     let address = world().gateway.address();

@@ -42,6 +42,7 @@ async fn ask(caller: &Caller, gateway: &Gateway, name: &str, host: &str, path: &
     wire.reply().await
 }
 
+// requirement: 40
 #[tokio::test]
 async fn a_listener_serves_each_name_with_its_certificate_and_tells_https() {
     let (authority, upstream) = (Authority::new(), Upstream::start());
@@ -69,6 +70,7 @@ async fn a_listener_serves_each_name_with_its_certificate_and_tells_https() {
     assert!(text.contains("portcullis_certificate_days_left{"), "{text}");
 }
 
+// requirement: 40
 #[tokio::test]
 async fn an_unknown_name_is_refused_where_the_listener_says_so_and_old_versions_are_never_spoken() {
     let (authority, upstream) = (Authority::new(), Upstream::start());
@@ -94,6 +96,7 @@ async fn an_unknown_name_is_refused_where_the_listener_says_so_and_old_versions_
     );
 }
 
+// requirement: 21
 #[tokio::test]
 async fn another_host_than_the_name_of_the_connection_is_421_where_its_rules_differ() {
     let (authority, upstream) = (Authority::new(), Upstream::start());
@@ -306,6 +309,8 @@ async fn a_certificate_of_a_client_is_a_credential() {
     .await;
 }
 
+// requirement: 23
+// limit: 2
 #[tokio::test]
 async fn a_handshake_that_is_never_finished_ends_with_the_time_of_a_head() {
     let (authority, upstream) = (Authority::new(), Upstream::start());

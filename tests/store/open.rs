@@ -118,6 +118,8 @@ async fn the_demo_mark_stays() {
     assert!(place.open().await.is_demo().await.unwrap());
 }
 
+// requirement: 40
+// limit: 10
 #[tokio::test]
 async fn a_blocked_writer_answers_in_time_and_does_not_stop_readers() {
     let place = Place::new();

@@ -170,6 +170,7 @@ fn a_keys_own_hour_is_charged_and_shown() {
     assert_eq!(limits, ["2", "2", "2"]);
 }
 
+// requirement: 40
 #[test]
 fn a_store_that_cannot_be_asked_is_503_and_a_panic_500() {
     for (mood, status) in [(Mood::Fails, 503), (Mood::Panics, 500)] {

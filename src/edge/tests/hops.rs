@@ -179,6 +179,7 @@ fn a_backend_that_never_answers_is_left_out() {
     assert_eq!(silent.seen().len(), 2);
 }
 
+// limit: 9
 #[test]
 fn an_upstream_that_is_full_is_503_at_once() {
     let upstream = Upstream::raw(|_, _| {

@@ -104,6 +104,7 @@ fn an_upstream_that_cannot_be_reached_is_502_in_the_mounts_shape() {
     assert!(answer.complete);
 }
 
+// requirement: 24
 #[test]
 fn a_broken_answer_is_502_and_a_post_is_never_sent_twice() {
     let upstream = Upstream::start(|_| String::new());
@@ -140,6 +141,7 @@ fn a_gap_in_the_answer_is_a_visible_break() {
     assert_eq!((answer.status, answer.complete), (200, false));
 }
 
+// requirement: 24
 #[test]
 fn an_answer_cut_by_the_upstream_never_looks_complete() {
     for head in ["Content-Length: 10", "Transfer-Encoding: chunked"] {

@@ -39,6 +39,7 @@ fn events_arrive_one_by_one() {
     }
 }
 
+// limit: 9
 #[test]
 fn a_silent_event_stream_outlives_the_gap_of_ordinary_answers() {
     let upstream = Upstream::raw(|_, tcp| {
@@ -94,6 +95,7 @@ fn a_client_that_leaves_ends_the_upstreams_work() {
     assert!(left.elapsed() < Duration::from_secs(1));
 }
 
+// requirement: 16
 #[test]
 fn websockets_are_tunnelled_only_after_the_upstream_agreed() {
     let upstream = Upstream::raw(|_, tcp| {

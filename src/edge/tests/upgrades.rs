@@ -66,6 +66,7 @@ fn a_tunnel_that_breaks_gets_no_refusal_written_into_it() {
     assert!(!text.contains("HTTP/1.1"), "{text}");
 }
 
+// requirement: 16
 #[test]
 fn a_route_that_does_not_stream_passes_no_upgrade_on() {
     let upstream = Upstream::start(|_| plain(200, "plain"));
@@ -78,6 +79,7 @@ fn a_route_that_does_not_stream_passes_no_upgrade_on() {
     assert_eq!((field(seen, "upgrade"), field(seen, "connection")), (None, None));
 }
 
+// requirement: 16, 24
 #[test]
 fn a_101_that_nobody_asked_for_is_502() {
     let upstream = agreeing(|_| std::thread::sleep(Duration::from_millis(100)));

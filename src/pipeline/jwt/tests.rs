@@ -196,6 +196,7 @@ fn optional_claims_may_be_absent_or_written_otherwise() {
     }
 }
 
+// requirement: 12
 #[test]
 fn expiry_is_told_only_of_a_genuine_token_that_is_right_in_all_else() {
     let late = with("exp", json!(1_000_000));

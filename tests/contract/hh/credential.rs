@@ -64,6 +64,7 @@ async fn a_logout_holds_for_the_next_request() {
     assert_refused(&client.get("/api/tasks").await, 401, "Invalid session");
 }
 
+// requirement: 36
 #[tokio::test]
 async fn another_site_cannot_use_a_visitors_cookie_to_change_something() {
     let house = House::shared();

@@ -6,6 +6,7 @@ use crate::support::inkpass::{assert_error, assert_invalid, shared};
 
 const PATH: &str = "/api/v1/api-keys";
 
+// requirement: 14
 #[tokio::test]
 async fn a_key_is_shown_once_under_both_names_and_never_again() {
     let world = shared();

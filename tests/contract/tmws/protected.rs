@@ -87,6 +87,7 @@ async fn no_user_agent_is_turned_away() {
     }
 }
 
+// requirement: 11
 #[tokio::test]
 async fn a_bearer_may_be_spelled_in_any_case_but_must_be_one_token() {
     let (_, _, tokens) = user(shared()).await;
