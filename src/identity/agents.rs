@@ -165,7 +165,7 @@ impl Identity {
         account: &Account,
         record: &AgentTokenRecord,
     ) -> Result<SecretString, IdentityError> {
-        let keys = self.inner.mount_keys(&mount.name).ok_or(IdentityError::Internal)?;
+        let key = self.inner.signing_key(&mount.name)?;
         let (subject, id) = (account.id.as_str(), record.id.as_str());
         let end = record.created_at.secs() + i64::try_from(agents.lifetime.as_secs()).unwrap_or(0);
         let mut claims = tokens::registered(&mount.tokens, subject, id, record.created_at, end);
@@ -179,7 +179,7 @@ impl Identity {
         if let Some(session) = &record.session {
             set("sid", session.as_str().into());
         }
-        let token = tokens::compact(&keys.current, mount.tokens.key_id_in_header, &claims)?;
+        let token = tokens::compact(&key, mount.tokens.key_id_in_header, &claims)?;
         // What the edge would not read is no token: the context is the only part that can be too much.
         let text = token.expose_secret();
         let readable = text.len() <= MAX_TOKEN_BYTES

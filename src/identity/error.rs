@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ForeignFault;
+use super::{ForeignFault, GrantFault};
 use crate::{pipeline::Toll, store::StoreError};
 
 mod reasons;
@@ -89,6 +89,9 @@ pub enum IdentityError {
     /// Logins through a provider, exchange codes, session secrets, administrators.
     #[error("{}", .0.reason())]
     Foreign(ForeignFault),
+    /// The standard issuer's refusals.
+    #[error("{}", .0.reason())]
+    Grant(GrantFault),
     /// The hash pool's queue is full.
     #[error("too many logins at once")]
     Busy,
@@ -123,6 +126,7 @@ impl IdentityError {
             IdentityError::WeakPassword(_) => "weak_password",
             IdentityError::Invalid(_) => "validation",
             IdentityError::Foreign(fault) => fault.reason(),
+            IdentityError::Grant(fault) => fault.reason(),
             IdentityError::Busy => "hash_pool_full",
             IdentityError::Unavailable => "dependency_unavailable",
             IdentityError::Internal => "internal",

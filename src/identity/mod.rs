@@ -13,6 +13,7 @@
 //! webhooks                       who is told of what happened
 //! oauth  administrator           logins through a provider, and who looks after them
 //! mount_keys                     signing keys of the mounts
+//! authorization_server           the standard issuer of a mount: its clients, and what it gives them
 //! codes  outbox                  codes sent to people, and what leaves the house
 //! audit                          what happened
 //! ```
@@ -25,6 +26,7 @@ mod administrator;
 mod agents;
 mod argon;
 mod audit;
+mod authorization_server;
 mod code_text;
 mod codes;
 pub mod error;
@@ -77,8 +79,13 @@ use async_trait::async_trait;
 
 pub use administrator::{Administrator, refused_hash};
 pub use agents::{AgentFacts, AgentGranted, AgentRequest};
+pub use authorization_server::{
+    AuthorizationServerSettings, Client, ClientProof, Exchange, GRANTS, Grant, GrantFault, Issued,
+    LONGEST_ASSERTION, NewClient, NewClientSecret, ProvenClient, Wanted,
+};
 pub use error::{FieldError, IdentityError};
 pub use lockout::AttemptsLeft;
+pub use mount_keys::{KeyFacts, issuer_keys};
 pub use oauth::{ForeignFault, OAuthSettings};
 pub use organisations::{NewMemberKey, types::*};
 pub use second_factor::PreparedFactor;

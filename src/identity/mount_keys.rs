@@ -1,4 +1,5 @@
-//! Which key signs for a mount and which ones verify: made on first start, rotated with overlap, sealed at rest.
+//! Which key signs for a mount and which ones verify: made on first start, rotated with overlap, sealed at rest. A mount
+//! with a standard issuer has a second set for it.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -10,22 +11,67 @@ use super::{
     state::State,
 };
 use crate::{
-    model::{MountName, Timestamp},
-    pipeline::jwt::VerificationKey,
+    model::{MountName, SecretString, Timestamp},
+    pipeline::jwt::{VerificationKey, algorithm_name},
     store::{AuditRecord, Ciphertext, SigningKeyRecord},
 };
 
 /// Longest leeway that any mount may grant on `exp` (requirement 6).
 const LEEWAY: Duration = Duration::from_secs(60);
 
-/// The keys of one mount.
+/// What separates a mount's name from the name of its second set of keys; it can stand in no name of the configuration.
+const SECOND: &str = "/issuer";
+
+/// Under which name the keys of a mount's standard issuer are kept: its tokens are of another profile, and no key signs both.
+pub fn issuer_keys(mount: &MountName) -> MountName {
+    format!("{mount}{SECOND}").into()
+}
+
+/// One set of keys, as the settings want it.
+struct KeySet<'a> {
+    name: MountName,
+    mount: &'a MountSettings,
+    algorithm: Algorithm,
+    /// Given by the configuration; then there is no other.
+    secret: Option<&'a SecretString>,
+    /// How long the longest-lived token may be out.
+    longest: Duration,
+    /// How long a new key is published before it signs.
+    ahead: Duration,
+}
+
+impl MountSettings {
+    fn key_sets(&self) -> impl Iterator<Item = KeySet<'_>> {
+        let own = KeySet {
+            name: self.name.clone(),
+            mount: self,
+            algorithm: self.tokens.algorithm,
+            secret: self.tokens.secret.as_ref(),
+            longest: self.tokens.longest_signed(),
+            ahead: Duration::ZERO,
+        };
+        let issuer = self.authorization_server.as_deref().map(|server| KeySet {
+            name: issuer_keys(&self.name),
+            mount: self,
+            algorithm: server.algorithm,
+            secret: None,
+            longest: server.longest_signed(),
+            ahead: server.publish_ahead,
+        });
+        [Some(own), issuer].into_iter().flatten()
+    }
+}
+
+/// The keys of one set.
 pub(super) struct MountKeys {
-    /// Signs.
-    pub(super) current: Arc<SigningKey>,
-    /// Signs as soon as the edge verifies it.
-    waiting: Option<Arc<SigningKey>>,
+    /// Sign one after another, each until the moment given; the last one has none.
+    signing: Vec<(Arc<SigningKey>, Option<Timestamp>)>,
+    /// `kid` of the one that signs as soon as the edge verifies it, and not before.
+    waiting: Option<Arc<str>>,
     /// Verifies, newest first, each until the moment given.
     verifying: Vec<(VerificationKey, Option<Timestamp>)>,
+    /// When the newest was made.
+    made_at: Timestamp,
 }
 
 impl MountKeys {
@@ -34,6 +80,27 @@ impl MountKeys {
         let live = self.verifying.iter().filter(|(_, until)| until.is_none_or(|end| end > now));
         live.map(|(key, _)| key.clone()).collect()
     }
+
+    /// What signs now. While the newest waits, the one before goes on, however long that takes.
+    pub(super) fn signing_at(&self, now: Timestamp) -> Result<&Arc<SigningKey>, IdentityError> {
+        let may = |key: &SigningKey| self.waiting.as_ref().is_none_or(|kid| kid != key.kid());
+        let mut able = self.signing.iter().filter(|(key, _)| may(key));
+        let found = able.clone().find(|(_, until)| until.is_none_or(|end| end > now));
+        found.or_else(|| able.next_back()).map(|(key, _)| key).ok_or(IdentityError::Internal)
+    }
+}
+
+/// A key of a mount as the operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// `kid`.
+    pub kid: Arc<str>,
+    /// `alg`.
+    pub algorithm: &'static str,
+    /// Whether it signs now.
+    pub signs: bool,
+    /// Until when it verifies; `None`: it will sign, or signs.
+    pub verifies_until: Option<Timestamp>,
 }
 
 impl Identity {
@@ -43,18 +110,54 @@ impl Identity {
         keys.verifying_at(self.now())
     }
 
-    /// Makes a new signing key for a mount; the old ones go on verifying until their tokens have expired. Answers with
-    /// the new `kid`. The caller must rebuild the edge's snapshot next, and then call [`Identity::sign_with_newest`]:
-    /// until then the old key signs, so that no token is out that the edge cannot verify.
-    pub async fn rotate_signing_key(
+    /// Every set of keys of a mount: its name, and what is in it, newest first.
+    pub fn key_facts(
         &self,
         mount: &MountName,
+    ) -> Result<Vec<(MountName, Vec<KeyFacts>)>, IdentityError> {
+        let (settings, now) = (self.inner.state().mount(mount)?, self.now());
+        let mut all = Vec::new();
+        for set in settings.key_sets() {
+            let keys = self.inner.mount_keys(&set.name).ok_or(IdentityError::Internal)?;
+            let signs = keys.signing_at(now)?.kid().clone();
+            let live = keys.verifying.iter().filter(|(_, until)| until.is_none_or(|end| end > now));
+            let facts = live.map(|(key, until)| KeyFacts {
+                kid: key.kid.clone(),
+                algorithm: algorithm_name(key.algorithm).unwrap_or_default(),
+                signs: key.kid == signs,
+                verifies_until: *until,
+            });
+            all.push((set.name, facts.collect()));
+        }
+        Ok(all)
+    }
+
+    /// Sets of keys whose newest is as old as their schedule allows.
+    pub fn keys_due(&self) -> Vec<MountName> {
+        let (state, now) = (self.inner.state(), self.now());
+        let due = state.mounts().filter(|mount| {
+            let every = mount.authorization_server.as_ref().and_then(|own| own.rotate_every);
+            let keys = self.inner.mount_keys(&issuer_keys(&mount.name));
+            every.zip(keys).is_some_and(|(every, keys)| keys.made_at + every <= now)
+        });
+        due.map(|mount| issuer_keys(&mount.name)).collect()
+    }
+
+    /// Makes a new signing key for a set; the old ones go on verifying until their tokens have expired. Answers with
+    /// the new `kid`. The caller must rebuild the edge's snapshot next, and then call [`Identity::sign_with_newest`]:
+    /// until then the old key signs, so that no token is out that the edge cannot verify. A set with a time to be
+    /// published ahead signs with the old key until that has passed as well.
+    pub async fn rotate_signing_key(
+        &self,
+        set: &MountName,
         by: &Actor,
     ) -> Result<String, IdentityError> {
         let inner = &self.inner;
         let _one_at_a_time = inner.changing.lock().await;
-        let settings = inner.state().mount(mount)?;
-        if settings.tokens.secret.is_some() {
+        let state = inner.state();
+        let mut sets = state.mounts().flat_map(|mount| mount.key_sets());
+        let set = sets.find(|known| known.name == *set).ok_or(IdentityError::NotFound)?;
+        if set.secret.is_some() {
             return Err(IdentityError::Invalid(vec![FieldError {
                 field: "mount",
                 kind: "invalid",
@@ -62,32 +165,32 @@ impl Identity {
             }]));
         }
         let now = self.now();
-        let (record, fresh) = inner.fresh_key(&settings, now).await?;
+        let (record, fresh) = inner.fresh_key(&set, now).await?;
         let told = AuditRecord {
-            realm: Some(settings.realm.clone()),
-            mount: Some(mount.clone()),
-            details: serde_json::json!({ "kid": record.kid }),
+            realm: Some(set.mount.realm.clone()),
+            mount: Some(set.mount.name.clone()),
+            details: serde_json::json!({ "kid": record.kid, "keys": set.name.as_str() }),
             ..audit::event(EventKind::SigningKeyRotated, by, now)
         };
-        let until = now + settings.tokens.longest_signed() + LEEWAY;
-        inner.store.rotate_signing_key(&record, until, &[told]).await?;
-        let mut keys = inner.read_keys(&settings, now).await?;
-        if let Some(old) = inner.mount_keys(mount) {
-            keys.waiting = Some(std::mem::replace(&mut keys.current, old.current.clone()));
-        }
-        inner.set_mount_keys(mount.clone(), keys);
+        let signs_from = now + set.ahead;
+        let until = signs_from + set.longest + LEEWAY;
+        inner.store.rotate_signing_key(&record, signs_from, until, &[told]).await?;
+        let mut keys = inner.read_keys(&set, now).await?;
+        keys.waiting = Some(fresh.key.kid().clone());
+        inner.set_mount_keys(set.name, keys);
         Ok(fresh.key.kid().to_string())
     }
 
     /// Lets the key that [`Identity::rotate_signing_key`] made sign. Nothing happens where none waits.
-    pub async fn sign_with_newest(&self, mount: &MountName) {
+    pub async fn sign_with_newest(&self, set: &MountName) {
         let inner = &self.inner;
         let _one_at_a_time = inner.changing.lock().await;
-        let Some(keys) = inner.mount_keys(mount) else { return };
-        if let Some(newest) = &keys.waiting {
-            let (current, verifying) = (newest.clone(), keys.verifying.clone());
-            inner.set_mount_keys(mount.clone(), MountKeys { current, waiting: None, verifying });
-        }
+        let Some(keys) = inner.mount_keys(set).filter(|keys| keys.waiting.is_some()) else {
+            return;
+        };
+        let (signing, verifying) = (keys.signing.clone(), keys.verifying.clone());
+        let keys = MountKeys { signing, waiting: None, verifying, made_at: keys.made_at };
+        inner.set_mount_keys(set.clone(), keys);
     }
 }
 
@@ -99,49 +202,56 @@ impl Inner {
         now: Timestamp,
     ) -> Result<HashMap<MountName, Arc<MountKeys>>, IdentityError> {
         let mut all = HashMap::new();
-        for settings in state.mounts() {
-            let keys = self.load_keys(settings, now).await.inspect_err(|_| {
-                tracing::error!(event = "signing_keys_not_loaded", mount = %settings.name);
+        for set in state.mounts().flat_map(|mount| mount.key_sets()) {
+            let keys = self.load_keys(&set, now).await.inspect_err(|_| {
+                tracing::error!(event = "signing_keys_not_loaded", mount = %set.name);
             })?;
-            all.insert(settings.name.clone(), Arc::new(keys));
+            all.insert(set.name.clone(), Arc::new(keys));
         }
         Ok(all)
     }
 
+    /// What signs in this set now.
+    pub(super) fn signing_key(&self, set: &MountName) -> Result<Arc<SigningKey>, IdentityError> {
+        let keys = self.mount_keys(set).ok_or(IdentityError::Internal)?;
+        keys.signing_at(self.clock.now()).cloned()
+    }
+
     async fn load_keys(
         &self,
-        settings: &MountSettings,
+        set: &KeySet<'_>,
         now: Timestamp,
     ) -> Result<MountKeys, IdentityError> {
-        if let Some(secret) = &settings.tokens.secret {
+        if let Some(secret) = set.secret {
             // The file says which key it is; keys that the store made before are out of use.
             let current = Arc::new(SigningKey::of_secret(secret)?);
             let verifying = vec![(current.verification(), None)];
-            return Ok(MountKeys { current, waiting: None, verifying });
+            let signing = vec![(current, None)];
+            return Ok(MountKeys { signing, waiting: None, verifying, made_at: now });
         }
-        let stored = self.store.signing_keys(Some(&settings.name), now).await?;
-        let wanted = name(settings.tokens.algorithm)?;
+        let stored = self.store.signing_keys(Some(&set.name), now).await?;
+        let wanted = name(set.algorithm)?;
         if !stored.iter().any(|key| key.algorithm == wanted && key.retired_at.is_none()) {
-            let (record, _) = self.fresh_key(settings, now).await?;
+            let (record, _) = self.fresh_key(set, now).await?;
             if stored.is_empty() {
                 self.store.ensure_signing_key(&record, &[]).await?;
             } else {
-                let until = now + settings.tokens.longest_signed() + LEEWAY;
-                self.store.rotate_signing_key(&record, until, &[]).await?;
+                let until = now + set.longest + LEEWAY;
+                self.store.rotate_signing_key(&record, now, until, &[]).await?;
             }
         }
-        self.read_keys(settings, now).await
+        self.read_keys(set, now).await
     }
 
     async fn read_keys(
         &self,
-        settings: &MountSettings,
+        set: &KeySet<'_>,
         now: Timestamp,
     ) -> Result<MountKeys, IdentityError> {
-        let wanted = settings.tokens.algorithm;
-        let mut current = None;
-        let mut verifying = Vec::new();
-        for record in self.store.signing_keys(Some(&settings.name), now).await? {
+        let wanted = set.algorithm;
+        let (mut signing, mut verifying) = (Vec::new(), Vec::new());
+        let mut made_at = Timestamp(0);
+        for record in self.store.signing_keys(Some(&set.name), now).await? {
             let algorithm = parse(&record.algorithm)?;
             // HMAC and public-key algorithms never stand in one set (requirement 1).
             if (algorithm == Algorithm::HS256) != (wanted == Algorithm::HS256) {
@@ -151,28 +261,32 @@ impl Inner {
             let private = self.keyring.open(&purpose, &record.private.0)?;
             let key = SigningKey::load(record.kid.as_str().into(), algorithm, &private)?;
             verifying.push((key.verification(), record.expires_at));
-            if current.is_none() && algorithm == wanted && record.retired_at.is_none() {
-                current = Some(Arc::new(key));
+            if algorithm == wanted {
+                made_at = made_at.max(record.created_at);
+                signing.push((Arc::new(key), record.retired_at));
             }
         }
-        let current = current.ok_or(IdentityError::Internal)?;
-        Ok(MountKeys { current, waiting: None, verifying })
+        // In the order in which they stop, the one that does not stop last.
+        signing.sort_by_key(|(_, until)| until.unwrap_or(Timestamp(i64::MAX)));
+        if signing.iter().all(|(_, until)| until.is_some()) {
+            return Err(IdentityError::Internal);
+        }
+        Ok(MountKeys { signing, waiting: None, verifying, made_at })
     }
 
     async fn fresh_key(
         &self,
-        settings: &MountSettings,
+        set: &KeySet<'_>,
         now: Timestamp,
     ) -> Result<(SigningKeyRecord, FreshKey), IdentityError> {
-        let algorithm = settings.tokens.algorithm;
+        let algorithm = set.algorithm;
         let random = self.random.clone();
         let making = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, &*random));
         let fresh = making.await.map_err(|_| IdentityError::Internal)??;
         let kid = fresh.key.kid().to_string();
-        let sealed =
-            self.keyring.seal(&purpose(&settings.name, &kid), &fresh.private, &*self.random)?;
+        let sealed = self.keyring.seal(&purpose(&set.name, &kid), &fresh.private, &*self.random)?;
         let record = SigningKeyRecord {
-            mount: settings.name.clone(),
+            mount: set.name.clone(),
             kid,
             algorithm: name(algorithm)?.to_owned(),
             private: Ciphertext(sealed),

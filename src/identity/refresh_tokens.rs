@@ -60,7 +60,7 @@ impl Inner {
             RefreshForm::None => Ok(None),
             RefreshForm::Opaque => Ok(Some(derived)),
             RefreshForm::Jwt => {
-                let keys = self.mount_keys(&mount.name).ok_or(IdentityError::Internal)?;
+                let key = self.signing_key(&mount.name)?;
                 let bearer = Bearer {
                     account: place.account,
                     session: place.session,
@@ -68,8 +68,7 @@ impl Inner {
                     agents: &[],
                 };
                 let (id, end) = (derived.id, place.expires_at);
-                let text =
-                    tokens::mint_refresh(&mount.tokens, &keys.current, &bearer, &id, now, end)?;
+                let text = tokens::mint_refresh(&mount.tokens, &key, &bearer, &id, now, end)?;
                 Ok(Some(RefreshText { text, digest: Digest::of(id.as_bytes()), id }))
             }
         }

@@ -143,14 +143,14 @@ impl Identity {
         refresh_token: Option<SecretString>,
         now: Timestamp,
     ) -> Result<Granted, IdentityError> {
-        let keys = self.inner.mount_keys(&mount.name).ok_or(IdentityError::Internal)?;
+        let key = self.inner.signing_key(&mount.name)?;
         let token = self.inner.uuid()?.into();
         let scopes = scopes_of(mount, &account);
         let (session, end) = session;
         let agents = mount.agents.as_ref().map(|agents| agents.policy.runnable(&account.roles));
         let agents = agents.unwrap_or_default();
         let bearer = Bearer { account: &account, session, scopes: &scopes, agents: &agents };
-        let minted = tokens::mint(&mount.tokens, &keys.current, &bearer, &token, now)?;
+        let minted = tokens::mint(&mount.tokens, &key, &bearer, &token, now)?;
         Ok(Granted {
             access_token: minted.text,
             expires_in: minted.expires_in,

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::Algorithm;
 
-use super::{Administrator, OAuthSettings, StaticKey, webhooks::Herald};
+use super::{
+    Administrator, AuthorizationServerSettings, OAuthSettings, StaticKey, webhooks::Herald,
+};
 use crate::{
     model::{MountName, RealmName, SecretString, api_key::KeyFormat},
     pipeline::{AgentPolicy, quota::Window},
@@ -158,6 +160,8 @@ pub struct MountSettings {
     pub agents: Option<AgentSettings>,
     /// Webhooks, in contracts that have them.
     pub webhooks: Option<WebhookSettings>,
+    /// The standard issuer beside the contract, where the mount has one.
+    pub authorization_server: Option<Arc<AuthorizationServerSettings>>,
     /// Scopes a role may hand to a key: `(role, scopes)`. The creator cannot grant what it has not.
     pub role_scopes: Vec<(Arc<str>, Vec<Arc<str>>)>,
     /// One-time codes that are sent to people.
@@ -184,6 +188,7 @@ impl MountSettings {
             scopes: Vec::new(),
             agents: None,
             webhooks: None,
+            authorization_server: None,
             role_scopes: Vec::new(),
             codes: CodeSettings::default(),
         }

@@ -105,8 +105,18 @@ pub(super) fn compact(
     with_kid: bool,
     claims: &Map<String, Value>,
 ) -> Result<SecretString, IdentityError> {
+    compact_as(key, "JWT", with_kid, claims)
+}
+
+/// The same with a `typ` of its own.
+pub(super) fn compact_as(
+    key: &SigningKey,
+    typ: &'static str,
+    with_kid: bool,
+    claims: &Map<String, Value>,
+) -> Result<SecretString, IdentityError> {
     let kid = with_kid.then_some(&**key.kid());
-    let header = Header { alg: algorithm_name(key), typ: "JWT", kid };
+    let header = Header { alg: algorithm_name(key), typ, kid };
     let mut text = format!("{}.{}", part(&header)?, part(claims)?);
     let signature = key.sign(text.as_bytes())?;
     text.push('.');
@@ -125,6 +135,7 @@ pub(super) fn profile(
         issuer: mount.tokens.issuer.clone(),
         audience,
         token_type: kind.map(Arc::from),
+        standard: false,
         agent_audience: None,
         tenant_claim: mount.tokens.tenant_claim().map(Arc::from),
         keys,

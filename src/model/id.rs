@@ -68,6 +68,10 @@ text_id!(
     KeyId
 );
 text_id!(
+    /// The `client_id` of a client of the standard issuer; the `sub` of tokens in which it acts for itself.
+    ClientId
+);
+text_id!(
     /// The `jti` of one access token (RFC 7519 section 4.1.7).
     TokenId
 );

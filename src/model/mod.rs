@@ -21,8 +21,8 @@ pub use certificate::ClientCertificate;
 pub use client::ClientFacts;
 pub use fingerprint::{Fingerprint, Fingerprints};
 pub use id::{
-    AccountId, KeyId, MountName, OrganisationId, PermissionId, RealmName, SessionId, TeamId,
-    TokenId,
+    AccountId, ClientId, KeyId, MountName, OrganisationId, PermissionId, RealmName, SessionId,
+    TeamId, TokenId,
 };
 pub use principal::{AuthMethod, Principal};
 pub use random::{Random, SystemRandom};

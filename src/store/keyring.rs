@@ -53,10 +53,12 @@ impl Store {
         .await
     }
 
-    /// Makes `new` the signing key of its mount; all others retire now and verify until `others_until`.
+    /// Makes `new` the next signing key of its set: the one that signs last retires at `signs_from` and verifies until
+    /// `others_until`.
     pub async fn rotate_signing_key(
         &self,
         new: &SigningKeyRecord,
+        signs_from: Timestamp,
         others_until: Timestamp,
         audit: &[AuditRecord],
     ) -> Result<(), StoreError> {
@@ -67,7 +69,7 @@ impl Store {
                  WHERE mount = $1 AND retired_at IS NULL",
             )
             .bind(new.mount.as_str())
-            .bind(new.created_at.millis())
+            .bind(signs_from.millis())
             .bind(others_until.millis())
             .execute(&mut *tx)
             .await?;

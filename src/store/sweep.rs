@@ -27,6 +27,10 @@ pub struct Swept {
     pub parcels: u64,
     /// Deliveries of webhooks done with that long ago.
     pub deliveries: u64,
+    /// Expired tokens of clients.
+    pub issued: u64,
+    /// Expired proofs of clients.
+    pub assertions: u64,
 }
 
 impl Store {
@@ -90,6 +94,20 @@ impl Store {
                     "DELETE FROM webhook_delivery WHERE id IN \
                      (SELECT id FROM webhook_delivery WHERE done_at <= $1 LIMIT $2)",
                     old,
+                )
+                .await?,
+            issued: self
+                .remove(
+                    "DELETE FROM oauth_token WHERE id IN \
+                     (SELECT id FROM oauth_token WHERE expires_at <= $1 LIMIT $2)",
+                    now,
+                )
+                .await?,
+            assertions: self
+                .remove(
+                    "DELETE FROM oauth_assertion WHERE (client_id, digest) IN \
+                     (SELECT client_id, digest FROM oauth_assertion WHERE expires_at <= $1 LIMIT $2)",
+                    now,
                 )
                 .await?,
         })

@@ -51,7 +51,7 @@ async fn a_rotated_signing_key_verifies_until_its_tokens_are_gone() {
     let (_place, store) = fresh().await;
     store.ensure_signing_key(&signing_key("one"), &[]).await.unwrap();
     let new = SigningKeyRecord { created_at: NOW + HOUR, ..signing_key("two") };
-    store.rotate_signing_key(&new, NOW + HOUR * 2, &[event("ROT")]).await.unwrap();
+    store.rotate_signing_key(&new, new.created_at, NOW + HOUR * 2, &[event("ROT")]).await.unwrap();
     let kids = |keys: Vec<SigningKeyRecord>| keys.into_iter().map(|k| k.kid).collect::<Vec<_>>();
     assert_eq!(kids(store.signing_keys(None, NOW + HOUR).await.unwrap()), ["two", "one"]);
     assert_eq!(kids(store.signing_keys(None, NOW + HOUR * 2).await.unwrap()), ["two"]);

@@ -40,7 +40,7 @@ async fn a_sweep_takes_what_has_run_out_and_leaves_the_rest() {
             retired_at: None,
             expires_at: None,
         };
-        store.rotate_signing_key(&key, NOW + HOUR, &[]).await.unwrap();
+        store.rotate_signing_key(&key, key.created_at, NOW + HOUR, &[]).await.unwrap();
         let failure = LoginFailure {
             realm: realm(),
             name: Digest::of(id.as_bytes()),
@@ -60,6 +60,8 @@ async fn a_sweep_takes_what_has_run_out_and_leaves_the_rest() {
         signing_keys: 1,
         parcels: 0,
         deliveries: 0,
+        issued: 0,
+        assertions: 0,
     };
     assert_eq!(swept, expected);
     assert!(store.session(&"ended".into()).await.unwrap().is_none());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::IdentityError;
 use crate::{
-    identity::ForeignFault,
+    identity::{ForeignFault, GrantFault},
     pipeline::{Toll, Window},
 };
 
@@ -41,6 +41,7 @@ impl IdentityError {
             IdentityError::Internal,
         ];
         all.extend(ForeignFault::every().map(IdentityError::Foreign));
+        all.extend(GrantFault::every().map(IdentityError::Grant));
         all
     }
 
@@ -115,6 +116,7 @@ impl IdentityError {
                 ("Fields of the request are not acceptable.", "The reply lists every field.")
             }
             IdentityError::Foreign(fault) => fault.explained(),
+            IdentityError::Grant(fault) => fault.explained(),
             IdentityError::Busy => (
                 "More logins at once than may wait for a place to hash.",
                 "Try again; raise `[hashing] permits` if there are cores to spare.",

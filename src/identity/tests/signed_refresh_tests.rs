@@ -24,6 +24,7 @@ fn edge(kit: &Kit) -> TokenProfile {
         issuer: "tmws-auth-service".into(),
         audience: Some("tmws-api".into()),
         token_type: Some("access".into()),
+        standard: false,
         agent_audience: None,
         tenant_claim: None,
         keys: kit.identity.verification_keys(&api()),

@@ -6,6 +6,7 @@
 mod account;
 mod agent;
 mod audit;
+mod client;
 mod code;
 mod foreign;
 mod key;
@@ -22,6 +23,7 @@ pub use account::{
 };
 pub use agent::{AgentTokenRecord, ExpiredAgent};
 pub use audit::{AuditFault, AuditRange, AuditRecord, AuditVerdict, ChainedRecord};
+pub use client::{ClientRecord, EndedGrants, IssuedRecord};
 pub use code::{CodeProof, CodeRecord, Judged};
 pub use foreign::{
     AllowEntry, AuditQuery, ForeignCounts, ForeignIdentity, ForeignKey, ForeignLogin,

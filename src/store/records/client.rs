@@ -1,0 +1,83 @@
+//! Clients of the standard issuer, and what was issued to them.
+
+use serde_json::Value;
+
+use crate::model::{
+    AccountId, ClientId, Digest, MountName, RealmName, SessionId, Timestamp, TokenId,
+};
+
+use super::RevokedToken;
+
+/// A client: a service account, or an application that people log in to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientRecord {
+    /// `client_id`.
+    pub id: ClientId,
+    /// Mount it belongs to.
+    pub mount: MountName,
+    /// Realm of the mount.
+    pub realm: RealmName,
+    /// Name.
+    pub name: String,
+    /// SHA-256 of the secret; `None` where it proves itself with a key.
+    pub secret: Option<Digest>,
+    /// The secret before, and until when it is still good.
+    pub spare_secret: Option<(Digest, Timestamp)>,
+    /// Its public keys.
+    pub jwks: Option<Value>,
+    /// Scopes it may have.
+    pub scopes: Vec<String>,
+    /// Its roles where it acts for itself.
+    pub roles: Vec<String>,
+    /// What it may do.
+    pub grants: Vec<String>,
+    /// Resources it may have tokens for.
+    pub resources: Vec<String>,
+    /// Where browsers may be sent back to.
+    pub redirect_uris: Vec<String>,
+    /// Creation.
+    pub created_at: Timestamp,
+    /// Last change.
+    pub updated_at: Timestamp,
+    /// End by itself.
+    pub expires_at: Option<Timestamp>,
+    /// Disabled since.
+    pub disabled_at: Option<Timestamp>,
+}
+
+impl ClientRecord {
+    /// Neither disabled nor expired.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.disabled_at.is_none() && self.expires_at.is_none_or(|end| end > now)
+    }
+}
+
+/// An access token of the standard issuer, never its text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IssuedRecord {
+    /// `jti`.
+    pub id: TokenId,
+    /// Mount.
+    pub mount: MountName,
+    /// To whom.
+    pub client: ClientId,
+    /// On whose behalf; `None`: the client's own.
+    pub account: Option<AccountId>,
+    /// Session it ends with.
+    pub session: Option<SessionId>,
+    /// The token it was made from.
+    pub parent: Option<TokenId>,
+    /// Issued.
+    pub created_at: Timestamp,
+    /// End by itself.
+    pub expires_at: Timestamp,
+}
+
+/// What ended with a client.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EndedGrants {
+    /// Access tokens.
+    pub tokens: Vec<RevokedToken>,
+    /// Sessions that people opened for it.
+    pub sessions: Vec<SessionId>,
+}
