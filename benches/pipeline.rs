@@ -105,6 +105,7 @@ fn profile() -> TokenProfile {
         issuer: "tmws-auth-service".into(),
         audience: Some("tmws-api".into()),
         token_type: None,
+        standard: false,
         agent_audience: None,
         tenant_claim: Some("agent_namespace".into()),
         keys: vec![VerificationKey {
@@ -125,6 +126,8 @@ fn mount() -> Arc<Mount> {
         dialect: "problem",
         face: &Plain,
         tokens: Some(profile()),
+        issued: None,
+        resource_metadata: None,
         api_key_format: Some("tmws_key_".into()),
         session_carrier: None,
         credential_sizes: Default::default(),

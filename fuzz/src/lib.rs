@@ -101,6 +101,7 @@ pub fn profile() -> &'static TokenProfile {
             issuer: "issuer".into(),
             audience: Some("audience".into()),
             token_type: None,
+            standard: false,
             agent_audience: None,
             tenant_claim: None,
             keys: vec![VerificationKey { kid: "one".into(), algorithm: Algorithm::HS256, key }],

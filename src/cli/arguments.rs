@@ -61,6 +61,20 @@ pub(super) enum Command {
         #[command(flatten)]
         at: GatewayArgs,
     },
+    /// Manage service accounts and applications of a mount's standard issuer.
+    Client {
+        #[command(subcommand)]
+        command: ClientCommand,
+        #[command(flatten)]
+        at: GatewayArgs,
+    },
+    /// Show and rotate the keys that sign tokens.
+    SigningKey {
+        #[command(subcommand)]
+        command: SigningKeyCommand,
+        #[command(flatten)]
+        at: GatewayArgs,
+    },
     /// See and end login sessions.
     Session {
         #[command(subcommand)]
@@ -318,6 +332,103 @@ pub(super) enum KeyCommand {
         /// Seconds the old key stays valid, at most a week.
         #[arg(long, value_name = "SECONDS", default_value_t = 0)]
         overlap: u32,
+        #[command(flatten)]
+        mount: MountArg,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+}
+
+/// `client …`
+#[derive(Debug, Subcommand)]
+pub(super) enum ClientCommand {
+    /// Make a client; its secret is printed once.
+    Create {
+        /// A name to know it by.
+        name: String,
+        /// What it may do; repeatable: client_credentials, authorization_code, refresh_token, token_exchange, introspection.
+        #[arg(long = "grant", value_name = "GRANT", required = true)]
+        grants: Vec<String>,
+        /// Scope it may have; repeatable.
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        /// Role it has where it acts for itself; repeatable.
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
+        /// Resource beside the mount's own that it may have tokens for; repeatable.
+        #[arg(long = "resource", value_name = "URI")]
+        resources: Vec<String>,
+        /// Where browsers may be sent back to, compared exactly; repeatable.
+        #[arg(long = "redirect-uri", value_name = "URI")]
+        redirect_uris: Vec<String>,
+        /// File with its public keys as a JWK set: it then signs (private_key_jwt) and has no secret.
+        #[arg(long, value_name = "FILE")]
+        jwks: Option<PathBuf>,
+        /// Days until it ends by itself; without it never.
+        #[arg(long, value_name = "DAYS")]
+        expires_days: Option<u32>,
+        #[command(flatten)]
+        mount: MountArg,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// List clients, disabled ones included.
+    List {
+        #[command(flatten)]
+        mount: MountArg,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Give a client another secret, printed once; its tokens go on.
+    RotateSecret {
+        /// The client_id.
+        id: String,
+        /// Seconds the old secret stays good, at most a week.
+        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        overlap: u32,
+        #[command(flatten)]
+        mount: MountArg,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Disable a client: its tokens and logins end at the next request.
+    Disable {
+        /// The client_id.
+        id: String,
+        #[command(flatten)]
+        mount: MountArg,
+    },
+    /// Let a disabled client come back; what ended stays ended.
+    Enable {
+        /// The client_id.
+        id: String,
+        #[command(flatten)]
+        mount: MountArg,
+    },
+    /// Take a client away: its tokens and logins end at the next request.
+    Remove {
+        /// The client_id.
+        id: String,
+        #[command(flatten)]
+        mount: MountArg,
+    },
+}
+
+/// `signing-key …`
+#[derive(Debug, Subcommand)]
+pub(super) enum SigningKeyCommand {
+    /// List the keys that verify, and which of them sign.
+    List {
+        #[command(flatten)]
+        mount: MountArg,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Make a new key. The old one verifies until its last token has expired: nobody is logged out.
+    Rotate {
+        /// The key of the contract's own login instead of the standard issuer's.
+        #[arg(long)]
+        login: bool,
         #[command(flatten)]
         mount: MountArg,
         #[command(flatten)]

@@ -5,6 +5,7 @@ mod accounts;
 mod arguments;
 mod audit;
 mod check;
+mod clients;
 mod door;
 mod keys;
 mod process;
@@ -90,6 +91,8 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::User { command, at } => accounts::run(command, &at),
         Command::Key { command, at } => keys::run(command, &at),
+        Command::Client { command, at } => clients::run(command, &at),
+        Command::SigningKey { command, at } => clients::signing_keys(command, &at),
         Command::Session { command, at } => sessions::run(command, &at),
         Command::Audit { command, at } => audit::run(command, &at),
         Command::Store { command, at } => process::store(command, &at),

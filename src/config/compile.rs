@@ -8,10 +8,12 @@ use super::{
     problem::Problems,
 };
 use crate::{
-    dialects::{Endpoint, Exposure, Limits, Overlap, Served, problem::Problem as ProblemFace},
+    dialects::{
+        Endpoint, Exposure, Limits, Overlap, Served, oauth, problem::Problem as ProblemFace,
+    },
     edge::{self, UpstreamSettings},
     identity::{
-        self,
+        self, issuer_keys,
         settings::{MountSettings, RealmSettings},
     },
     limit,
@@ -141,6 +143,7 @@ fn mount_settings(mount: &MountConfig) -> MountSettings {
         role_scopes: mount.policy.role_scopes.clone(),
         agents: mount.agents.clone(),
         webhooks: mount.webhooks.clone(),
+        authorization_server: mount.authorization_server.clone(),
         codes: mount.codes.clone(),
     }
 }
@@ -232,6 +235,22 @@ fn add_endpoints(
             builder.route(place.clone(), endpoint_match(endpoint), route.clone());
         }
     }
+    for (path, endpoint) in config.well_known() {
+        if !which(endpoint.overlap) {
+            continue;
+        }
+        let route = Arc::new(endpoint_route(config, mount, endpoint, limits));
+        let mut known = Vec::new();
+        for place in &config.places {
+            // RFC 8414 section 3: between the host and the path of what is described.
+            let root = Place { prefix: "".into(), ..place.clone() };
+            if !known.contains(&root) {
+                let matches = RouteMatch { path: path.clone(), ..endpoint_match(endpoint) };
+                builder.route(root.clone(), matches, route.clone());
+                known.push(root);
+            }
+        }
+    }
 }
 
 fn compile_mount(
@@ -244,6 +263,7 @@ fn compile_mount(
         issuer: config.tokens.issuer.clone(),
         audience: config.tokens.audience.clone(),
         token_type: config.tokens.access_type().map(Arc::from),
+        standard: false,
         agent_audience: config.agents.as_ref().map(|agents| agents.audience.clone()),
         tenant_claim: config.tokens.tenant_claim().map(Arc::from),
         keys: keys(&config.name),
@@ -257,6 +277,14 @@ fn compile_mount(
         dialect: config.dialect.dialect.name(),
         face: config.dialect.dialect,
         tokens: Some(tokens),
+        issued: config.authorization_server.as_ref().map(|own| {
+            let keys = keys(&issuer_keys(&config.name));
+            own.profile_of(&config.name, &config.realm, keys)
+        }),
+        resource_metadata: config
+            .protected_resource
+            .as_ref()
+            .map(|own| oauth::resource_metadata(&own.resource).into()),
         api_key_format: config.api_key_format.clone(),
         session_carrier: config.oauth.as_ref().and_then(|oauth| oauth.session_carrier.clone()),
         credential_sizes: sizes,
@@ -294,6 +322,8 @@ fn plain_mount() -> Mount {
         dialect: "problem",
         face: &ProblemFace,
         tokens: None,
+        issued: None,
+        resource_metadata: None,
         api_key_format: None,
         session_carrier: None,
         credential_sizes: CredentialSizes::default(),
@@ -324,7 +354,9 @@ fn endpoint_route(
 ) -> Route {
     let defaults = config.dialect.dialect.defaults();
     let (authn, authz) = match &endpoint.exposure {
-        Exposure::Public | Exposure::Administrator { .. } => (Authn::Public, Authz::Authenticated),
+        Exposure::Public | Exposure::Client | Exposure::Administrator { .. } => {
+            (Authn::Public, Authz::Authenticated)
+        }
         Exposure::Protected { authn, policy } => {
             let authz = if *policy { Authz::Policy } else { Authz::Authenticated };
             (Authn::Required(authn.to_vec()), authz)
@@ -352,7 +384,10 @@ fn endpoint_route(
         body_limit: defaults.body_limit,
         trailing_slash: TrailingSlash::Strip,
         // Identity sees the proven caller in the context header, and needs the credential itself only where it proves it.
-        forward_credential: matches!(endpoint.exposure, Exposure::Administrator { .. }),
+        forward_credential: matches!(
+            endpoint.exposure,
+            Exposure::Administrator { .. } | Exposure::Client
+        ),
         secret_path: matches!(endpoint.exposure, Exposure::Administrator { secret_path: true }),
         hashes: endpoint.hashes,
         allows: PathAllowances::default(),

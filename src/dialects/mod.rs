@@ -11,6 +11,7 @@ pub mod fields;
 pub mod health;
 pub mod hh;
 pub mod inkpass;
+pub mod oauth;
 pub mod problem;
 pub mod refusal;
 mod table;
@@ -43,6 +44,21 @@ pub trait Dialect: Face {
     fn health(&self, facts: &health::HealthFacts) -> health::Members {
         vec![("status", facts.word().into())]
     }
+}
+
+/// What a mount's routes are to clients that come with tokens (RFC 9728).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceFacts {
+    /// `resource`.
+    pub resource: Arc<str>,
+    /// Issuers whose tokens are taken.
+    pub authorization_servers: Vec<Arc<str>>,
+    /// Scopes that may be asked for.
+    pub scopes: Vec<Arc<str>>,
+    /// Name for people.
+    pub name: Option<Arc<str>>,
+    /// Address of a page for developers.
+    pub documentation: Option<Arc<str>>,
 }
 
 /// What every handler of one mount holds. Requests carry [`crate::model::hop::HopContext`] as an extension.

@@ -22,7 +22,7 @@ use crate::{
     limit::LimitError,
     model::{Principal, Timestamp},
     pipeline::{
-        Charge, Credential, Deny, RequestView, Route, RouteTable, authn, authz,
+        Charge, Credential, Deny, RequestView, Route, RouteTable, Target, authn, authz,
         deny::{self, Malformed, TokenFault},
         mutate::{self, HopFacts},
         quota,
@@ -211,11 +211,14 @@ async fn prove(
                 Some(claims) => claims,
                 None => {
                     failures::refuse_guesser(edge, live, address).await?;
+                    let profile = mount.profile_of(text).unwrap_or(profile);
                     live.tokens.verify(profile, text, now, metrics)?
                 }
             };
             // A token of another kind is none for this route, as good as it may be elsewhere.
-            if !route.authn.takes(claims.method) {
+            // The contract's own endpoints look at no scopes, so one that is narrowed to some is none there.
+            let narrowed = claims.scopes.is_some() && route.target == Target::Identity;
+            if narrowed || !route.authn.takes(claims.method) {
                 return Err(Deny::Token(TokenFault::Invalid));
             }
             authn::establish_token(&claims, &*edge.parts.revocations, profile.leeway, now)?

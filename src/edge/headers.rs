@@ -64,6 +64,17 @@ pub(super) fn stamp(status: StatusCode, headers: &mut HeaderMap, ctx: &Ctx, now:
     }
 }
 
+/// Tells in a challenge for a bearer token where to learn which tokens are taken (RFC 9728 section 5.1).
+pub(super) fn point_to(headers: &mut HeaderMap, metadata: &str) {
+    let challenge = headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+    let Some(rest) = challenge.and_then(|text| text.strip_prefix("Bearer")) else { return };
+    let comma = if rest.is_empty() { "" } else { "," };
+    let text = format!("Bearer{rest}{comma} resource_metadata=\"{metadata}\"");
+    if let Ok(value) = HeaderValue::try_from(text) {
+        headers.insert(header::WWW_AUTHENTICATE, value);
+    }
+}
+
 /// Turns an upstream's reply into the gateway's: what is not its to say, the operator's rules, then our own fields.
 pub(super) fn of_upstream(reply: &mut ResponseHeader, ctx: &Ctx, now: Timestamp) {
     edit(reply, |status, headers| {

@@ -26,6 +26,9 @@ pub(super) async fn refuse(
         grpc::reword(&mut reply);
     }
     let mut out = build(reply.status, &reply.headers, &reply.body)?;
+    if let Some(metadata) = &ctx.mount().resource_metadata {
+        headers::edit(&mut out, |_, headers| headers::point_to(headers, metadata));
+    }
     if ctx.admitted.is_none() {
         // What was admitted has them already.
         let origin = session.req_header().headers.get(header::ORIGIN);

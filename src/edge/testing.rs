@@ -35,6 +35,8 @@ pub(super) fn mount(name: &str) -> Mount {
         dialect: "plain",
         face: &Plain,
         tokens: None,
+        issued: None,
+        resource_metadata: None,
         api_key_format: None,
         session_carrier: None,
         credential_sizes: Default::default(),

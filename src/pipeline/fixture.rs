@@ -31,6 +31,8 @@ pub(super) fn mount(name: &str) -> Mount {
         dialect: "problem",
         face: &Mute,
         tokens: None,
+        issued: None,
+        resource_metadata: None,
         api_key_format: Some("tmws_key_".into()),
         session_carrier: None,
         credential_sizes: Default::default(),

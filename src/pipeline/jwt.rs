@@ -46,6 +46,8 @@ pub struct TokenProfile {
     pub audience: Option<Arc<str>>,
     /// Required `type` claim, where the contract has one.
     pub token_type: Option<Arc<str>>,
+    /// Whether tokens are of the standard profile (RFC 9068): `typ` is `at+jwt`, and `scope` narrows what roles allow.
+    pub standard: bool,
     /// Audience of agent tokens, in contracts that have them; their `type` is [`AGENT`].
     pub agent_audience: Option<Arc<str>>,
     /// The claim that carries organisation or namespace, where the contract has one.
@@ -75,6 +77,10 @@ impl TokenProfile {
         token: &str,
     ) -> Option<serde_json::Map<String, serde_json::Value>> {
         let form = Form::read(token)?;
+        // A token of one kind is none of the other, whoever signed it (RFC 8725 section 3.11).
+        if form.is_access_token() != self.standard {
+            return None;
+        }
         if !self.keys.iter().any(|key| form.names(key) && form.is_signed_by(key)) {
             return None;
         }

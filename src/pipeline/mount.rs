@@ -3,8 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    carrier::CredentialSizes, cors::Cors, deny::Face, jwt::TokenProfile, policy::Policy,
-    quota::Limit, session_carrier::SessionCarrier,
+    carrier::CredentialSizes,
+    cors::Cors,
+    deny::Face,
+    jwt::{Form, TokenProfile},
+    policy::Policy,
+    quota::Limit,
+    session_carrier::SessionCarrier,
 };
 use crate::model::{Digest, KeyId, MountName, Principal, RealmName, api_key::KeyFormat};
 
@@ -32,6 +37,10 @@ pub struct Mount {
     pub face: &'static dyn Face,
     /// How its access tokens look and which keys verify them.
     pub tokens: Option<TokenProfile>,
+    /// How the access tokens of its standard issuer look, where it has one. Its `iss` is another than that of `tokens`.
+    pub issued: Option<TokenProfile>,
+    /// Where it tells which tokens its routes take (RFC 9728); a part of every challenge.
+    pub resource_metadata: Option<Arc<str>>,
     /// How its API keys look; `None`: the contract has no keys.
     pub api_key_format: Option<KeyFormat>,
     /// Where a session id may sit on protected routes; `None`: it is no credential there.
@@ -52,4 +61,16 @@ pub struct Mount {
     pub rate_headers: RateHeaders,
     /// Whether it shows its two public metric families to everybody.
     pub public_figures: bool,
+}
+
+impl Mount {
+    /// Whose rules and keys hold for a token. Its `iss` says so before anything is proven; a lie only has it held against
+    /// keys that did not sign it.
+    pub fn profile_of(&self, token: &str) -> Option<&TokenProfile> {
+        let issued = self.issued.as_ref().filter(|own| {
+            let said = Form::read(token).and_then(|form| form.issuer());
+            said.is_some_and(|said| said == *own.issuer)
+        });
+        issued.or(self.tokens.as_ref())
+    }
 }

@@ -15,7 +15,7 @@ use crate::{
     admin::{self, ConfigState, Control, Readiness, ReloadOutcome, Shared},
     config::{self, Config, Machine, Report, reload::first_line},
     edge::{self, Live},
-    identity::{AuditEvent, EventKind},
+    identity::{Actor, AuditEvent, EventKind},
     limit::local::LocalLimiter,
     mail::Mailer,
     model::{MountName, SystemClock, SystemRandom},
@@ -166,6 +166,23 @@ impl Gateway {
         }
         self.record_refusals().await;
         self.opened.store.close().await;
+    }
+
+    /// Replaces signing keys that are as old as their schedule allows.
+    pub(super) async fn rotate_due_keys(&self) {
+        let identity = &self.opened.identity;
+        for set in identity.keys_due() {
+            match identity.rotate_signing_key(&set, &Actor::operator()).await {
+                Ok(kid) => {
+                    self.keys_changed().await;
+                    identity.sign_with_newest(&set).await;
+                    tracing::info!(event = "signing_key_rotated", keys = %set, kid);
+                }
+                Err(error) => {
+                    tracing::warn!(event = "signing_key_not_rotated", keys = %set, %error);
+                }
+            }
+        }
     }
 
     /// Takes certificates over whose files changed.

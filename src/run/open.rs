@@ -6,7 +6,7 @@ use super::{RunError, generated};
 use crate::{
     admin::{Mounted, Shared},
     config::Config,
-    dialects,
+    dialects::{self, oauth},
     identity::{self, Identity},
     limit::local::LocalLimiter,
     model::{MountName, SystemClock, SystemRandom},
@@ -85,16 +85,21 @@ pub(super) fn set_mounts(shared: &Shared, config: &Config, identity: &Identity, 
     let figures: Arc<dyn Fn(&MountName) -> String + Send + Sync> =
         Arc::new(move |mount| metrics.render_public(mount.as_str()));
     let realms = config.blueprint.realms.iter().map(|realm| realm.is.name.clone()).collect();
-    let mounts = config.blueprint.mounts.iter().map(|mount| Mounted {
-        name: mount.is.name.clone(),
-        realm: mount.is.realm.clone(),
-        router: (mount.is.dialect.router)(dialects::App {
+    let mounts = config.blueprint.mounts.iter().map(|mount| {
+        let app = dialects::App {
             identity: identity.clone(),
             mount: mount.is.name.clone(),
             secure_cookies: mount.is.secure_cookies,
             figures: figures.clone(),
-        }),
-        face: mount.is.dialect.dialect,
+        };
+        let (issuer, resource) = (&mount.is.authorization_server, &mount.is.protected_resource);
+        let contract = (mount.is.dialect.router)(app.clone());
+        Mounted {
+            name: mount.is.name.clone(),
+            realm: mount.is.realm.clone(),
+            router: oauth::routes::beside(app, issuer.as_deref(), resource.clone(), contract),
+            face: mount.is.dialect.dialect,
+        }
     });
     shared.set_mounts(realms, mounts.collect());
 }

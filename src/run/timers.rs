@@ -19,6 +19,8 @@ use crate::{
 const USAGE: Duration = Duration::from_secs(3);
 const LIMITER: Duration = Duration::from_secs(1);
 const REFUSALS: Duration = Duration::from_secs(60);
+/// A schedule is in days; this only says how exactly it is kept.
+const ROTATION: Duration = Duration::from_secs(30);
 const SWEEP: Duration = Duration::from_secs(300);
 const CERTIFICATES: Duration = Duration::from_millis(500);
 const FILE: Duration = Duration::from_secs(1);
@@ -34,6 +36,7 @@ pub(super) fn start(gateway: &Arc<Gateway>, watch_file: bool) {
     if gateway.edge().has_certificates() {
         every(CERTIFICATES, gateway, |gateway| async move { gateway.refresh_certificates().await });
     }
+    every(ROTATION, gateway, |gateway| async move { gateway.rotate_due_keys().await });
     every(REFUSALS, gateway, |gateway| async move { gateway.record_refusals().await });
     let (wall, started) = (SystemClock.now(), Instant::now());
     every(SWEEP, gateway, move |gateway| async move {

@@ -85,6 +85,7 @@ fn the_lists_of_reasons_are_complete() {
         IdentityError::every().iter().map(|error| error.reason().to_owned()).collect();
     let mut codes = codes_in("src/identity/error.rs");
     codes.extend(codes_in("src/identity/oauth/fault.rs"));
+    codes.extend(codes_in("src/identity/authorization_server/fault.rs"));
     assert_eq!(identity, codes);
 }
 

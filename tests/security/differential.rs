@@ -54,6 +54,7 @@ fn profile(algorithm: &str, jwk: &Value) -> TokenProfile {
         issuer: "issuer".into(),
         audience: Some("audience".into()),
         token_type: None,
+        standard: false,
         agent_audience: None,
         tenant_claim: None,
         keys: vec![VerificationKey { kid: "one".into(), algorithm, key }],

@@ -96,6 +96,19 @@ pub(super) struct KeysAsked {
     pub(super) limit: Option<u32>,
 }
 
+/// A part of the clients.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ClientsAsked {
+    /// Only of this mount.
+    pub(super) mount: Option<String>,
+    /// Id after which to go on: `next` of the part before.
+    pub(super) after: Option<String>,
+    /// Most entries, 1 to 1000; 100 when left out.
+    pub(super) limit: Option<u32>,
+}
+
 /// The newest live sessions.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -2,6 +2,7 @@
 //! call the same router in process.
 
 mod ask;
+mod clients;
 mod keys;
 mod process;
 mod sessions;
@@ -89,6 +90,13 @@ pub fn operator_router(parts: Parts) -> Router {
         .routes(routes!(sessions::audit))
         .routes(routes!(sessions::export_audit))
         .routes(routes!(sessions::verify_audit))
+        .routes(routes!(clients::create, clients::list))
+        .routes(routes!(clients::rotate_secret))
+        .routes(routes!(clients::disable))
+        .routes(routes!(clients::enable))
+        .routes(routes!(clients::remove))
+        .routes(routes!(process::signing_keys))
+        .routes(routes!(process::rotate_signing_keys))
         .routes(routes!(process::rotate_signing_key))
         .routes(routes!(process::backup))
         .routes(routes!(process::effective))

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::{
     App,
-    ask::{Done, Sent},
+    ask::{Asked, AtMount, Done, Sent},
 };
 use crate::{
     admin::{
@@ -21,7 +21,8 @@ use crate::{
         probes::{config_word, word},
         problem::Problem,
     },
-    identity::{Actor, IdentityError},
+    identity::{Actor, IdentityError, issuer_keys},
+    model::{MountName, Timestamp},
 };
 
 /// State of the process.
@@ -55,6 +56,44 @@ pub(super) struct Backup {
 pub(super) struct SigningKey {
     mount: String,
     kid: String,
+}
+
+/// Whose keys.
+#[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum KeysOf {
+    /// Of the contract's own login.
+    Login,
+    /// Of the standard issuer.
+    Issuer,
+}
+
+/// Which keys are rotated.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyRotation {
+    /// May be left out when there is exactly one.
+    mount: Option<String>,
+    of: KeysOf,
+}
+
+/// A key that verifies.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SigningKeyView {
+    mount: String,
+    of: KeysOf,
+    kid: String,
+    algorithm: &'static str,
+    /// Whether it signs now.
+    signs: bool,
+    /// Null for one that signs or will sign.
+    verifies_until: Option<String>,
+}
+
+/// What signs and verifies.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SigningKeys {
+    keys: Vec<SigningKeyView>,
 }
 
 /// A configuration just taken over.
@@ -108,16 +147,64 @@ pub(super) async fn rotate_signing_key(
     Path(mount): Path<String>,
 ) -> Result<(StatusCode, Json<SigningKey>), Problem> {
     let (mount, _) = app.mount(Some(&mount))?;
-    let name = mount.to_string();
-    // To the end, also when the caller hangs up: a key that signs but does not verify would log everybody out.
+    let kid = rotated(app, mount.clone()).await?;
+    Ok((StatusCode::CREATED, Json(SigningKey { mount: mount.to_string(), kid })))
+}
+
+/// Makes a new signing key for the standard issuer or the login of a mount; the old ones verify until their tokens have
+/// expired. That of an issuer is published for a while before it signs.
+#[utoipa::path(post, path = "/v1/signing-keys/rotate", tag = "process", request_body = KeyRotation,
+    responses((status = 201, body = SigningKey), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn rotate_signing_keys(
+    State(app): State<App>,
+    Sent(rotation): Sent<KeyRotation>,
+) -> Result<(StatusCode, Json<SigningKey>), Problem> {
+    let (mount, _) = app.mount(rotation.mount.as_deref())?;
+    let set = match rotation.of {
+        KeysOf::Login => mount.clone(),
+        KeysOf::Issuer => issuer_keys(&mount),
+    };
+    let kid = rotated(app, set).await?;
+    Ok((StatusCode::CREATED, Json(SigningKey { mount: mount.to_string(), kid })))
+}
+
+/// Lists what signs and verifies.
+#[utoipa::path(get, path = "/v1/signing-keys", tag = "process", params(AtMount),
+    responses((status = 200, body = SigningKeys), (status = 422, body = Problem)))]
+pub(super) async fn signing_keys(
+    State(app): State<App>,
+    Asked(query): Asked<AtMount>,
+) -> Result<Json<SigningKeys>, Problem> {
+    let named = app.mount_filter(query.mount.as_deref())?;
+    let mut keys = Vec::new();
+    for (mount, _) in app.parts.shared.mounts() {
+        if named.as_ref().is_some_and(|named| *named != mount) {
+            continue;
+        }
+        for (set, facts) in app.parts.identity.key_facts(&mount)? {
+            let of = if set == mount { KeysOf::Login } else { KeysOf::Issuer };
+            keys.extend(facts.into_iter().map(|key| SigningKeyView {
+                mount: mount.to_string(),
+                of,
+                kid: key.kid.to_string(),
+                algorithm: key.algorithm,
+                signs: key.signs,
+                verifies_until: key.verifies_until.map(Timestamp::iso),
+            }));
+        }
+    }
+    Ok(Json(SigningKeys { keys }))
+}
+
+/// To the end, also when the caller hangs up: a key that signs but does not verify would log everybody out.
+async fn rotated(app: App, set: MountName) -> Result<String, Problem> {
     let rotation = tokio::spawn(async move {
-        let kid = app.parts.identity.rotate_signing_key(&mount, &Actor::operator()).await?;
+        let kid = app.parts.identity.rotate_signing_key(&set, &Actor::operator()).await?;
         app.parts.control.keys_changed().await;
-        app.parts.identity.sign_with_newest(&mount).await;
+        app.parts.identity.sign_with_newest(&set).await;
         Ok::<_, IdentityError>(kid)
     });
-    let kid = rotation.await.map_err(|_| IdentityError::Internal)??;
-    Ok((StatusCode::CREATED, Json(SigningKey { mount: name, kid })))
+    Ok(rotation.await.map_err(|_| IdentityError::Internal)??)
 }
 
 /// Copies the store to a file while the gateway runs.

@@ -4,7 +4,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    identity::{Account, ApiKey, AuditEntry, NewKeyText, RotatedKey, Session},
+    identity::{
+        Account, ApiKey, AuditEntry, Client, NewClientSecret, NewKeyText, RotatedKey, Session,
+    },
     model::{Timestamp, secret::ExposeSecret},
 };
 
@@ -121,6 +123,60 @@ impl From<RotatedKey> for RotatedView {
             replaces: rotated.replaces.to_string(),
             old_valid_until: rotated.old_valid_until.iso(),
         }
+    }
+}
+
+/// A client of a standard issuer.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ClientView {
+    pub(super) id: String,
+    mount: String,
+    name: String,
+    grants: Vec<String>,
+    scopes: Vec<String>,
+    roles: Vec<String>,
+    resources: Vec<String>,
+    redirect_uris: Vec<String>,
+    /// Whether it proves itself with a key instead of a secret.
+    signs: bool,
+    active: bool,
+    created_at: String,
+    expires_at: Option<String>,
+    disabled_at: Option<String>,
+}
+
+impl From<Client> for ClientView {
+    fn from(client: Client) -> Self {
+        Self {
+            id: client.id.to_string(),
+            mount: client.mount.to_string(),
+            name: client.name,
+            grants: client.grants,
+            scopes: client.scopes,
+            roles: client.roles,
+            resources: client.resources,
+            redirect_uris: client.redirect_uris,
+            signs: client.signs,
+            active: client.active,
+            created_at: client.created_at.iso(),
+            expires_at: client.expires_at.map(Timestamp::iso),
+            disabled_at: client.disabled_at.map(Timestamp::iso),
+        }
+    }
+}
+
+/// A client just made, or given another secret, which is shown this once.
+#[derive(Serialize, ToSchema)]
+pub(super) struct NewClientView {
+    /// Null where it proves itself with a key.
+    client_secret: Option<String>,
+    client: ClientView,
+}
+
+impl From<NewClientSecret> for NewClientView {
+    fn from(new: NewClientSecret) -> Self {
+        let client_secret = new.secret.map(|text| text.expose_secret().to_owned());
+        Self { client_secret, client: new.client.into() }
     }
 }
 

@@ -22,7 +22,7 @@ use toml::{Table as Record, Value as Toml};
 use self::names::Names;
 pub use self::{
     mount::MountConfig,
-    mount::oauth::OAuthConfig,
+    mount::provider::OAuthConfig,
     mount::{PLAIN, StaticKeyConfig},
     process::{IDENTITY_SOCKET, Internal, OPERATOR_SOCKET, Process},
     realm::RealmConfig,

@@ -11,7 +11,8 @@ use crate::{
         section::Section,
         shape::{Fault, Shape},
     },
-    dialects::{self, Endpoint, Registered},
+    dialects::{self, Endpoint, Registered, oauth},
+    identity::AuthorizationServerSettings,
     identity::settings::{AgentSettings, CodeSettings, TokenSettings, WebhookSettings},
     model::{
         Digest, MountName, RealmName,
@@ -21,14 +22,16 @@ use crate::{
 };
 
 mod agents;
+mod authorization_server;
 mod client_certs;
 mod codes;
-pub(in crate::config) mod oauth;
 pub(super) mod places;
+pub(in crate::config) mod provider;
 mod static_keys;
 mod tokens;
 mod webhooks;
 
+use authorization_server::path_of;
 pub use static_keys::StaticKeyConfig;
 
 /// Name that plain routes use for their mount in logs and metrics.
@@ -53,6 +56,10 @@ pub struct MountConfig {
     pub agents: Option<AgentSettings>,
     /// Webhooks, in contracts that have them.
     pub webhooks: Option<WebhookSettings>,
+    /// The standard issuer beside the contract.
+    pub authorization_server: Option<Arc<AuthorizationServerSettings>>,
+    /// What its routes are as a protected resource.
+    pub protected_resource: Option<dialects::ResourceFacts>,
     /// One-time codes.
     pub codes: CodeSettings,
     /// How its API keys look.
@@ -60,7 +67,7 @@ pub struct MountConfig {
     /// Whether its cookies travel over https only.
     pub secure_cookies: bool,
     /// Logins through a provider, where the contract has them.
-    pub oauth: Option<oauth::OAuthConfig>,
+    pub oauth: Option<provider::OAuthConfig>,
     /// API keys that the operator chose.
     pub static_keys: Vec<StaticKeyConfig>,
     /// Whom certificates of clients stand for.
@@ -85,7 +92,25 @@ impl MountConfig {
             Some(strict) if !in_query => strict,
             _ => endpoint,
         };
-        self.dialect.dialect.endpoints().iter().map(of_mount).chain(keys)
+        let issuer = self.authorization_server.iter().flat_map(|own| {
+            let served = move |endpoint: &&Endpoint| own.login || !oauth::is_login(endpoint);
+            oauth::ENDPOINTS.iter().filter(served)
+        });
+        self.dialect.dialect.endpoints().iter().map(of_mount).chain(keys).chain(issuer)
+    }
+
+    /// Endpoints that stand at the root of the mount's hosts, whatever its prefix: where each is, and what it is.
+    pub fn well_known(&self) -> Vec<(String, &'static Endpoint)> {
+        let mut all = Vec::new();
+        if let Some(own) = &self.authorization_server {
+            let path = format!("{}{}", oauth::METADATA.path, path_of(&own.issuer));
+            all.push((path, &oauth::METADATA));
+        }
+        if let Some(own) = &self.protected_resource {
+            let path = format!("{}{}", oauth::RESOURCE.path, path_of(&own.resource));
+            all.push((path, &oauth::RESOURCE));
+        }
+        all
     }
 }
 
@@ -170,7 +195,7 @@ fn one(
     let webhooks = webhooks::read(section, defaults.webhooks);
     let codes = codes::read(section, defaults.codes);
     let provider = dialect.and_then(|entry| entry.dialect.oauth());
-    let oauth = provider.map(|start| oauth::read(section, context, start));
+    let oauth = provider.map(|start| provider::read(section, context, start));
     let secure_cookies = section.or("secure_cookies", true);
     let mut api_key_format = defaults.api_key_format;
     if let Some(prefix) = section.maybe::<String>("api_key_prefix") {
@@ -189,6 +214,10 @@ fn one(
     }
     let policy = policy::read(section, defaults.policy);
     let around = static_keys::Around { realms, realm: realm.as_ref(), policy: &policy };
+    let authorization_server =
+        authorization_server::read(section, &places, &tokens.issuer, &policy);
+    let own = authorization_server.as_deref();
+    let protected_resource = authorization_server::resource(section, &places, own);
     let static_keys = static_keys::read(section, context, &around);
     let client_certs = client_certs::read(section, name, &around);
     let cors = cors(section);
@@ -208,6 +237,8 @@ fn one(
         tokens,
         agents,
         webhooks,
+        authorization_server,
+        protected_resource,
         secure_cookies,
         codes,
         api_key_format,

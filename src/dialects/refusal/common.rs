@@ -46,6 +46,7 @@ impl<S: ErrorShape> Refusal<S> {
                 Self { reason, ..S::invalid(details(faults)) }
             }
             IdentityError::Foreign(fault) => plain(fault.status()),
+            IdentityError::Grant(fault) => plain(fault.status()),
             IdentityError::Busy | IdentityError::Unavailable => {
                 Self::unavailable("Service Unavailable", reason)
             }

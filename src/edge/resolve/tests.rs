@@ -178,6 +178,7 @@ fn profile() -> TokenProfile {
         issuer: "iss".into(),
         audience: Some("aud".into()),
         token_type: None,
+        standard: false,
         agent_audience: None,
         tenant_claim: None,
         keys: Vec::new(),

@@ -43,6 +43,7 @@ fn mount() -> Mount {
         issuer: "iss".into(),
         audience: Some("aud".into()),
         token_type: None,
+        standard: false,
         agent_audience: None,
         tenant_claim: Some("agent_namespace".into()),
         keys: vec![key],

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{AGENT, TokenProfile};
 use crate::{
-    model::{AccountId, Agent, AuthMethod, Principal, SessionId, Timestamp, TokenId},
+    model::{AccountId, Agent, AuthMethod, Principal, ScopeSet, SessionId, Timestamp, TokenId},
     pipeline::deny::TokenFault,
 };
 
@@ -18,6 +18,8 @@ const MIN_TOKEN_ID: usize = 16;
 /// Longest id, and longest role or other text of a claim.
 const MAX_ID: usize = 128;
 const MAX_TEXT: usize = 320;
+/// Longest list of scopes.
+const MAX_SCOPE: usize = 4096;
 /// Most roles, and most capabilities.
 const MAX_LIST: usize = 64;
 
@@ -73,7 +75,7 @@ fn read(claims: &Claims, profile: &TokenProfile) -> Option<(Principal, Dates)> {
         },
         method,
         roles: texts(claims, "roles")?,
-        scopes: None,
+        scopes: if profile.standard { Some(scope(claims)?) } else { None },
         session: id(claims, "sid")?.map(SessionId::new),
         token: Some(TokenId::new(token)),
         key: None,
@@ -131,6 +133,16 @@ fn date(claims: &Claims, name: &str) -> Option<Option<Timestamp>> {
     let Some(value) = claims.get(name) else { return Some(None) };
     let secs = value.as_u64().filter(|secs| *secs <= LAST_DATE)?;
     Some(Some(Timestamp::from_secs(i64::try_from(secs).ok()?)))
+}
+
+/// RFC 8693 section 4.2: names separated by blanks, in one text. A token without has none, and reaches nothing.
+fn scope(claims: &Claims) -> Option<ScopeSet> {
+    let text = match claims.get("scope") {
+        None => "",
+        Some(Value::String(text)) if text.len() <= MAX_SCOPE => text,
+        Some(_) => return None,
+    };
+    Some(ScopeSet::exact(text.split(' ').filter(|name| !name.is_empty())))
 }
 
 /// Ids reach headers, logs and map keys: visible ASCII only.

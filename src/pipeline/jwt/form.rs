@@ -18,6 +18,7 @@ pub struct Form<'a> {
     signature: &'a str,
     algorithm: String,
     kid: Option<String>,
+    access_token: bool,
 }
 
 impl<'a> Form<'a> {
@@ -41,17 +42,38 @@ impl<'a> Form<'a> {
         if odd.iter().any(|name| header.contains_key(*name)) {
             return None;
         }
-        match header.get("typ") {
-            None => {}
-            Some(Value::String(kind)) if kind.eq_ignore_ascii_case("JWT") => {}
+        let access_token = match header.get("typ") {
+            None => false,
+            Some(Value::String(kind)) if kind.eq_ignore_ascii_case("JWT") => false,
+            // RFC 9068 section 4: the media type may stand there whole.
+            Some(Value::String(kind))
+                if kind.eq_ignore_ascii_case("at+jwt")
+                    || kind.eq_ignore_ascii_case("application/at+jwt") =>
+            {
+                true
+            }
             Some(_) => return None,
-        }
+        };
         let kid = match header.get("kid") {
             None => None,
             Some(Value::String(kid)) if kid.len() <= MAX_KID_BYTES => Some(kid.clone()),
             Some(_) => return None,
         };
-        Some(Self { signing_input, payload, signature, algorithm: algorithm.clone(), kid })
+        let algorithm = algorithm.clone();
+        Some(Self { signing_input, payload, signature, algorithm, kid, access_token })
+    }
+
+    /// Whether it says that it is an access token (`typ` is `at+jwt`).
+    pub(super) fn is_access_token(&self) -> bool {
+        self.access_token
+    }
+
+    /// `iss` as it stands there. Not proven: it may only choose whose keys and whose rules are held against the token.
+    pub fn issuer(&self) -> Option<String> {
+        match self.claims()?.remove("iss")? {
+            Value::String(issuer) => Some(issuer),
+            _ => None,
+        }
     }
 
     /// Whether this key may be tried: the algorithm is the key's, and `kid`, where sent, is the key's.

@@ -22,6 +22,7 @@ fn profile() -> TokenProfile {
         issuer: "tmws-auth-service".into(),
         audience: Some("tmws-api".into()),
         token_type: None,
+        standard: false,
         agent_audience: None,
         tenant_claim: Some("agent_namespace".into()),
         keys: vec![key("new", SECRET)],

@@ -279,7 +279,7 @@ fn carrier(mount: &mut Section<'_>) -> Option<SessionCarrier> {
 }
 
 /// An address that secrets may be sent to: TLS, or this machine.
-fn web_address(text: &Arc<str>) -> Result<(), Fault> {
+pub(super) fn web_address(text: &Arc<str>) -> Result<(), Fault> {
     let fix = "write \"https://…\"; plain http is for loopback only";
     let wrong = |why: &str| Err(Fault::new(format!("bad address \"{text}\""), why, fix));
     let Ok(uri) = text.parse::<Uri>() else {
