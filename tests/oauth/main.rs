@@ -1,0 +1,17 @@
+//! The standard issuer of a mount, from outside: metadata, tokens, exchange, revocation, introspection, rotation.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(unreachable_pub)]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code)]
+mod support;
+
+mod bench;
+mod exchange;
+mod keys;
+mod operator;
+mod programs;
+mod proofs;
+mod published;
+mod status;
+mod tokens;
