@@ -36,7 +36,8 @@ test:
 test-security:
 	@scripts/setup.sh security
 	scripts/verifiers.sh
-	PORTCULLIS_ORIGINS=all PORTCULLIS_VERIFIERS=all PORTCULLIS_TOKENS=200000 cargo test --locked --test security -- --nocapture
+	scripts/fronts.sh
+	PORTCULLIS_FRONTS=all PORTCULLIS_ORIGINS=all PORTCULLIS_VERIFIERS=all PORTCULLIS_TOKENS=200000 cargo test --locked --test security -- --nocapture
 	cargo build --release --locked
 	ulimit -n $$(ulimit -Hn) && \
 	PORTCULLIS_BINARY=$$(pwd)/target/release/portcullis PORTCULLIS_PACE=1 PORTCULLIS_SLOW_CONNECTIONS=5000 \

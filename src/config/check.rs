@@ -73,9 +73,12 @@ impl Config {
 
     fn process_findings(&self, findings: &mut Findings) {
         let process = &self.blueprint.process;
-        for listener in &self.blueprint.listeners {
+        let public = self.blueprint.listeners.iter().map(|listener| ("listener", listener));
+        let asked = self.blueprint.forward_auth.iter();
+        let asked = asked.map(|front| ("forward_auth", &front.listener));
+        for (list, listener) in public.chain(asked) {
             if listener.tls.is_none() && !listener.address.ip().is_loopback() {
-                let key = format!("listener.{}.address", listener.name);
+                let key = format!("{list}.{}.address", listener.name);
                 let what = format!(
                     "plain HTTP on {}: credentials can be read on the way",
                     listener.address
@@ -91,6 +94,13 @@ impl Config {
         if let Some(address) = process.internal.address.filter(|found| !found.ip().is_loopback()) {
             let what = format!("the operator API listens on {address}");
             findings.relax("R-INTERNAL-PUBLIC", "internal.address", what, "a loopback address");
+        }
+        for front in &self.blueprint.forward_auth {
+            for net in front.peers.iter().filter(|net| net.prefix_len() == 0) {
+                let what = format!("everyone ({net}) may ask about requests of anybody");
+                let key = format!("forward_auth.{}.peers", front.listener.name);
+                findings.relax("R-ASK-ALL", key, what, "the addresses of your proxies");
+            }
         }
         for net in process.trusted_proxies.iter().filter(|net| net.prefix_len() == 0) {
             let what = format!("everyone ({net}) may say what the client address is");

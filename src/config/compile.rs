@@ -76,6 +76,7 @@ impl Config {
         Boot {
             edge: edge::Settings {
                 listeners: self.blueprint.listeners.clone(),
+                forward_auth: self.blueprint.forward_auth.iter().cloned().map(Arc::new).collect(),
                 threads: process.threads,
                 identity_socket: process.data_dir.join(super::blueprint::IDENTITY_SOCKET),
                 grace_period: process.grace_period,

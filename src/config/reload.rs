@@ -8,7 +8,7 @@ use super::{Config, Place, Report, Surroundings, load, problem::Problem, secret}
 use crate::model::SecretString;
 
 /// Keys that are fixed until a restart: sockets, threads, the folder of the store and what protects it.
-const BOOT_ONLY: [&str; 13] = [
+const BOOT_ONLY: [&str; 14] = [
     "data.dir",
     "internal.address",
     "internal.token",
@@ -17,6 +17,7 @@ const BOOT_ONLY: [&str; 13] = [
     "limiter.max_keys",
     "http2",
     "listener",
+    "forward_auth",
     "server.threads",
     "server.grace_period",
     "server.upstream_keepalive_pool",

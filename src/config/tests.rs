@@ -3,6 +3,7 @@
 mod agents;
 mod changes;
 mod faults;
+mod forward_auth;
 mod mounts;
 
 use std::{

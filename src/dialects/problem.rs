@@ -54,6 +54,7 @@ fn words(deny: &Deny) -> (&'static str, &'static str) {
         Deny::AddressNotAllowed | Deny::Forbidden { .. } => {
             ("forbidden", "The credential does not allow this.")
         }
+        Deny::AnsweredHere => ("forbidden", "The gateway answers this itself."),
         Deny::BodyTooLarge => ("body_too_large", "The request body is too large."),
         Deny::RateLimited(_) => ("rate_limited", "Too many requests; see the Retry-After header."),
         Deny::Unavailable { .. } => ("unavailable", "The request could not be decided now."),

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    Shared,
+    ForwardAuth, Shared,
     conn::Conn,
     connections::Place,
     guard::{Guard, Wire},
@@ -43,6 +43,8 @@ pub(super) struct Acceptor {
     pub(super) listener: TcpListener,
     pub(super) name: Arc<str>,
     pub(super) proxy_protocol: ProxyProtocol,
+    /// Proxies ask here; `None`: clients come.
+    pub(super) front: Option<Arc<ForwardAuth>>,
     /// `None`: plain HTTP.
     pub(super) tls: Option<Arc<Handshake>>,
     /// Without TLS: whether a client may begin with HTTP/2.
@@ -90,8 +92,12 @@ impl Acceptor {
 
     fn welcome(&self, tcp: TcpStream, peer: SocketAddr) {
         let shared = &self.door.shared;
-        let trusted = shared.live().snapshot.trusts(peer.ip());
+        let trusted = match &self.front {
+            Some(front) => front.believes(peer.ip()),
+            None => shared.live().snapshot.trusts(peer.ip()),
+        };
         let place = match self.proxy_protocol {
+            _ if self.front.is_some() && !trusted => Err(Turned::PeerUnlisted),
             ProxyProtocol::Required if !trusted => Err(Turned::ProxyUnlisted),
             _ => shared.connections.enter(peer.ip(), trusted, shared.outward()),
         };
@@ -104,6 +110,7 @@ impl Acceptor {
         let served = Served {
             since: Instant::now(),
             name: Arc::clone(&self.name),
+            front: self.front.clone(),
             tls: self.tls.clone(),
             prior_knowledge: self.prior_knowledge,
             door: Arc::clone(&self.door),
@@ -135,6 +142,7 @@ fn turn_away(shared: &Shared, name: &str, peer: SocketAddr, why: Turned) {
 struct Served {
     since: Instant,
     name: Arc<str>,
+    front: Option<Arc<ForwardAuth>>,
     tls: Option<Arc<Handshake>>,
     prior_knowledge: bool,
     door: Arc<Door>,
@@ -221,7 +229,8 @@ impl Served {
     fn conn(&self, peer: SocketAddr, tls: Option<Arc<TlsFacts>>) -> Arc<Conn> {
         let shared = &self.door.shared;
         let (limits, metrics) = (Arc::clone(&shared.settings.limits), shared.parts.metrics.clone());
-        Conn::new(peer, Arc::clone(&self.name), limits, metrics, tls, self.patience())
+        let name = Arc::clone(&self.name);
+        Conn::new(peer, name, limits, metrics, tls, self.front.clone(), self.patience())
     }
 
     /// What is left of the time in which a new connection must have brought the head of a request.

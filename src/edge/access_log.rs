@@ -23,12 +23,15 @@ pub(super) fn finish(shared: &Shared, session: &Session, ctx: &Ctx) {
         None => ctx.live.unrouted(ctx.mount()),
     };
     if let Some(public) = public {
-        public.finished(session.req_header().method.as_str(), total);
+        public.finished(ctx.method(session).as_str(), total);
     }
     if let Some(metrics) = metrics {
         metrics.finished(end.outcome, end.reason, end.status, total, upstream);
     }
-    shared.agent_uses.note(ctx, &session.req_header().method, &*shared.parts.clock);
+    if let Some(front) = ctx.front() {
+        shared.parts.metrics.forward_auth_answered(&front.listener.name, end.outcome);
+    }
+    shared.agent_uses.note(ctx, ctx.method(session), &*shared.parts.clock);
     shared.refusals.note(ctx, end.status, end.reason, &*shared.parts.clock);
     if shared.parts.access.is_on() {
         line(&shared.parts.access, session, ctx, &end, total, upstream);
@@ -46,8 +49,10 @@ impl End {
         let sent = session.as_downstream().response_written().map(|reply| reply.status.as_u16());
         let (status, reason) = match (&ctx.deny, sent) {
             _ if ctx.client_gone => (sent.unwrap_or(CLIENT_CLOSED), "client_closed"),
-            // What it was told is a success of HTTP with a failure inside.
-            (Some(deny), Some(_)) if ctx.grpc => (deny.status().as_u16(), deny.reason()),
+            // What it was told is a success of HTTP with a failure inside, or what a proxy understands.
+            (Some(deny), Some(_)) if ctx.grpc || ctx.front().is_some() => {
+                (deny.status().as_u16(), deny.reason())
+            }
             (Some(deny), sent) => (sent.unwrap_or(0), deny.reason()),
             (None, Some(sent)) => (sent, ctx.trail.reason.unwrap_or("ok")),
             (None, None) => (0, Deny::Internal.reason()),
@@ -76,7 +81,8 @@ fn line(
     let route = trail.route.as_ref().map(|route| &*route.route);
     log.write(&AccessLine {
         request_id: &caller.facts.request_id,
-        method: session.req_header().method.as_str(),
+        method: ctx.method(session).as_str(),
+        asked_by: ctx.front().map(|front| &*front.listener.name),
         host: &trail.host,
         path: &trail.shown_path(),
         status: end.status,
@@ -88,9 +94,11 @@ fn line(
         auth: who.map(|who| who.method.as_str()),
         key_id: who.and_then(|who| who.key.as_ref()).map(|key| key.as_str()),
         client: caller.facts.address,
-        upstream: ctx.admitted.as_ref().and(route).map(|route| match &route.target {
-            Target::Upstream(name) => &**name,
-            Target::Identity => "identity",
+        upstream: ctx.admitted.as_ref().filter(|_| ctx.front().is_none()).and(route).map(|route| {
+            match &route.target {
+                Target::Upstream(name) => &**name,
+                Target::Identity => "identity",
+            }
         }),
         backend: ctx.upstream.node.as_ref().map(|node| &**node.label()),
         duration: total,

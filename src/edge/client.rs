@@ -63,6 +63,25 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// The facts of a request that a listed proxy asks about. `hops` are the addresses that it tells, the nearest one last;
+    /// `None`: the nearest is none.
+    pub(super) fn told(
+        snapshot: &Snapshot,
+        hops: &[Option<IpAddr>],
+        scheme: &'static str,
+        headers: &HeaderMap,
+        ids: &RequestIds,
+    ) -> Option<Self> {
+        let facts = ClientFacts {
+            address: walk(snapshot, hops)?,
+            request_id: ids.next(),
+            user_agent: user_agent(headers),
+        };
+        Some(Self { facts, trusted: true, scheme, forwarded_host: None })
+    }
+}
+
 /// Walks the chain from the right: past as many hops as there are proxies, or past listed ones. Where it ends is the
 /// client. The peer is the first hop, so the last entry is what it saw.
 fn walk(snapshot: &Snapshot, chain: &[Option<IpAddr>]) -> Option<IpAddr> {

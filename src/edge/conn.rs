@@ -22,7 +22,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{ClientLimits, http2::Budget, tls::TlsFacts};
+use super::{ClientLimits, ForwardAuth, http2::Budget, tls::TlsFacts};
 use crate::{
     model::time::coarse,
     pipeline::Deny,
@@ -63,6 +63,8 @@ pub(super) struct Conn {
     metrics: Metrics,
     /// What the handshake told; `None`: plain HTTP.
     pub(super) tls: Option<Arc<TlsFacts>>,
+    /// A proxy asks on it; `None`: a client speaks.
+    pub(super) front: Option<Arc<ForwardAuth>>,
     /// What an HTTP/2 connection may still do; `None`: another protocol.
     budget: Option<Arc<Budget>>,
     /// Requests so far.
@@ -101,9 +103,11 @@ impl Conn {
         limits: Arc<ClientLimits>,
         metrics: Metrics,
         tls: Option<Arc<TlsFacts>>,
+        front: Option<Arc<ForwardAuth>>,
         patience: Duration,
     ) -> Arc<Self> {
-        let conn = Self::fresh(peer, listener, limits, metrics, tls);
+        let fresh = Self::fresh(peer, listener, limits, metrics, tls);
+        let conn = Self { front, ..fresh };
         conn.set_deadline(patience);
         Arc::new(conn)
     }
@@ -113,7 +117,8 @@ impl Conn {
         let (listener, limits) = (Arc::clone(&self.listener), Arc::clone(&self.limits));
         let (metrics, tls) = (self.metrics.clone(), self.tls.clone());
         let fresh = Self::fresh(self.peer, listener, limits, metrics, tls);
-        Arc::new(Self { budget: Some(Arc::clone(budget)), ..fresh })
+        let (budget, front) = (Some(Arc::clone(budget)), self.front.clone());
+        Arc::new(Self { budget, front, ..fresh })
     }
 
     fn fresh(
@@ -129,6 +134,7 @@ impl Conn {
             limits,
             metrics,
             tls,
+            front: None,
             budget: None,
             requests: AtomicU32::new(0),
             born: Instant::now(),

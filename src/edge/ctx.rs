@@ -6,10 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
+use pingora::proxy::Session;
 
 use super::{
-    Live, Shared,
+    ForwardAuth, Live, Shared,
     client::Caller,
     conn::Conn,
     live::RouteLive,
@@ -28,6 +29,8 @@ pub(super) struct Ctx {
     pub(super) started: Instant,
     pub(super) conn: Option<Arc<Conn>>,
     pub(super) caller: Option<Caller>,
+    /// The request that a proxy asks about, once it is known; `None`: this one itself is what is decided.
+    pub(super) about: Option<Box<About>>,
     pub(super) trail: Trail,
     pub(super) admitted: Option<Admitted>,
     /// Why it was refused, once it was.
@@ -53,6 +56,7 @@ impl Ctx {
             started: Instant::now(),
             conn: None,
             caller: None,
+            about: None,
             trail: Trail::default(),
             admitted: None,
             deny: None,
@@ -76,9 +80,29 @@ impl Ctx {
         self.trail.mount.as_ref().unwrap_or(&self.live.snapshot.stranger)
     }
 
+    /// The proxy that asks, where this is a question.
+    pub(super) fn front(&self) -> Option<&Arc<ForwardAuth>> {
+        self.conn.as_ref().and_then(|conn| conn.front.as_ref())
+    }
+
+    /// The method that is decided about.
+    pub(super) fn method<'a>(&'a self, session: &'a Session) -> &'a Method {
+        match &self.about {
+            Some(about) => &about.method,
+            None => &session.req_header().method,
+        }
+    }
+
     pub(super) fn request_id(&self) -> &str {
         self.caller.as_ref().map_or("", |caller| &caller.facts.request_id)
     }
+}
+
+/// The line of a request that a proxy asks about.
+pub(super) struct About {
+    pub(super) method: Method,
+    /// Without its query.
+    pub(super) path: String,
 }
 
 /// What admission found out on its way, kept also when it ends in a refusal.

@@ -19,6 +19,7 @@ mod ctx;
 mod descriptors;
 mod failures;
 mod forward;
+mod forward_auth;
 mod framing;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -54,7 +55,7 @@ pub use live::Live;
 pub use proxy_protocol::ProxyProtocol;
 pub use refusals::{RefusalCount, RefusalSubject};
 pub use serve::{EdgeError, serve};
-pub use settings::{ListenerSettings, Settings, UpstreamSettings};
+pub use settings::{ForwardAuth, ListenerSettings, Settings, UpstreamSettings};
 pub use shared::{Bound, Parts, Shared};
 
 use std::{
@@ -107,6 +108,10 @@ impl Gateway {
         let conn = Arc::clone(conn_of(session).ok_or(Deny::Internal)?);
         // Before anything that may fail: whatever happens, this connection must be ended well.
         ctx.conn = Some(Arc::clone(&conn));
+        if let Some(front) = &conn.front {
+            let decided = Box::pin(forward_auth::decide(&self.shared, session, ctx, front));
+            return decided.await.map(Some);
+        }
         let http1 = session.req_header().version <= Version::HTTP_11;
         let has_frames = !http1 && !session.as_downstream_mut().is_body_empty();
         let head = session.req_header();

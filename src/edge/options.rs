@@ -11,7 +11,8 @@ use super::{
 };
 use crate::pipeline::{Deny, Mount, RequestView, RouteTable, route::Missed};
 
-/// An answer to `OPTIONS`: 200 with an empty object, because published clients parse every body.
+/// An answer of our own, 200 with an empty object: to `OPTIONS`, because published clients parse every body, and to a
+/// proxy that may forward what it asked about.
 #[derive(Debug)]
 pub(super) struct LocalAnswer {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,

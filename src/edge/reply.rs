@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::{Result, http::ResponseHeader, proxy::Session};
 
-use super::{ctx::Ctx, grpc, headers, options::LocalAnswer};
+use super::{ctx::Ctx, forward_auth, grpc, headers, options::LocalAnswer};
 use crate::{
     model::Timestamp,
     pipeline::{Deny, ReplyFacts},
@@ -19,9 +19,14 @@ pub(super) async fn refuse(
 ) -> Result<()> {
     let head = session.req_header();
     let shown = ctx.trail.shown_path();
-    let path = if shown.is_empty() { head.uri.path() } else { &shown };
-    let facts = ReplyFacts { request_id: ctx.request_id(), path, method: head.method.as_str() };
+    let sent = ctx.about.as_ref().map_or(head.uri.path(), |about| &about.path);
+    let path = if shown.is_empty() { sent } else { &shown };
+    let method = ctx.method(session).as_str();
+    let facts = ReplyFacts { request_id: ctx.request_id(), path, method };
     let mut reply = ctx.mount().face.render(deny, &facts);
+    if let Some(front) = ctx.front() {
+        forward_auth::reword(front.style, &mut reply);
+    }
     if ctx.grpc {
         grpc::reword(&mut reply);
     }
@@ -35,7 +40,8 @@ pub(super) async fn refuse(
         let fields = ctx.mount().cors.reply_headers(origin);
         headers::edit(&mut out, |_, headers| headers::cross_origin(headers, &fields));
     }
-    if matches!(deny, Deny::Malformed(_)) {
+    // A proxy's own message was sound: it is the client's that was not.
+    if matches!(deny, Deny::Malformed(_)) && ctx.about.is_none() {
         // What this parser refused, another may read differently: nothing more from this connection, wherever the body
         // is said to end.
         close(session, ctx);
@@ -46,7 +52,7 @@ pub(super) async fn refuse(
     write(session, ctx, out, reply.body, now).await
 }
 
-/// Answers `OPTIONS`.
+/// Answers `OPTIONS`, and proxies that may forward what they asked about.
 pub(super) async fn answer(
     session: &mut Session,
     ctx: &Ctx,

@@ -16,8 +16,8 @@ use tokio::{
 };
 
 use super::{
-    Gateway, ListenerSettings, Shared, accept::Acceptor, background, descriptors, http2::Door,
-    shared::Bound, tls,
+    ForwardAuth, Gateway, ListenerSettings, Shared, accept::Acceptor, background, descriptors,
+    http2::Door, shared::Bound, tls,
 };
 
 /// A file without certificates.
@@ -97,7 +97,7 @@ async fn run(
         closing: closing_seen,
     });
     let mut acceptors = JoinSet::new();
-    for (settings, listener) in listeners {
+    for (settings, front, listener) in listeners {
         let tls = shared.tls.get(&settings.name).cloned();
         let acceptor = Acceptor {
             prior_knowledge: settings.http2 && tls.is_none(),
@@ -105,6 +105,7 @@ async fn run(
             listener,
             name: settings.name,
             proxy_protocol: settings.proxy_protocol,
+            front,
             door: Arc::clone(&door),
         };
         // On a worker thread, where connections run as well; `block_on` drives this future elsewhere.
@@ -150,11 +151,17 @@ fn proxy(shared: &Arc<Shared>) -> HttpProxy<Gateway> {
     proxy
 }
 
+/// One listener; where proxies ask at it, how.
+type Opened = (ListenerSettings, Option<Arc<ForwardAuth>>, TcpListener);
+
 /// Opens every listener or none.
-fn bind_all(shared: &Shared) -> Result<Vec<(ListenerSettings, TcpListener)>, EdgeError> {
+fn bind_all(shared: &Shared) -> Result<Vec<Opened>, EdgeError> {
     let mut listeners = Vec::new();
     let mut bound = Vec::new();
-    for settings in &shared.settings.listeners {
+    let public = shared.settings.listeners.iter().map(|settings| (settings, None));
+    let asked = shared.settings.forward_auth.iter();
+    let asked = asked.map(|front| (&front.listener, Some(Arc::clone(front))));
+    for (settings, front) in public.chain(asked) {
         let (name, address) = (Arc::clone(&settings.name), settings.address);
         let opened = bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (real, listener) = opened.map_err(|source| EdgeError::Bind {
@@ -164,7 +171,7 @@ fn bind_all(shared: &Shared) -> Result<Vec<(ListenerSettings, TcpListener)>, Edg
         })?;
         tracing::info!(event = "listening", listener = %name, address = %real);
         bound.push((Arc::clone(&name), real));
-        listeners.push((settings.clone(), listener));
+        listeners.push((settings.clone(), front, listener));
     }
     let bound: Bound = bound.into();
     shared.bound.send_replace(Some(bound));

@@ -1,14 +1,24 @@
 //! What the edge is told by the configuration.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use ipnet::IpNet;
 
 use super::{ClientLimits, ProxyProtocol};
+use crate::pipeline::forward_auth::{FactNames, Style};
 
 /// Boot-only settings of the data plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Public listeners; at least one.
     pub listeners: Vec<ListenerSettings>,
+    /// Listeners at which other proxies ask.
+    pub forward_auth: Vec<Arc<ForwardAuth>>,
     /// Worker threads of the proxy service.
     pub threads: usize,
     /// Private socket of the identity plane: an absolute path under 108 bytes.
@@ -36,6 +46,36 @@ pub struct ListenerSettings {
     pub tls: Option<TlsSettings>,
     /// Whether it speaks HTTP/2: by ALPN with TLS, by prior knowledge without.
     pub http2: bool,
+}
+
+/// A listener at which a proxy in front asks whether it may forward a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardAuth {
+    /// Where it listens.
+    pub listener: ListenerSettings,
+    /// The listener whose routes judge.
+    pub judged_as: Arc<str>,
+    /// How it is asked.
+    pub style: Style,
+    /// Which fields of a question tell what.
+    pub names: FactNames,
+    /// Who may ask.
+    pub peers: Vec<IpNet>,
+}
+
+impl ForwardAuth {
+    /// Whether this peer is believed.
+    pub fn believes(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.peers.iter().any(|net| net.contains(&peer))
+    }
+}
+
+impl Settings {
+    /// Every listener there is.
+    pub fn all_listeners(&self) -> impl Iterator<Item = &ListenerSettings> {
+        self.listeners.iter().chain(self.forward_auth.iter().map(|front| &front.listener))
+    }
 }
 
 /// TLS of one listener.

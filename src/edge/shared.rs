@@ -150,7 +150,7 @@ impl Shared {
 
 fn handshakes(settings: &Settings) -> Result<HashMap<Arc<str>, Arc<Handshake>>, EdgeError> {
     let mut all = HashMap::new();
-    for listener in &settings.listeners {
+    for listener in settings.all_listeners() {
         let Some(tls) = &listener.tls else { continue };
         let name = &listener.name;
         let made = Handshake::new(listener, tls)

@@ -46,6 +46,8 @@ pub enum Malformed {
     PathDoubleEncoding,
     /// Encoded slash, `;` or an empty inner segment on a route that does not opt in.
     PathNotAllowedHere,
+    /// Forward-auth: a spelling of the path that is not the one it is judged by.
+    PathSpelling,
     /// The request target is not a path (`*`, authority form), or its query has bytes that may not stand in one.
     Target,
     /// No host, more than one, or one that is not a host.
@@ -60,6 +62,12 @@ pub enum Malformed {
     LineTooLong,
     /// A field, all fields together, their number or the cookies are more than the listener takes.
     HeadTooLarge,
+    /// Forward-auth: the question does not tell exactly one request.
+    Question,
+    /// Forward-auth: a field that is stripped from every request, and that the asking proxy would pass on.
+    Reserved,
+    /// Forward-auth: an upgrade that the asking proxy would pass on, and the route takes none.
+    Upgrade,
 }
 
 /// Why a bearer token was refused. Only `Expired` differs from outside, and only after the signature verified.
@@ -150,6 +158,8 @@ pub enum Deny {
         /// The action of the policy table.
         action: Cow<'static, str>,
     },
+    /// 403: forward-auth, and the gateway itself answers such a request: nobody may forward it.
+    AnsweredHere,
     /// 413: the body is larger than the route takes.
     BodyTooLarge,
     /// 429.
@@ -180,7 +190,9 @@ impl Deny {
             | Deny::Key(_)
             | Deny::Session(_)
             | Deny::Certificate(_) => StatusCode::UNAUTHORIZED,
-            Deny::AddressNotAllowed | Deny::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Deny::AddressNotAllowed | Deny::Forbidden { .. } | Deny::AnsweredHere => {
+                StatusCode::FORBIDDEN
+            }
             Deny::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Deny::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Deny::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -203,6 +215,7 @@ impl Deny {
             Deny::Malformed(Malformed::PathEncoding) => "path_encoding",
             Deny::Malformed(Malformed::PathDoubleEncoding) => "path_double_encoding",
             Deny::Malformed(Malformed::PathNotAllowedHere) => "path_not_allowed_here",
+            Deny::Malformed(Malformed::PathSpelling) => "path_spelling",
             Deny::Malformed(Malformed::Target) => "request_target",
             Deny::Malformed(Malformed::Host) => "host",
             Deny::Malformed(Malformed::Header) => "header",
@@ -210,6 +223,9 @@ impl Deny {
             Deny::Malformed(Malformed::Framing) => "framing",
             Deny::Malformed(Malformed::LineTooLong) => "request_line_too_long",
             Deny::Malformed(Malformed::HeadTooLarge) => "head_too_large",
+            Deny::Malformed(Malformed::Question) => "forward_auth_question",
+            Deny::Malformed(Malformed::Reserved) => "reserved_header",
+            Deny::Malformed(Malformed::Upgrade) => "upgrade_not_taken",
             Deny::NoRoute => "no_route",
             Deny::Misdirected => "misdirected",
             Deny::MethodNotAllowed { .. } => "method_not_allowed",
@@ -229,6 +245,7 @@ impl Deny {
             Deny::Certificate(CertificateFault::Expired) => "certificate_expired",
             Deny::AddressNotAllowed => "address_not_allowed",
             Deny::Forbidden { .. } => "insufficient_scope",
+            Deny::AnsweredHere => "answered_here",
             Deny::BodyTooLarge => "body_too_large",
             Deny::RateLimited(toll) if *toll.name == *AUTH_FAILURES => "auth_failures",
             Deny::RateLimited(_) => "rate_limited",

@@ -20,6 +20,7 @@ pub mod deny;
 pub mod egress;
 #[cfg(test)]
 mod fixture;
+pub mod forward_auth;
 pub mod grants;
 pub mod jwt;
 pub mod mount;

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, header};
 pub use self::{
     fields::{Fields, Written},
     identity::IdentityFields,
+    strip::is_stripped,
 };
 use super::{SessionCarrier, Target, authz::Permit, route::TrailingSlash, view::RequestView};
 use crate::model::Principal;

@@ -168,7 +168,7 @@ impl Threads {
             tracing::info!(event = "relaxation", id = finding.id, key = %finding.key, what = %finding.what);
         }
         let boot = config.boot();
-        for listener in &boot.edge.listeners {
+        for listener in boot.edge.all_listeners() {
             probe_address(listener)?;
         }
         let stop_internal = watch::Sender::new(false);

@@ -29,6 +29,8 @@ pub struct AccessLine<'a> {
     pub request_id: &'a str,
     /// Method as sent.
     pub method: &'a str,
+    /// Name of the listener at which a proxy asked about the request; `None`: it came itself.
+    pub asked_by: Option<&'a str>,
     /// Canonical host.
     pub host: &'a str,
     /// Canonical path without its query.
@@ -129,6 +131,7 @@ impl AccessLine<'_> {
         text(out, "\",\"path\":\"", Some(cut(self.path, LONGEST_PATH)));
         text(out, "\",\"mount\":\"", Some(self.mount));
         text(out, "\",\"route\":\"", Some(self.route));
+        text(out, "\",\"asked_by\":\"", self.asked_by);
         text(out, "\",\"subject\":\"", self.subject);
         text(out, "\",\"auth\":\"", self.auth);
         text(out, "\",\"key_id\":\"", self.key_id);

@@ -26,6 +26,8 @@ use prometheus::{
 
 use make::Make;
 
+use crate::pipeline::Outcome;
+
 /// Every metric of the product; cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
@@ -56,6 +58,7 @@ struct Inner {
     in_flight: IntGauge,
     connections: connections::Families,
     heads_refused: IntCounter,
+    forward_auth: IntCounterVec,
     handshakes_failed: IntCounterVec,
     certificate_left: IntGaugeVec,
     certificate_reloads: IntCounterVec,
@@ -118,6 +121,11 @@ impl Metrics {
             heads_refused: make.counter(
                 "portcullis_heads_refused_total",
                 "Requests that could not be parsed at all: answered and closed, with HTTP/2 answered or reset, without an access line.",
+            )?,
+            forward_auth: make.counters(
+                "portcullis_forward_auth_answers_total",
+                "Questions of other proxies (forward-auth) by how they were decided.",
+                &["listener", "outcome"],
             )?,
             handshakes_failed: make.counters(
                 "portcullis_tls_handshakes_failed_total",
@@ -321,6 +329,11 @@ impl Metrics {
     /// A head was answered before any hook saw it.
     pub fn head_refused(&self) {
         self.inner.heads_refused.inc();
+    }
+
+    /// A question of another proxy was decided.
+    pub fn forward_auth_answered(&self, listener: &str, outcome: Outcome) {
+        self.inner.forward_auth.with_label_values(&[listener, outcome.as_str()]).inc();
     }
 
     /// A handshake of a client failed. `reason` is `failed` or `timeout`.

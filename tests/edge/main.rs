@@ -10,6 +10,7 @@ mod bench;
 mod bodies;
 mod client_limits;
 mod failures;
+mod forward_auth;
 mod framing;
 mod grpc;
 mod health;

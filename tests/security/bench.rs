@@ -77,7 +77,8 @@ impl Bench {
         Self::start_with(|conf| conf.listener("http2", "true"))
     }
 
-    fn start_with(more: impl Fn(Conf) -> Conf) -> Self {
+    /// A pair of which the gateway is told more.
+    pub fn start_with(more: impl Fn(Conf) -> Conf) -> Self {
         let upstream = Upstream::with(|request| match request.field("upgrade") {
             Some(_) if request.target().contains("/switch") => Answer::bytes(
                 "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",

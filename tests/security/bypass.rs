@@ -79,7 +79,7 @@ async fn play(bench: &Bench, case: &Case) -> Vec<String> {
     faults.into_iter().map(|fault| format!("{place}: {fault} ({}): {shown}", case.why)).collect()
 }
 
-fn status_fault(case: &Case, reply: Option<&Reply>) -> Option<String> {
+pub fn status_fault(case: &Case, reply: Option<&Reply>) -> Option<String> {
     let wanted = if case.verdict.passes() { vec![200] } else { case.verdict.statuses.clone() };
     match reply {
         Some(reply) if wanted.contains(&reply.status) => None,

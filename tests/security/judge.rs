@@ -92,7 +92,7 @@ fn folded(name: &str) -> String {
     lower.replace(|char: char| !char.is_ascii_alphanumeric(), "-")
 }
 
-fn folds_to_ours(name: &str) -> bool {
+pub fn folds_to_ours(name: &str) -> bool {
     let name = folded(name);
     ["x-auth-", "x-forwarded", "x-portcullis-"].iter().any(|own| name.starts_with(own))
         || ["forwarded", "x-real-ip", "x-request-id", "host", "content-length"].contains(&&*name)

@@ -12,6 +12,7 @@ mod bypass;
 mod cases;
 mod desync;
 mod differential;
+mod fronts;
 mod http2;
 mod judge;
 mod origins;

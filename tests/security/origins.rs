@@ -24,9 +24,9 @@ use crate::{
 const AT_ONCE: usize = 24;
 
 /// A server as a child process.
-struct Server {
+pub struct Server {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
     folder: TempDir,
 }
 
@@ -46,7 +46,7 @@ impl Drop for Server {
 }
 
 /// Whether a tool is there. Missing ones are told, or fail where all are asked for.
-fn has(tool: &str) -> bool {
+pub fn has(tool: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output();
     let found = found.is_ok_and(|output| output.status.success());
     let all = std::env::var("PORTCULLIS_ORIGINS").is_ok_and(|wanted| wanted == "all");
@@ -58,7 +58,7 @@ fn has(tool: &str) -> bool {
 }
 
 /// Starts `command`, after `write` has put its files into a fresh folder, and waits until it takes connections.
-fn start(
+pub fn start(
     write: impl Fn(&Path, SocketAddr),
     command: impl Fn(&Path, SocketAddr) -> Command,
 ) -> Server {
@@ -76,13 +76,13 @@ fn start(
     server
 }
 
-fn run(program: &str, arguments: &[&str]) -> Command {
+pub fn run(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments);
     command
 }
 
-fn path(folder: &Path, name: &str) -> String {
+pub fn path(folder: &Path, name: &str) -> String {
     folder.join(name).to_str().expect("UTF-8").to_owned()
 }
 

@@ -3,6 +3,7 @@
 //! Reading goes on after a fault, so that one run finds them all; a configuration with faults is never handed out.
 
 mod client_limits;
+mod forward_auth;
 mod listener;
 mod mail;
 mod mount;
@@ -35,7 +36,7 @@ use super::{
     section::Section,
 };
 use crate::{
-    edge::{ListenerSettings, UpstreamSettings, settings::Http2},
+    edge::{ForwardAuth, ListenerSettings, UpstreamSettings, settings::Http2},
     pipeline::Limit,
 };
 
@@ -61,6 +62,8 @@ pub struct Blueprint {
     pub http2: Http2,
     /// Public listeners.
     pub listeners: Vec<ListenerSettings>,
+    /// Listeners at which other proxies ask.
+    pub forward_auth: Vec<ForwardAuth>,
     /// Realms.
     pub realms: Vec<Declared<RealmConfig>>,
     /// Mounts.
@@ -97,6 +100,7 @@ pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Probl
     let mail = mail::read(&mut top, &context);
     let http2 = tls::http2(&mut top);
     let listeners = listener::read(&mut top, &context, &process);
+    let forward_auth = forward_auth::read(&mut top, &context, &listeners);
     let realms = realm::read(&mut top, &context);
     let limits = listener::read_limits(&mut top, &context);
     let mounts = mount::read(&mut top, &context, &realms);
@@ -109,6 +113,7 @@ pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Probl
         mail,
         http2,
         listeners,
+        forward_auth,
         realms,
         mounts,
         upstreams,

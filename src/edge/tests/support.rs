@@ -86,6 +86,7 @@ impl Edge {
                 tls: None,
                 http2: false,
             }],
+            forward_auth: Vec::new(),
             threads: 1,
             identity_socket: "/nonexistent/identity.sock".into(),
             grace_period: Duration::from_secs(5),

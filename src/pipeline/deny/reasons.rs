@@ -16,6 +16,7 @@ impl Deny {
             Malformed::PathEncoding,
             Malformed::PathDoubleEncoding,
             Malformed::PathNotAllowedHere,
+            Malformed::PathSpelling,
             Malformed::Target,
             Malformed::Host,
             Malformed::Header,
@@ -23,6 +24,9 @@ impl Deny {
             Malformed::Framing,
             Malformed::LineTooLong,
             Malformed::HeadTooLarge,
+            Malformed::Question,
+            Malformed::Reserved,
+            Malformed::Upgrade,
         ];
         let token =
             [TokenFault::Invalid, TokenFault::Scheme, TokenFault::Expired, TokenFault::Revoked];
@@ -40,6 +44,7 @@ impl Deny {
         all.extend([CertificateFault::Unknown, CertificateFault::Expired].map(Deny::Certificate));
         all.push(Deny::AddressNotAllowed);
         all.push(Deny::Forbidden { action: "read".into() });
+        all.push(Deny::AnsweredHere);
         all.push(Deny::BodyTooLarge);
         all.extend(["limit", AUTH_FAILURES].map(|name| {
             Deny::RateLimited(Toll {
@@ -87,6 +92,10 @@ impl Deny {
             Deny::Forbidden { .. } => (
                 "The caller is proven, but its roles or scopes do not reach.",
                 "Give the account the role, or the key the scope; or change `authz` or the policy.",
+            ),
+            Deny::AnsweredHere => (
+                "Forward-auth: a request that the gateway answers itself (a login, a preflight). Another proxy may not forward it.",
+                "Let that proxy send such requests to the gateway's own listener: forward-auth.md.",
             ),
             Deny::BodyTooLarge => (
                 "The body is larger than the route takes.",
@@ -142,6 +151,10 @@ impl Malformed {
                 "The path has an encoded slash, a `;` or an empty segment, and the route does not take that.",
                 "If the upstream means them literally, name the form in `allow` of the route.",
             ),
+            Malformed::PathSpelling => (
+                "Forward-auth: the path is not spelt as it is judged, and the asking proxy would forward it as it is.",
+                "The client must spell it canonically: escapes in upper case, and only where they are needed.",
+            ),
             Malformed::Target => (
                 "The request target is not a path, or its query has a byte that may not stand there.",
                 CLIENT,
@@ -164,6 +177,18 @@ impl Malformed {
             Malformed::HeadTooLarge => (
                 "A field, all fields, their number or the cookies are more than `[server.limits]` allows.",
                 "Too many cookies? Else somebody is probing.",
+            ),
+            Malformed::Question => (
+                "Forward-auth: method, path, host, scheme or address of the request is missing, doubled or none.",
+                "Compare the proxy's configuration with forward-auth.md, and `style` with the proxy.",
+            ),
+            Malformed::Reserved => (
+                "Forward-auth: a header that the gateway would strip, and the asking proxy would pass on.",
+                "Let the proxy remove it before it asks: forward-auth.md. Many of these: somebody is probing.",
+            ),
+            Malformed::Upgrade => (
+                "Forward-auth: a WebSocket or another upgrade that the asking proxy would pass on.",
+                "`streaming = true` on the route, if it is meant to take one.",
             ),
         }
     }

@@ -24,14 +24,23 @@ impl Rule<'_> {
     /// Whether this field of the request goes. Names are compared folded.
     pub(super) fn strips(&self, name: &HeaderName) -> bool {
         let folded = fold(name.as_str());
-        // What had to be folded may have been an underscore, which no field of an honest client has.
-        matches!(&folded, Cow::Owned(_) if name.as_str().contains('_'))
-            || is_reserved(&folded)
+        always(name, &folded, self.names)
             || (!self.keep && matches!(&*folded, "authorization" | "x-api-key"))
             || (!self.keep && self.session == Some(name))
             || self.headers.request_remove.contains(name)
-            || self.names.covers(&folded)
     }
+}
+
+/// Whether a field of this name never reaches an upstream, whatever the route says.
+pub fn is_stripped(name: &HeaderName, names: &IdentityHeaders) -> bool {
+    always(name, &fold(name.as_str()), names)
+}
+
+fn always(name: &HeaderName, folded: &Cow<'_, str>, names: &IdentityHeaders) -> bool {
+    // What had to be folded may have been an underscore, which no field of an honest client has.
+    matches!(folded, Cow::Owned(_) if name.as_str().contains('_'))
+        || is_reserved(folded)
+        || names.covers(folded)
 }
 
 impl IdentityHeaders {
@@ -43,7 +52,8 @@ impl IdentityHeaders {
         })
     }
 
-    fn all(&self) -> [&HeaderName; 8] {
+    /// Every one of them.
+    pub fn all(&self) -> [&HeaderName; 8] {
         [
             &self.subject,
             &self.username,

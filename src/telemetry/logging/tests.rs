@@ -49,6 +49,7 @@ fn lines_of(settings: &Settings, work: impl FnOnce(&AccessLog)) -> Vec<Value> {
 fn line() -> AccessLine<'static> {
     AccessLine {
         request_id: "req_1",
+        asked_by: None,
         method: "GET",
         host: "api.example.org",
         path: "/api/v1/tasks",

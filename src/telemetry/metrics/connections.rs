@@ -17,11 +17,19 @@ pub enum Turned {
     ProxyUnlisted,
     /// Its header of the PROXY protocol was none, or late.
     ProxyHeader,
+    /// A listener for forward-auth, and the peer is not listed there.
+    PeerUnlisted,
 }
 
 impl Turned {
-    const ALL: [Self; 5] =
-        [Self::Address, Self::Total, Self::Descriptors, Self::ProxyUnlisted, Self::ProxyHeader];
+    const ALL: [Self; 6] = [
+        Self::Address,
+        Self::Total,
+        Self::Descriptors,
+        Self::ProxyUnlisted,
+        Self::ProxyHeader,
+        Self::PeerUnlisted,
+    ];
 
     /// Label spelling.
     pub const fn as_str(self) -> &'static str {
@@ -31,6 +39,7 @@ impl Turned {
             Self::Descriptors => "descriptors",
             Self::ProxyUnlisted => "proxy_unlisted",
             Self::ProxyHeader => "proxy_header",
+            Self::PeerUnlisted => "peer_unlisted",
         }
     }
 }
@@ -89,7 +98,7 @@ impl Families {
     pub(super) fn register(make: &Make<'_>) -> Result<Self, Error> {
         let refused = make.counters(
             "portcullis_connections_refused_total",
-            "Client connections closed at once: too many of one address or in all, short of descriptors, or no good header of the PROXY protocol.",
+            "Client connections closed at once: too many of one address or in all, short of descriptors, no good header of the PROXY protocol, or nobody who may ask for forward-auth.",
             &["reason"],
         )?;
         let cut = make.counters(

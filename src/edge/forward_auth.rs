@@ -1,0 +1,144 @@
+//! Forward-auth: a proxy in front asks whether it may forward a request, and what it shall tell its own upstream.
+//!
+//! The request that is asked about is rebuilt from the question and goes through [`admit`], like any that comes itself:
+//! there is no second way to decide. Here is only what differs: whose request it is, and how the verdict is told.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, StatusCode, Version, header, request};
+use pingora::{http::RequestHeader, proxy::Session};
+
+use super::{
+    ForwardAuth, Shared,
+    admit::{Admission, Asked, admit},
+    client::Caller,
+    ctx::{About, Admitted, Ctx},
+    framing, head,
+    options::LocalAnswer,
+};
+use crate::pipeline::{
+    Deny, Reply, Target,
+    deny::Malformed,
+    forward_auth::{Original, Style},
+    mutate::IdentityHeaders,
+    view::{Field, Known},
+};
+
+/// What a refusal's status really is, where the proxy understands only a few.
+const STATUS: HeaderName = HeaderName::from_static("x-auth-status");
+/// Tells Envoy which fields of the client's request must not go on.
+const ENVOY_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
+
+/// Decides a question. The answer is for the proxy; a refusal is written as any other, see [`reword`].
+pub(super) async fn decide(
+    shared: &Shared,
+    session: &mut Session,
+    ctx: &mut Ctx,
+    front: &Arc<ForwardAuth>,
+) -> Result<LocalAnswer, Deny> {
+    let conn = Arc::clone(ctx.conn.as_ref().ok_or(Deny::Internal)?);
+    let http1 = session.req_header().version <= Version::HTTP_11;
+    let has_frames = !http1 && !session.as_downstream_mut().is_body_empty();
+    let question = session.req_header();
+    let known = Known::of(&question.headers);
+    conn.begin(if http1 { known.announces_body() } else { has_frames });
+    conn.drop_surplus(http1 && matches!(known.upgrade, Field::Absent));
+    let (snapshot, ids) = (&ctx.live.snapshot, &shared.ids);
+    // Until the question is understood it is the proxy's own request; nothing that it tells is believed for that.
+    let blank = http::HeaderMap::new();
+    let peer = conn.peer.ip();
+    ctx.caller = Some(Caller::read(snapshot, peer, conn.tls.is_some(), &blank, ids));
+    if framing::is_faulty(conn.framing(), &question.headers) {
+        return Err(Deny::Malformed(Malformed::Framing));
+    }
+    let raw = session.as_downstream().to_h1_raw();
+    head::judge(&raw, &shared.settings.limits).map_err(Deny::Malformed)?;
+    ctx.about = Some(Box::new(About { method: question.method.clone(), path: String::from("/") }));
+    let own = (&question.method, question.raw_path(), &question.headers);
+    let original = Original::of(front.style, &front.names, &snapshot.identity_headers, own)
+        .map_err(Deny::Malformed)?;
+    let caller = Caller::told(snapshot, &original.hops, original.scheme, &original.headers, ids)
+        .ok_or(Deny::Malformed(Malformed::Question))?;
+    let path = original.uri.path().to_owned();
+    let upgrade = original.headers.get(header::UPGRADE).cloned();
+    ctx.about = Some(Box::new(About { method: original.method.clone(), path: path.clone() }));
+    let caller = ctx.caller.insert(caller);
+    let raw_head = original.head();
+    let head = rebuilt(original);
+    let asked = Asked {
+        raw_head: &raw_head,
+        // Nothing stands behind this head, and what stood behind the client's is not known here.
+        framing: 0,
+        head: &head,
+        known: Known::of(&head.headers),
+        came: ctx.started,
+        caller,
+        listener: &front.judged_as,
+        tls: None,
+    };
+    let admission = admit(shared, &ctx.live, &asked, &mut ctx.trail).await?;
+    let Admission::Pass(admitted) = admission else { return Err(Deny::AnsweredHere) };
+    let route = &admitted.route.route;
+    if route.target == Target::Identity {
+        return Err(Deny::AnsweredHere);
+    }
+    let is_taken = |asked: &HeaderValue| {
+        route.streaming && asked.as_bytes().eq_ignore_ascii_case(b"websocket")
+    };
+    if upgrade.is_some_and(|asked| !is_taken(&asked)) {
+        return Err(Deny::Malformed(Malformed::Upgrade));
+    }
+    // A run of slashes there is judged as one, and the proxy would forward them all.
+    if path.get(admitted.prefix_len..).is_some_and(|rest| rest.starts_with("//")) {
+        return Err(Deny::Malformed(Malformed::PathSpelling));
+    }
+    let names = &ctx.live.snapshot.identity_headers;
+    let answer = LocalAnswer { headers: fields(front.style, names, &admitted) };
+    ctx.admitted = Some(admitted);
+    Ok(answer)
+}
+
+fn rebuilt(original: Original) -> RequestHeader {
+    let mut parts: request::Parts = http::Request::new(()).into_parts().0;
+    (parts.method, parts.uri) = (original.method, original.uri);
+    parts.headers = original.headers;
+    parts.into()
+}
+
+/// What the proxy tells its upstream: the patch that the gateway would apply itself. Every name of an identity header is
+/// there, without a value where there is none, so that a proxy that copies them leaves none of the client's own.
+fn fields(
+    style: Style,
+    names: &IdentityHeaders,
+    admitted: &Admitted,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let patch = &admitted.patch;
+    let identity = || patch.identity.iter().flat_map(|fields| fields.iter()).cloned();
+    let mut out: Vec<_> = patch.set.iter().cloned().chain(identity()).collect();
+    let absent = |name: &&HeaderName| !out.iter().any(|(own, _)| own == *name);
+    let mut empty: Vec<HeaderName> = names.all().into_iter().filter(absent).cloned().collect();
+    if style.removes_fields() {
+        // The gateway's own id takes the place of whatever stands there.
+        let gone = |name: &&HeaderName| absent(name) && *name != super::client::REQUEST_ID;
+        empty.extend(patch.remove.iter().filter(gone).cloned());
+        let list = empty.iter().map(HeaderName::as_str).collect::<Vec<_>>().join(",");
+        out.extend(HeaderValue::from_str(&list).ok().map(|list| (ENVOY_REMOVE, list)));
+        return out;
+    }
+    let no_cookie = patch.remove.contains(&header::COOKIE) && absent(&&header::COOKIE);
+    empty.extend(no_cookie.then_some(header::COOKIE));
+    out.extend(empty.into_iter().map(|name| (name, HeaderValue::from_static(""))));
+    out
+}
+
+/// Says a refusal so that the proxy understands it. nginx takes 401 and 403 for refusals and everything else for a fault
+/// of ours, which is what 5xx is.
+pub(super) fn reword(style: Style, reply: &mut Reply) {
+    if style != Style::Nginx {
+        return;
+    }
+    reply.headers.push((STATUS, HeaderValue::from(reply.status.as_u16())));
+    if !reply.status.is_server_error() && reply.status != StatusCode::UNAUTHORIZED {
+        reply.status = StatusCode::FORBIDDEN;
+    }
+}

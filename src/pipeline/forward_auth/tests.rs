@@ -1,0 +1,189 @@
+use super::*;
+
+const NGINX: [(&str, &str); 5] = [
+    ("x-original-method", "PUT"),
+    ("x-original-uri", "/a/b?c=d"),
+    ("x-original-host", "api.example.org"),
+    ("x-original-proto", "https"),
+    ("x-original-for", "192.0.2.7"),
+];
+const FORWARDED: [(&str, &str); 5] = [
+    ("x-forwarded-method", "PUT"),
+    ("x-forwarded-uri", "/a/b?c=d"),
+    ("x-forwarded-host", "api.example.org"),
+    ("x-forwarded-proto", "https"),
+    ("x-forwarded-for", "192.0.2.7"),
+];
+const ENVOY: [(&str, &str); 3] =
+    [("host", "api.example.org"), ("x-forwarded-proto", "https"), ("x-forwarded-for", "192.0.2.7")];
+/// Every style, with a question about the same request.
+const STYLES: [(Style, &[(&str, &str)]); 4] = [
+    (Style::Nginx, &NGINX),
+    (Style::Traefik, &FORWARDED),
+    (Style::Caddy, &FORWARDED),
+    (Style::Envoy, &ENVOY),
+];
+
+fn map(fields: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        headers.append(name, HeaderValue::from_str(value).unwrap());
+    }
+    headers
+}
+
+fn ask(style: Style, headers: &HeaderMap) -> Result<Original, Malformed> {
+    let (method, target): (_, &[u8]) = match style {
+        Style::Envoy => (Method::PUT, b"/a/b?c=d"),
+        _ => (Method::GET, b"/ask"),
+    };
+    let identity = IdentityHeaders::default();
+    Original::of(style, &style.names(), &identity, (&method, target, headers))
+}
+
+#[test]
+fn every_style_tells_the_same_request() {
+    for (style, fields) in STYLES {
+        let mut headers = map(fields);
+        headers.append("authorization", HeaderValue::from_static("Bearer t"));
+        headers.append("content-length", HeaderValue::from_static("0"));
+        headers.append("content-type", HeaderValue::from_static("a/b"));
+        let original = ask(style, &headers).unwrap();
+        let head = String::from_utf8(original.head()).unwrap();
+        assert!(head.starts_with("PUT /a/b?c=d HTTP/1.1\r\n"), "{style:?}: {head}");
+        let mut lines: Vec<&str> = head.split("\r\n").skip(1).collect();
+        lines.sort_unstable();
+        let wanted =
+            ["", "", "authorization: Bearer t", "content-type: a/b", "host: api.example.org"];
+        assert_eq!(lines, wanted, "{style:?}");
+        assert_eq!(original.scheme, "https");
+        assert_eq!(original.hops, [Some("192.0.2.7".parse().unwrap())]);
+    }
+}
+
+// requirement: 18, 19
+#[test]
+fn a_fact_that_is_missing_empty_or_doubled_refuses() {
+    for (style, fields) in STYLES {
+        for at in 0..fields.len() {
+            let mut without = fields.to_vec();
+            let (name, value) = without.remove(at);
+            assert_eq!(ask(style, &map(&without)).unwrap_err(), Malformed::Question, "{name}");
+            for second in [value, "", "other"] {
+                let mut twice = fields.to_vec();
+                twice.push((name, second));
+                let fault = ask(style, &map(&twice)).unwrap_err();
+                assert_eq!(fault, Malformed::Question, "{style:?} {name} {second}");
+            }
+            let mut empty = fields.to_vec();
+            empty[at].1 = "";
+            assert_eq!(ask(style, &map(&empty)).unwrap_err(), Malformed::Question, "{name}");
+        }
+    }
+}
+
+// requirement: 18
+#[test]
+fn fields_of_another_style_are_never_read() {
+    for (style, fields) in STYLES {
+        for (_, others) in STYLES {
+            let foreign: Vec<_> = others
+                .iter()
+                .filter(|(name, _)| fields.iter().all(|(own, _)| own != name) && *name != "host")
+                .map(|(name, _)| (*name, "forged"))
+                .collect();
+            if foreign.is_empty() {
+                continue;
+            }
+            let all = [fields, foreign.as_slice()].concat();
+            match ask(style, &map(&all)) {
+                // It would be passed on as it is.
+                Err(fault) => assert_eq!(fault, Malformed::Reserved, "{style:?}"),
+                Ok(original) => {
+                    assert!(style.removes_fields(), "{style:?}");
+                    let start = original.head().starts_with(b"PUT /a/b?c=d HTTP/1.1\r\n");
+                    assert!(start && original.headers["host"] == "api.example.org", "{style:?}");
+                    assert_eq!(original.hops, [Some("192.0.2.7".parse().unwrap())]);
+                }
+            }
+        }
+    }
+}
+
+// requirement: 18
+#[test]
+fn what_the_front_would_pass_on_though_it_is_stripped_refuses() {
+    for name in ["x-auth-subject", "x_auth_subject", "x.auth.subject", "x-request-id", "a_b"] {
+        for (style, fields) in STYLES {
+            let all = [fields, &[(name, "1")]].concat();
+            let asked = ask(style, &map(&all)).map(drop);
+            let wanted = if style.removes_fields() { Ok(()) } else { Err(Malformed::Reserved) };
+            assert_eq!(asked, wanted, "{style:?} {name}");
+        }
+    }
+    for name in ["x-real-ip", "x-forwarded-port", "x-forwarded-server"] {
+        let all = [FORWARDED.as_slice(), &[(name, "1")]].concat();
+        let own = ask(Style::Traefik, &map(&all)).unwrap();
+        assert!(!own.headers.contains_key(name), "Traefik writes {name} itself");
+        assert_eq!(ask(Style::Caddy, &map(&all)).unwrap_err(), Malformed::Reserved, "{name}");
+    }
+}
+
+// requirement: 20
+#[test]
+fn only_a_path_that_is_judged_as_it_is_forwarded_is_judged() {
+    let with = |target: &'static str| {
+        let mut fields = NGINX;
+        fields[1].1 = target;
+        ask(Style::Nginx, &map(&fields)).map(|original| original.uri.to_string())
+    };
+    for fine in ["/", "/a", "/a/", "/a%2Fb", "/a;b", "/a//b", "/a%20b?x=%2e%2E&y=//..", "/a?", "/?"]
+    {
+        assert_eq!(with(fine).as_deref(), Ok(fine));
+    }
+    for (odd, fault) in [
+        ("/%61", Malformed::PathSpelling),
+        ("/a%2fb", Malformed::PathSpelling),
+        ("/a|b", Malformed::PathSpelling),
+        ("//a", Malformed::PathSpelling),
+        ("/a/../b", Malformed::PathDots),
+        ("/a/%2e%2e/b", Malformed::PathDots),
+        ("/a\\b", Malformed::PathByte),
+        ("/%252e", Malformed::PathDoubleEncoding),
+        ("/a#b", Malformed::Target),
+        ("/a b", Malformed::Target),
+        ("*", Malformed::Target),
+        ("http://other/a", Malformed::Target),
+        ("other:443", Malformed::Target),
+    ] {
+        assert_eq!(with(odd), Err(fault), "{odd}");
+    }
+}
+
+#[test]
+fn scheme_method_and_address_are_what_they_must_be() {
+    for (name, value) in
+        [("x-original-proto", "HTTPS"), ("x-original-proto", "ws"), ("x-original-method", "G T")]
+    {
+        let mut fields = NGINX.to_vec();
+        fields.iter_mut().filter(|(own, _)| *own == name).for_each(|field| field.1 = value);
+        assert_eq!(ask(Style::Nginx, &map(&fields)).unwrap_err(), Malformed::Question, "{value}");
+    }
+    let mut fields = NGINX.to_vec();
+    fields[4].1 = "6.6.6.6, nonsense ,::ffff:192.0.2.1, 2001:db8::1";
+    let hops = ask(Style::Nginx, &map(&fields)).unwrap().hops;
+    let address = |text: &str| Some(text.parse().unwrap());
+    let wanted = [address("6.6.6.6"), None, address("192.0.2.1"), address("2001:db8::1")];
+    assert_eq!(hops, wanted);
+}
+
+#[test]
+fn the_connection_that_a_front_tells_is_the_clients() {
+    let mut fields = NGINX.to_vec();
+    fields.push(("connection", "keep-alive"));
+    assert!(!ask(Style::Nginx, &map(&fields)).unwrap().headers.contains_key("connection"));
+    fields.push(("x-original-connection", "X-Auth-Subject"));
+    let headers = ask(Style::Nginx, &map(&fields)).unwrap().headers;
+    assert_eq!(headers["connection"], "X-Auth-Subject");
+}

@@ -1,0 +1,423 @@
+//! The corpus at real proxies that ask us by forward-auth, each set up by the file in `conf/forward-auth` that operators
+//! copy. What the gateway refuses never arrives behind them; what it takes arrives alike, or is refused.
+//!
+//! A proxy may make another request of what it is sent, before it asks: it joins lines, drops fields, spells a path anew.
+//! Then the judge holds what arrived against what was asked about, and the gateway is asked about just that again.
+//! `scripts/fronts.sh` installs Caddy and Envoy; with `PORTCULLIS_FRONTS=all` a missing proxy is a failure.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+
+use crate::{
+    bench::{Bench, mark},
+    bypass,
+    cases::{self, Case, Verdict},
+    judge,
+    origins::{Server, path, run, start},
+    support::{
+        conf::{Table, quoted},
+        ports,
+        tmws::fresh_address,
+        upstream::Recorded,
+        wire,
+    },
+};
+
+/// Until a proxy has answered.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+/// Cases at once.
+const AT_ONCE: usize = 24;
+/// In CI every so-manieth case, which is all sorts of them; all of them with `PORTCULLIS_FRONTS=all`.
+const STEP: usize = 7;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Nginx,
+    Caddy,
+    Envoy,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Nginx => "nginx",
+            Kind::Caddy => "caddy",
+            Kind::Envoy => "envoy",
+        }
+    }
+
+    /// Its program, if this machine has it.
+    fn program(self) -> Option<PathBuf> {
+        let own = file("target/fronts/bin").join(self.name());
+        let found = match self {
+            Kind::Nginx => {
+                let asked = Command::new("sh").args(["-c", "command -v nginx"]).output().ok()?;
+                asked.status.success().then(|| PathBuf::from("nginx"))
+            }
+            Kind::Caddy | Kind::Envoy => own.exists().then_some(own),
+        };
+        if found.is_none() {
+            assert!(!all(), "{} is not here: scripts/fronts.sh", self.name());
+            eprintln!("left out: {} is not here; scripts/fronts.sh installs it", self.name());
+        }
+        found
+    }
+}
+
+fn all() -> bool {
+    std::env::var("PORTCULLIS_FRONTS").is_ok_and(|wanted| wanted == "all")
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// A gateway that a proxy asks, and that proxy.
+struct Front {
+    bench: Bench,
+    server: Server,
+}
+
+impl Front {
+    fn start(kind: Kind) -> Option<Self> {
+        let program = kind.program()?;
+        let asked = ports::free_address();
+        let bench = Bench::start_with(|conf| {
+            let listener = Table::new("forward_auth", "asked")
+                .with("address", quoted(&asked.to_string()))
+                .with("style", quoted(kind.name()))
+                .with("peers", r#"["127.0.0.1"]"#);
+            conf.section("[trust]\nproxies = [\"127.0.0.1\"]").table(listener)
+        });
+        let places =
+            Places { asked, gateway: bench.gateway.address(), application: bench.upstream.address };
+        let server = start(
+            |folder, own| write(kind, folder, own, &places),
+            |folder, _| command(kind, &program, folder),
+        );
+        Some(Self { bench, server })
+    }
+}
+
+/// Where the files of `conf/forward-auth` shall point.
+struct Places {
+    asked: SocketAddr,
+    gateway: SocketAddr,
+    application: SocketAddr,
+}
+
+impl Places {
+    /// Puts our addresses for those of the file; each must stand in it.
+    fn fill(&self, text: &str, own: SocketAddr, form: impl Fn(u16) -> String) -> String {
+        let ports =
+            [(8080, own), (8010, self.asked), (8000, self.gateway), (9000, self.application)];
+        ports.iter().fold(text.to_owned(), |text, (port, address)| {
+            let (from, to) = (form(*port), form(address.port()));
+            assert!(text.contains(&from), "{from} in {text}");
+            text.replace(&from, &to)
+        })
+    }
+}
+
+fn write(kind: Kind, folder: &Path, own: SocketAddr, places: &Places) {
+    let shipped = |name: &str| fs::read_to_string(file("conf/forward-auth").join(name)).unwrap();
+    let text = match kind {
+        Kind::Nginx => {
+            fs::create_dir_all(folder.join("forward-auth")).unwrap();
+            fs::write(folder.join("forward-auth/nginx-strip.conf"), shipped("nginx-strip.conf"))
+                .unwrap();
+            let site = places.fill(&shipped("nginx.conf"), own, |port| format!("127.0.0.1:{port}"));
+            format!(
+                "daemon off; master_process off; pid {dir}/pid; error_log {dir}/log;
+events {{}}
+http {{ access_log off; client_max_body_size 20m; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p;
+fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
+{site} }}",
+                dir = folder.display()
+            )
+        }
+        Kind::Caddy => {
+            let site = places.fill(&shipped("Caddyfile"), own, |port| format!(":{port}"));
+            format!("{{\n\tadmin off\n\tauto_https off\n\tpersist_config off\n}}\n{site}")
+        }
+        Kind::Envoy => {
+            places.fill(&shipped("envoy.yaml"), own, |port| format!("port_value: {port} }}"))
+        }
+    };
+    fs::write(folder.join(conf(kind)), text).unwrap();
+}
+
+fn command(kind: Kind, program: &Path, folder: &Path) -> Command {
+    let program = program.to_str().expect("UTF-8");
+    let conf = path(folder, conf(kind));
+    match kind {
+        Kind::Nginx => run(program, &["-p", &path(folder, ""), "-c", &conf]),
+        Kind::Caddy => {
+            let mut command = run(program, &["run", "--config", &conf, "--adapter", "caddyfile"]);
+            command.env("XDG_DATA_HOME", folder).env("XDG_CONFIG_HOME", folder);
+            command
+        }
+        Kind::Envoy => run(program, &["-c", &conf, "--use-dynamic-base-id", "--concurrency", "2"]),
+    }
+}
+
+/// Envoy reads a file as what its name says.
+fn conf(kind: Kind) -> &'static str {
+    if kind == Kind::Envoy { "conf.yaml" } else { "conf" }
+}
+
+/// What became of a case behind a proxy.
+#[derive(Clone, Debug)]
+enum Fate {
+    /// As at the gateway.
+    Same,
+    /// The gateway takes it; here it was refused.
+    Stricter(String),
+    /// The gateway refuses it as ambiguous; the proxy read it in one way and asked about that, which the gateway takes.
+    Remade { mark: String, what: String },
+}
+
+async fn the_corpus_behind(kind: Kind) {
+    let Some(front) = Front::start(kind) else { return };
+    let front = Arc::new(front);
+    let gate = Arc::new(Semaphore::new(AT_ONCE));
+    let step = if all() { 1 } else { STEP };
+    let mut running = Vec::new();
+    for case in cases::all().into_iter().step_by(step) {
+        let (gate, front) = (Arc::clone(&gate), Arc::clone(&front));
+        running.push(tokio::spawn(async move {
+            let _permit = gate.acquire_owned().await.expect("never closed");
+            play(&front, &case).await
+        }));
+    }
+    let count = running.len();
+    let (mut faults, mut stricter, mut remade) = (Vec::new(), Vec::new(), Vec::new());
+    for case in running {
+        match case.await.expect("no case panics") {
+            Ok(Fate::Same) => {}
+            Ok(Fate::Stricter(what)) => stricter.push(what),
+            Ok(Fate::Remade { mark, what }) => remade.push((mark, what)),
+            Err(found) => faults.extend(found),
+        }
+    }
+    // A proxy that reads ambiguous bytes in one way may find two requests in them, or a text in a value. What it found it
+    // asked about like anything else, and for that it is judged like anything else.
+    let own_reading = |fault: &String| {
+        let is_text = fault.ends_with("hidden in another") || fault.ends_with("forged arrived");
+        is_text && remade.iter().any(|(mark, _)| fault.contains(mark.as_str()))
+    };
+    let judged = bypass::judge_everything(&front.bench).await;
+    faults.extend(judged.into_iter().filter(|fault| !own_reading(fault)));
+    faults.extend(front.bench.upstream.seen().iter().filter_map(forged_field));
+    eprintln!(
+        "{}: {count} cases, {} refused here only, {} read by the proxy in its own way, {} faults",
+        kind.name(),
+        stricter.len(),
+        remade.len(),
+        faults.len()
+    );
+    let told = stricter.iter().map(|what| ("refused here only", what));
+    for (fate, what) in told.chain(remade.iter().map(|(_, what)| ("read in its own way", what))) {
+        eprintln!("{}: {fate}: {what}", kind.name());
+    }
+    assert!(faults.is_empty(), "{}: {} faults:\n{}", kind.name(), faults.len(), faults.join("\n"));
+    // So that "refused here only" does not become the way to pass.
+    assert!(stricter.len() * 8 < count, "{} of {count}", stricter.len());
+}
+
+/// A field that only the gateway may say, with something that a client said.
+fn forged_field(seen: &Recorded) -> Option<String> {
+    let ours = |name: &str| judge::folds_to_ours(name) && !name.eq_ignore_ascii_case("host");
+    let fields = seen.fields();
+    let (name, value) =
+        fields.iter().find(|(name, value)| ours(name) && value.contains("forged"))?;
+    Some(format!("{}: {name}: {value}", seen.line()))
+}
+
+async fn play(front: &Front, case: &Case) -> Result<Fate, Vec<String>> {
+    let (bench, mark) = (&front.bench, mark());
+    let bytes = case.request.bytes(|text| bench.fill(text, &mark));
+    let mut wire = wire::connect_from(front.server.address, Some(fresh_address())).await.unwrap();
+    let _ = wire.try_send(&bytes).await;
+    // A proxy may wait for the rest of what will never come.
+    let reply = wire.try_reply(bytes.starts_with(b"HEAD "));
+    let reply = tokio::time::timeout(LONGEST_WAIT, reply).await.ok().flatten();
+    let seen: Vec<Recorded> =
+        bench.upstream.seen().into_iter().filter(|seen| seen.target().contains(&mark)).collect();
+    let status = reply.as_ref().map_or(0, |reply| reply.status);
+    let shown = format!("{} ({}) {status}", case.place, case.why);
+    let fault = |what: String| vec![format!("{shown}: {what}")];
+    let verdict = &case.verdict;
+    if verdict.passes() || verdict.statuses == [101] {
+        if !seen.iter().any(|seen| seen.complete) {
+            let refused = status == 0 || status >= 400;
+            let what = "nothing arrived".to_owned();
+            return if refused { Ok(Fate::Stricter(shown)) } else { Err(fault(what)) };
+        }
+        let texts = |texts: &[String]| texts.iter().map(|text| bench.fill(text, &mark)).collect();
+        // What the proxy says of itself it says in its own way.
+        let verdict = Verdict { has: Vec::new(), lacks: texts(&verdict.lacks), ..verdict.clone() };
+        let mut faults = bypass::upstream_faults(&verdict, &seen, &mark);
+        faults.extend(bypass::status_fault(case, reply.as_ref()));
+        let faults: Vec<_> = faults.into_iter().flat_map(fault).collect();
+        return if faults.is_empty() { Ok(Fate::Same) } else { Err(faults) };
+    }
+    if seen.is_empty() {
+        // `OPTIONS *` is about the server itself.
+        let own = bytes.starts_with(b"OPTIONS * ");
+        let refused = status == 0 || status >= 400 || own;
+        return if refused { Ok(Fate::Same) } else { Err(fault("not refused".to_owned())) };
+    }
+    if !verdict.statuses.contains(&400) {
+        return Err(fault(format!(
+            "{} arrived, but the gateway refuses the caller",
+            seen[0].line()
+        )));
+    }
+    for seen in &seen {
+        if !takes_as_it_arrived(front, seen).await {
+            return Err(fault(format!("{} arrived, which the gateway refuses", seen.line())));
+        }
+    }
+    let what = format!("{shown}: {}", seen[0].line());
+    Ok(Fate::Remade { mark, what })
+}
+
+/// Whether the gateway itself forwards what a proxy has forwarded, sent by the same caller.
+async fn takes_as_it_arrived(front: &Front, seen: &Recorded) -> bool {
+    let bench = &front.bench;
+    let mut text = format!("{} HTTP/1.1\r\n", seen.line().trim_end_matches(" HTTP/1.1"));
+    // Neither what the proxy says of the hop and of the caller, nor how it frames the message.
+    let own = [
+        "x-auth-",
+        "x-forwarded",
+        "x-request-id",
+        "x-envoy-",
+        "via",
+        "connection",
+        "content-length",
+    ];
+    let kept =
+        |name: &str| !own.iter().any(|own| name.starts_with(own)) && name != "transfer-encoding";
+    for (name, value) in seen.fields() {
+        if kept(&name.to_ascii_lowercase()) {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+    }
+    // Credentials do not arrive; whose they were does.
+    if let Some(subject) = seen.all("x-auth-subject").pop().filter(|told| !told.is_empty()) {
+        let token = bench.token(&subject, &["SUPER_ADMIN"]);
+        text.push_str(&format!("Authorization: Bearer {token}\r\n"));
+    }
+    wire::exchange(bench.gateway.address(), format!("{text}\r\n")).await.status == 200
+}
+
+// requirement: 15, 16, 17, 18, 19, 20, 21
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nginx_gives_the_verdict_of_the_gateway() {
+    the_corpus_behind(Kind::Nginx).await;
+}
+
+// requirement: 15, 16, 17, 18, 19, 20, 21
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn caddy_gives_the_verdict_of_the_gateway() {
+    the_corpus_behind(Kind::Caddy).await;
+}
+
+// requirement: 15, 16, 17, 18, 19, 20, 21
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn envoy_gives_the_verdict_of_the_gateway() {
+    the_corpus_behind(Kind::Envoy).await;
+}
+
+impl Front {
+    async fn send(&self, text: &str) -> Option<wire::Reply> {
+        let from = Some(fresh_address());
+        let mut wire = wire::connect_from(self.server.address, from).await.unwrap();
+        wire.send(text).await;
+        wire.try_reply(text.starts_with("HEAD ")).await
+    }
+
+    async fn status(&self, line: &str, fields: &str, body: &str) -> u16 {
+        let length = if body.is_empty() {
+            String::new()
+        } else {
+            format!("Content-Length: {}\r\n", body.len())
+        };
+        let text =
+            format!("{line} HTTP/1.1\r\nHost: api.example.org\r\n{fields}{length}\r\n{body}");
+        self.send(&text).await.expect("a reply").status
+    }
+}
+
+async fn identity_behind(kind: Kind) {
+    let Some(front) = Front::start(kind) else { return };
+    let bench = &front.bench;
+    let forged = "X-Auth-Subject: forged\r\nX-Auth-Roles: forged\r\nX-Auth-Tenant: forged\r\n\
+                  X_Auth_Subject: forged\r\nX-Forwarded-For: 6.6.6.6\r\nX-Request-ID: forged\r\n";
+    let key = format!("X-API-Key: {}\r\n{forged}", bench.full_key);
+    assert_eq!(front.status("GET /closed/known", &key, "").await, 200, "{kind:?}");
+    assert_eq!(front.status("POST /open/unknown?a=b", forged, "a body").await, 200, "{kind:?}");
+    for (mark, subject) in [("known", Some(&bench.admin)), ("unknown", None)] {
+        let all = bench.upstream.seen();
+        let seen = all.iter().find(|seen| seen.target().contains(&format!("/{mark}"))).unwrap();
+        let head = String::from_utf8_lossy(&seen.head).to_lowercase();
+        assert!(!head.contains("forged") && !head.contains("6.6.6.6"), "{kind:?}: {head}");
+        assert!(!head.contains("x-api-key"), "{kind:?}: {head}");
+        let told = seen.field("x-auth-subject").filter(|told| !told.is_empty());
+        assert_eq!(told.as_ref(), subject, "{kind:?}");
+        assert!(seen.field("x-request-id").is_some_and(|id| id.starts_with("req_")), "{head}");
+        if mark == "unknown" {
+            assert_eq!((seen.target(), &*seen.body), ("/open/unknown?a=b".into(), &b"a body"[..]));
+        } else {
+            assert_eq!(seen.field("x-auth-method").as_deref(), Some("api_key"));
+            assert_eq!(seen.field("x-auth-scopes").as_deref(), Some("FULL"));
+        }
+    }
+    // The contract's own endpoints are the gateway's to answer, and know who asks.
+    let login = r#"{"username":"nobody-special","password":"wrong-password"}"#;
+    let json = "Content-Type: application/json\r\n";
+    assert_eq!(front.status("POST /api/v1/auth/login", json, login).await, 401, "{kind:?}");
+    for (line, wanted) in [
+        ("GET /closed/x", 401),
+        ("GET /nowhere", 404),
+        ("PUT /get/x", 405),
+        ("OPTIONS /open/x", 403),
+    ] {
+        assert_eq!(front.status(line, "", "").await, wanted, "{kind:?} {line}");
+    }
+    let read = format!("X-API-Key: {}\r\n", bench.read_key);
+    assert_eq!(front.status("GET /scoped/x", &read, "").await, 403, "{kind:?}");
+    assert_eq!(bench.upstream.seen().len(), 2, "{kind:?}");
+    bench.gateway.kill();
+    let text = format!("GET /open/x HTTP/1.1\r\nHost: a\r\n{key}\r\n");
+    let down = front.send(&text).await.expect("a reply");
+    assert!([502, 503].contains(&down.status), "{kind:?}: {}", down.status);
+    assert_eq!(bench.upstream.seen().len(), 2, "{kind:?}");
+}
+
+// requirement: 18, 19
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nginx_tells_who_asks_and_passes_nothing_without_a_verdict() {
+    identity_behind(Kind::Nginx).await;
+}
+
+// requirement: 18, 19
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn caddy_tells_who_asks_and_passes_nothing_without_a_verdict() {
+    identity_behind(Kind::Caddy).await;
+}
+
+// requirement: 18, 19
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn envoy_tells_who_asks_and_passes_nothing_without_a_verdict() {
+    identity_behind(Kind::Envoy).await;
+}
