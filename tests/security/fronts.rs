@@ -3,32 +3,19 @@
 //!
 //! A proxy may make another request of what it is sent, before it asks: it joins lines, drops fields, spells a path anew.
 //! Then the judge holds what arrived against what was asked about, and the gateway is asked about just that again.
-//! `scripts/fronts.sh` installs Caddy and Envoy; with `PORTCULLIS_FRONTS=all` a missing proxy is a failure.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
 use crate::{
-    bench::{Bench, mark},
+    asking::{Front, Kind, all},
+    bench::mark,
     bypass,
     cases::{self, Case, Verdict},
     judge,
-    origins::{Server, path, run, start},
-    support::{
-        conf::{Table, quoted},
-        ports,
-        tmws::fresh_address,
-        upstream::Recorded,
-        wire,
-    },
+    support::{tmws::fresh_address, upstream::Recorded, wire},
+    tokens,
 };
 
 /// Until a proxy has answered.
@@ -38,156 +25,22 @@ const AT_ONCE: usize = 24;
 /// In CI every so-manieth case, which is all sorts of them; all of them with `PORTCULLIS_FRONTS=all`.
 const STEP: usize = 7;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Nginx,
-    Caddy,
-    Envoy,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Kind::Nginx => "nginx",
-            Kind::Caddy => "caddy",
-            Kind::Envoy => "envoy",
-        }
-    }
-
-    /// Its program, if this machine has it.
-    fn program(self) -> Option<PathBuf> {
-        let own = file("target/fronts/bin").join(self.name());
-        let found = match self {
-            Kind::Nginx => {
-                let asked = Command::new("sh").args(["-c", "command -v nginx"]).output().ok()?;
-                asked.status.success().then(|| PathBuf::from("nginx"))
-            }
-            Kind::Caddy | Kind::Envoy => own.exists().then_some(own),
-        };
-        if found.is_none() {
-            assert!(!all(), "{} is not here: scripts/fronts.sh", self.name());
-            eprintln!("left out: {} is not here; scripts/fronts.sh installs it", self.name());
-        }
-        found
-    }
-}
-
-fn all() -> bool {
-    std::env::var("PORTCULLIS_FRONTS").is_ok_and(|wanted| wanted == "all")
-}
-
-fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
-}
-
-/// A gateway that a proxy asks, and that proxy.
-struct Front {
-    kind: Kind,
-    bench: Bench,
-    server: Server,
-}
-
-impl Front {
-    fn start(kind: Kind) -> Option<Self> {
-        let program = kind.program()?;
-        let asked = ports::free_address();
-        let bench = Bench::start_with(|conf| {
-            let listener = Table::new("forward_auth", "asked")
-                .with("address", quoted(&asked.to_string()))
-                .with("style", quoted(kind.name()))
-                .with("peers", r#"["127.0.0.1"]"#);
-            conf.section("[trust]\nproxies = [\"127.0.0.1\"]").table(listener)
-        });
-        let places =
-            Places { asked, gateway: bench.gateway.address(), application: bench.upstream.address };
-        let server = start(
-            |folder, own| write(kind, folder, own, &places),
-            |folder, _| command(kind, &program, folder),
-        );
-        Some(Self { kind, bench, server })
-    }
-}
-
-/// Where the files of `conf/forward-auth` shall point.
-struct Places {
-    asked: SocketAddr,
-    gateway: SocketAddr,
-    application: SocketAddr,
-}
-
-impl Places {
-    /// Puts our addresses for those of the file; each must stand in it.
-    fn fill(&self, text: &str, own: SocketAddr, form: impl Fn(u16) -> String) -> String {
-        let ports =
-            [(8080, own), (8010, self.asked), (8000, self.gateway), (9000, self.application)];
-        ports.iter().fold(text.to_owned(), |text, (port, address)| {
-            let (from, to) = (form(*port), form(address.port()));
-            assert!(text.contains(&from), "{from} in {text}");
-            text.replace(&from, &to)
-        })
-    }
-}
-
-fn write(kind: Kind, folder: &Path, own: SocketAddr, places: &Places) {
-    let shipped = |name: &str| fs::read_to_string(file("conf/forward-auth").join(name)).unwrap();
-    let text = match kind {
-        Kind::Nginx => {
-            fs::create_dir_all(folder.join("forward-auth")).unwrap();
-            fs::write(folder.join("forward-auth/nginx-strip.conf"), shipped("nginx-strip.conf"))
-                .unwrap();
-            let site = places.fill(&shipped("nginx.conf"), own, |port| format!("127.0.0.1:{port}"));
-            format!(
-                "daemon off; master_process off; pid {dir}/pid; error_log {dir}/log;
-events {{}}
-http {{ access_log off; client_max_body_size 20m; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p;
-fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
-{site} }}",
-                dir = folder.display()
-            )
-        }
-        Kind::Caddy => {
-            let site = places.fill(&shipped("Caddyfile"), own, |port| format!(":{port}"));
-            format!("{{\n\tadmin off\n\tauto_https off\n\tpersist_config off\n}}\n{site}")
-        }
-        Kind::Envoy => {
-            places.fill(&shipped("envoy.yaml"), own, |port| format!("port_value: {port} }}"))
-        }
-    };
-    fs::write(folder.join(conf(kind)), text).unwrap();
-}
-
-fn command(kind: Kind, program: &Path, folder: &Path) -> Command {
-    let program = program.to_str().expect("UTF-8");
-    let conf = path(folder, conf(kind));
-    match kind {
-        Kind::Nginx => run(program, &["-p", &path(folder, ""), "-c", &conf]),
-        Kind::Caddy => {
-            let mut command = run(program, &["run", "--config", &conf, "--adapter", "caddyfile"]);
-            command.env("XDG_DATA_HOME", folder).env("XDG_CONFIG_HOME", folder);
-            command
-        }
-        Kind::Envoy => run(program, &["-c", &conf, "--use-dynamic-base-id", "--concurrency", "2"]),
-    }
-}
-
-/// Envoy reads a file as what its name says.
-fn conf(kind: Kind) -> &'static str {
-    if kind == Kind::Envoy { "conf.yaml" } else { "conf" }
-}
-
-/// Fields of a hop that a proxy cannot be told to remove.
-const KEPT: [(Kind, &str); 1] =
-    [(Kind::Nginx, "a field of the client's own is removed as it wishes")];
+/// What arrives of a hop and is a proxy's own doing: nginx keeps fields that `Connection` names (none of them ours), Caddy
+/// asks for compressed replies.
+const OF_THE_HOP: [(Kind, &str); 2] =
+    [(Kind::Nginx, r#"the upstream read "X-Own""#), (Kind::Caddy, r#"the upstream read "gzip""#)];
 
 /// What became of a case behind a proxy.
 #[derive(Clone, Debug)]
 enum Fate {
-    /// As at the gateway.
+    /// It passes, as at the gateway.
     Same,
+    /// It is refused, as at the gateway.
+    Refused,
     /// The gateway takes it; here it was refused.
     Stricter(String),
     /// The gateway refuses it as ambiguous; the proxy read it in one way and asked about that, which the gateway takes.
-    Remade { mark: String, what: String },
+    Remade(String),
 }
 
 async fn the_corpus_behind(kind: Kind) {
@@ -204,24 +57,31 @@ async fn the_corpus_behind(kind: Kind) {
         }));
     }
     let count = running.len();
-    let (mut faults, mut stricter, mut remade) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut faults, mut refused) = (Vec::new(), Vec::new());
+    let (mut stricter, mut remade) = (Vec::new(), Vec::new());
     for case in running {
         match case.await.expect("no case panics") {
-            Ok(Fate::Same) => {}
-            Ok(Fate::Stricter(what)) => stricter.push(what),
-            Ok(Fate::Remade { mark, what }) => remade.push((mark, what)),
+            Ok((_, Fate::Same)) => {}
+            Ok((mark, Fate::Refused)) => refused.push(mark),
+            Ok((_, Fate::Stricter(what))) => stricter.push(what),
+            Ok((mark, Fate::Remade(what))) => {
+                refused.push(mark);
+                remade.push(what);
+            }
             Err(found) => faults.extend(found),
         }
     }
-    // A proxy that reads ambiguous bytes in one way may find two requests in them, or a text in a value. What it found it
-    // asked about like anything else, and for that it is judged like anything else.
+    // Where the gateway closes the connection, a proxy may read on: it finds another request in the bytes, or a text in a
+    // value. What it found it asked about, and for that it is judged like anything else.
     let own_reading = |fault: &String| {
         let is_text = fault.ends_with("hidden in another") || fault.ends_with("forged arrived");
-        is_text && remade.iter().any(|(mark, _)| fault.contains(mark.as_str()))
+        is_text && refused.iter().any(|mark: &String| fault.contains(mark.as_str()))
     };
     let judged = bypass::judge_everything(&front.bench).await;
     faults.extend(judged.into_iter().filter(|fault| !own_reading(fault)));
     faults.extend(front.bench.upstream.seen().iter().filter_map(forged_field));
+    let tokens = tokens::play(&front.bench, front.server.address).await;
+    faults.extend(tokens);
     eprintln!(
         "{}: {count} cases, {} refused here only, {} read by the proxy in its own way, {} faults",
         kind.name(),
@@ -230,7 +90,7 @@ async fn the_corpus_behind(kind: Kind) {
         faults.len()
     );
     let told = stricter.iter().map(|what| ("refused here only", what));
-    for (fate, what) in told.chain(remade.iter().map(|(_, what)| ("read in its own way", what))) {
+    for (fate, what) in told.chain(remade.iter().map(|what| ("read in its own way", what))) {
         eprintln!("{}: {fate}: {what}", kind.name());
     }
     assert!(faults.is_empty(), "{}: {} faults:\n{}", kind.name(), faults.len(), faults.join("\n"));
@@ -247,16 +107,23 @@ fn forged_field(seen: &Recorded) -> Option<String> {
     Some(format!("{}: {name}: {value}", seen.line()))
 }
 
-async fn play(front: &Front, case: &Case) -> Result<Fate, Vec<String>> {
-    let (bench, mark) = (&front.bench, mark());
-    let bytes = case.request.bytes(|text| bench.fill(text, &mark));
+/// Plays one case; its mark, and what became of it.
+async fn play(front: &Front, case: &Case) -> Result<(String, Fate), Vec<String>> {
+    let mark = mark();
+    let fate = play_as(front, case, &mark).await?;
+    Ok((mark, fate))
+}
+
+async fn play_as(front: &Front, case: &Case, mark: &str) -> Result<Fate, Vec<String>> {
+    let bench = &front.bench;
+    let bytes = case.request.bytes(|text| bench.fill(text, mark));
     let mut wire = wire::connect_from(front.server.address, Some(fresh_address())).await.unwrap();
     let _ = wire.try_send(&bytes).await;
     // A proxy may wait for the rest of what will never come.
     let reply = wire.try_reply(bytes.starts_with(b"HEAD "));
     let reply = tokio::time::timeout(LONGEST_WAIT, reply).await.ok().flatten();
     let seen: Vec<Recorded> =
-        bench.upstream.seen().into_iter().filter(|seen| seen.target().contains(&mark)).collect();
+        bench.upstream.seen().into_iter().filter(|seen| seen.target().contains(mark)).collect();
     let status = reply.as_ref().map_or(0, |reply| reply.status);
     let shown = format!("{} ({}) {status}", case.place, case.why);
     let fault = |what: String| vec![format!("{shown}: {what}")];
@@ -267,13 +134,16 @@ async fn play(front: &Front, case: &Case) -> Result<Fate, Vec<String>> {
             let what = "nothing arrived".to_owned();
             return if refused { Ok(Fate::Stricter(shown)) } else { Err(fault(what)) };
         }
-        let texts = |texts: &[String]| texts.iter().map(|text| bench.fill(text, &mark)).collect();
+        let texts = |texts: &[String]| texts.iter().map(|text| bench.fill(text, mark)).collect();
         // What the proxy says of itself it says in its own way.
         let verdict = Verdict { has: Vec::new(), lacks: texts(&verdict.lacks), ..verdict.clone() };
-        let mut faults = bypass::upstream_faults(&verdict, &seen, &mark);
+        let mut faults = bypass::upstream_faults(&verdict, &seen, mark);
         faults.extend(bypass::status_fault(case, reply.as_ref()));
-        let known = KEPT.contains(&(front.kind, case.why.as_str()));
-        let faults: Vec<_> = faults.into_iter().filter(|_| !known).flat_map(fault).collect();
+        let of_the_hop = |fault: &String| {
+            OF_THE_HOP.iter().any(|(kind, text)| *kind == front.kind && fault.starts_with(text))
+        };
+        faults.retain(|fault| !of_the_hop(fault));
+        let faults: Vec<_> = faults.into_iter().flat_map(fault).collect();
         return if faults.is_empty() { Ok(Fate::Same) } else { Err(faults) };
     }
     // A request behind one that was refused is one of its own to a proxy that keeps the connection.
@@ -287,7 +157,7 @@ async fn play(front: &Front, case: &Case) -> Result<Fate, Vec<String>> {
             return Err(fault("not refused".to_owned()));
         }
         if behind.is_empty() {
-            return Ok(Fate::Same);
+            return Ok(Fate::Refused);
         }
     } else if !verdict.statuses.contains(&400) {
         let what = format!("{} arrived, but the gateway refuses the caller", own[0].line());
@@ -298,8 +168,10 @@ async fn play(front: &Front, case: &Case) -> Result<Fate, Vec<String>> {
             return Err(fault(format!("{} arrived, which the gateway refuses", seen.line())));
         }
     }
-    let what = format!("{shown}: {}", seen[0].line());
-    Ok(Fate::Remade { mark, what })
+    if own.is_empty() {
+        return Ok(Fate::Refused);
+    }
+    Ok(Fate::Remade(format!("{shown}: {}", seen[0].line())))
 }
 
 /// Whether the gateway itself forwards what a proxy has forwarded, sent by the same caller.

@@ -7,6 +7,7 @@
 #[allow(dead_code)]
 mod support;
 
+mod asking;
 mod bench;
 mod bypass;
 mod cases;

@@ -1,31 +1,37 @@
 //! Tokens that our own key signed but that are none: every claim and header member in the wrong form.
 
+use std::net::SocketAddr;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 
 use crate::{
-    bench::{bench, claims, mark, now, signed},
+    bench::{Bench, bench, claims, mark, now, signed},
     cases,
     support::{tmws::fresh_address, upstream::Upstream, wire},
 };
 
-/// `200`, `401` and so on, the header, what changes in the claims, why.
-///
-/// The third column is the claims as JSON text, in which `CLAIMS` stands for the members of a good token without the
-/// ones named behind `-`, and `NOW+n` for a date.
 // requirement: 1, 3, 4, 6, 7
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_in_a_wrong_form_is_never_an_absent_one() {
     let bench = bench();
+    let faults = play(bench, bench.gateway.address()).await;
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Sends every token to the gateway, or to a proxy in front; what is wrong with the answers.
+///
+/// A line is `200`, `401` and so on, the header, the claims, why. The claims are JSON text, in which `CLAIMS` stands for the
+/// members of a good token without the ones named behind `-`, and `NOW+n` for a date.
+pub async fn play(bench: &Bench, to: SocketAddr) -> Vec<String> {
     let mut faults = Vec::new();
     for (place, cells) in cases::lines("claims", 4) {
         let header = cells[1].replace("STD", r#""alg":"HS256","typ":"JWT""#);
         let token = signed(&header, &payload(&cells[2], &bench.admin));
         let mark = mark();
-        let host = bench.gateway.address();
         let request = format!(
-            "GET /closed/{mark} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
+            "GET /closed/{mark} HTTP/1.1\r\nHost: {to}\r\nAuthorization: Bearer {token}\r\n\r\n"
         );
-        let mut wire = wire::connect_from(host, Some(fresh_address())).await.expect("connect");
+        let mut wire = wire::connect_from(to, Some(fresh_address())).await.expect("connect");
         wire.send(request).await;
         let status = wire.reply().await.status;
         let arrived = bench.upstream.seen().iter().any(|seen| seen.target().contains(&mark));
@@ -33,7 +39,7 @@ async fn a_claim_in_a_wrong_form_is_never_an_absent_one() {
             faults.push(format!("{place}: {status}, not {}: {} {}", cells[0], cells[2], cells[3]));
         }
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    faults
 }
 
 /// Addresses of keys in a header, whoever signed it, are not even connected to.

@@ -24,7 +24,8 @@ impl Rule<'_> {
     /// Whether this field of the request goes. Names are compared folded.
     pub(super) fn strips(&self, name: &HeaderName) -> bool {
         let folded = fold(name.as_str());
-        always(name, &folded, self.names)
+        matches!(&folded, Cow::Owned(odd) if is_odd(name, odd))
+            || is_ours(&folded, self.names)
             || (!self.keep && matches!(&*folded, "authorization" | "x-api-key"))
             || (!self.keep && self.session == Some(name))
             || self.headers.request_remove.contains(name)
@@ -33,14 +34,17 @@ impl Rule<'_> {
 
 /// Whether a field of this name never reaches an upstream, whatever the route says.
 pub fn is_stripped(name: &HeaderName, names: &IdentityHeaders) -> bool {
-    always(name, &fold(name.as_str()), names)
+    let folded = fold(name.as_str());
+    is_odd(name, &folded) || is_ours(&folded, names)
 }
 
-fn always(name: &HeaderName, folded: &Cow<'_, str>, names: &IdentityHeaders) -> bool {
-    // What had to be folded may have been an underscore, which no field of an honest client has.
-    matches!(folded, Cow::Owned(_) if name.as_str().contains('_'))
-        || is_reserved(folded)
-        || names.covers(folded)
+/// What had to be folded may have been an underscore, which no field of an honest client has.
+fn is_odd(name: &HeaderName, folded: &str) -> bool {
+    folded != name.as_str() && name.as_str().contains('_')
+}
+
+fn is_ours(folded: &str, names: &IdentityHeaders) -> bool {
+    is_reserved(folded) || names.covers(folded)
 }
 
 impl IdentityHeaders {
