@@ -142,3 +142,28 @@ pub(super) fn reword(style: Style, reply: &mut Reply) {
         reply.status = StatusCode::FORBIDDEN;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nginx_gets_statuses_it_understands_and_an_outage_stays_one() {
+        for (status, told) in
+            [(400, 403), (401, 401), (403, 403), (404, 403), (429, 403), (500, 500), (503, 503)]
+        {
+            for style in [Style::Nginx, Style::Traefik, Style::Caddy, Style::Envoy] {
+                let (headers, body) = (Vec::new(), bytes::Bytes::new());
+                let mut reply = Reply { status: status.try_into().unwrap(), headers, body };
+                reword(style, &mut reply);
+                let real = reply.headers.iter().find(|(name, _)| *name == STATUS);
+                if style == Style::Nginx {
+                    assert_eq!(reply.status, told);
+                    assert_eq!(real.unwrap().1, status.to_string().as_str());
+                } else {
+                    assert_eq!((reply.status.as_u16(), real), (status, None), "{style:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const NGINX: [(&str, &str); 5] = [
@@ -186,4 +188,43 @@ fn the_connection_that_a_front_tells_is_the_clients() {
     fields.push(("x-original-connection", "X-Auth-Subject"));
     let headers = ask(Style::Nginx, &map(&fields)).unwrap().headers;
     assert_eq!(headers["connection"], "X-Auth-Subject");
+}
+
+/// Fields that could be mistaken for one another, with values that could be mistaken for something else.
+fn fields() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
+    let names: Vec<&str> = [&NGINX[..], &FORWARDED, &ENVOY]
+        .concat()
+        .into_iter()
+        .map(|(name, _)| name)
+        .chain(["x-auth-subject", "x_auth_roles", "connection", "upgrade", "x-own", "te"])
+        .collect();
+    let values =
+        vec!["PUT", "/a", "/%61", "//a", "a.example", "http", "192.0.2.7", "x", "", "a, b"];
+    let field = (proptest::sample::select(names), proptest::sample::select(values));
+    proptest::collection::vec(field, 0..6)
+}
+
+proptest! {
+    // requirement: 18, 19, 20
+    #[test]
+    fn whatever_is_added_to_a_question_it_tells_one_request_or_none(
+        added in fields(),
+        which in 0_usize..4,
+    ) {
+        let (style, own) = STYLES[which];
+        let asked = ask(style, &map(&[own, added.as_slice()].concat()));
+        let is_fact = |name: &str| own.iter().any(|(known, _)| *known == name);
+        // A second telling of a fact is never settled by taking one of them.
+        prop_assert!(asked.is_err() || added.iter().all(|(name, _)| !is_fact(name)));
+        if let Ok(original) = asked {
+            let head = original.head();
+            prop_assert!(head.starts_with(b"PUT /a/b?c=d HTTP/1.1\r\n"));
+            prop_assert_eq!(original.headers.get_all("host").iter().count(), 1);
+            prop_assert_eq!(&original.headers["host"], "api.example.org");
+            prop_assert_eq!(original.hops, [Some("192.0.2.7".parse().unwrap())]);
+            let names = IdentityHeaders::default();
+            let stripped = original.headers.keys().any(|name| is_stripped(name, &names));
+            prop_assert!(style.removes_fields() || !stripped);
+        }
+    }
 }

@@ -4,8 +4,16 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{PEER, STYLES, ask, asked, line_of, question, send, status};
-use crate::support::wire;
+use super::{PEER, STYLES, ask, asked, line_of, listener, question, send, status};
+use crate::support::{
+    conf::{self, Conf},
+    gateway::Gateway,
+    ports,
+    tls::Authority,
+    upstream::Upstream,
+    wait,
+    wire::{self, Wire},
+};
 
 // requirement: 18, 19
 #[tokio::test]
@@ -108,4 +116,37 @@ async fn a_body_of_a_question_is_never_read_as_another_one() {
         assert!(wire.closes_within(Duration::from_secs(5)).await, "{style}");
         assert!(wire.second_reply().await.is_none(), "{style}");
     }
+}
+
+// requirement: 40
+#[tokio::test]
+async fn a_proxy_may_ask_over_tls_and_tell_a_fact_under_another_name() {
+    let (authority, upstream) = (Authority::new(), Upstream::start());
+    let (address, at) = (upstream.address, ports::free_address());
+    let gateway = Gateway::start(|places| {
+        let (cert, key) = authority.server(&["asked.test"]).write(&places.dir, "asked");
+        let tls = format!("{{ certificates = [{{ cert = {cert:?}, key = {key:?} }}] }}");
+        let listener = listener("nginx", at)
+            .with("tls", tls)
+            .with("fields", r#"{ client = "x-client-address" }"#);
+        Conf::new(places)
+            .upstream("main", &[address])
+            .route(conf::open("open", "/open/**", "main"))
+            .table(listener)
+            .text()
+    });
+    let caller = authority.caller().speaking(&["http/1.1"]);
+    let usual = question("nginx", "GET", "/open/x", "192.0.2.1", "");
+    let renamed = usual.replace("X-Original-For", "X-Client-Address");
+    for (text, wanted) in [(&renamed, 200), (&usual, 400)] {
+        let mut wire = Wire::over(caller.connect(at, "asked.test").await.expect("a handshake"));
+        wire.send(text).await;
+        assert_eq!(status(&wire.reply().await), wanted, "{text}");
+    }
+    let plain = wire::provoke(at, &renamed).await;
+    assert!(!matches!(plain, wire::Reaction::Replied(reply) if reply.status == 200));
+    let told =
+        |line: &serde_json::Value| line["client"] == "192.0.2.1" && line["outcome"] == "permitted";
+    wait::until("its access line", || async { gateway.log().iter().any(told).then_some(()) }).await;
+    upstream.saw_nothing();
 }
