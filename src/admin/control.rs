@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::pipeline::explain::{Explanation, Past, Question};
+
 /// State of the process as probes show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
@@ -39,6 +41,15 @@ pub enum ReloadOutcome {
     },
 }
 
+/// What would become of some requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// Whose evidence: `running` or `store`.
+    pub evidence: &'static str,
+    /// One for each question, in order.
+    pub answers: Vec<Explanation>,
+}
+
 /// The process behind the operator API.
 #[async_trait]
 pub trait Control: Send + Sync + 'static {
@@ -50,6 +61,10 @@ pub trait Control: Send + Sync + 'static {
     fn effective(&self) -> String;
     /// Compiles the file and swaps it in, or refuses it.
     async fn reload(&self) -> ReloadOutcome;
+    /// Walks requests through admission without serving them. An error says why it cannot be told.
+    async fn explain(&self, questions: Vec<Question>) -> Result<Explained, String>;
+    /// A request that was refused, while it is remembered.
+    fn refusal(&self, request_id: &str) -> Option<Past>;
     /// Rebuilds the edge's snapshot after a signing key changed.
     async fn keys_changed(&self);
 }

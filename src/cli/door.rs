@@ -4,6 +4,7 @@ use std::{
     io::ErrorKind,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use http::{Method, StatusCode, header};
@@ -11,10 +12,13 @@ use serde_json::Value;
 
 use super::{Failure, arguments::GatewayArgs};
 use crate::{
-    admin::{self, ConfigState, Control, InProcess, Readiness, ReloadOutcome},
+    admin::{self, ConfigState, Control, Explained, InProcess, Readiness, ReloadOutcome},
     config::{self, Config, Machine, Report, Surroundings},
     model::{Digest, SystemClock, SystemRandom},
-    pipeline::jwt::install_crypto_provider,
+    pipeline::{
+        explain::{Past, Question},
+        jwt::install_crypto_provider,
+    },
     run::{self, Opened, Purpose, STORE_FILE},
     store::Store,
 };
@@ -32,7 +36,7 @@ enum Way {
     /// A running gateway.
     Socket(reqwest::Client),
     /// The store itself, opened by this process.
-    Store { router: InProcess, opened: Box<Opened> },
+    Store { router: InProcess, opened: Arc<Opened> },
 }
 
 /// What a body is.
@@ -198,16 +202,16 @@ async fn in_person(config: Config) -> Result<Way, Failure> {
         )));
     }
     install_crypto_provider();
-    let opened = run::open(&config, Purpose::Command).await?;
+    let opened = Arc::new(run::open(&config, Purpose::Command).await?);
     let router = admin::operator_router(admin::Parts {
         identity: opened.identity.clone(),
-        control: std::sync::Arc::new(Offline { config }),
+        control: Arc::new(Offline { config, opened: Arc::clone(&opened) }),
         metrics: opened.metrics.clone(),
         shared: opened.mounts.clone(),
-        clock: std::sync::Arc::new(SystemClock),
-        random: std::sync::Arc::new(SystemRandom),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
     });
-    Ok(Way::Store { router: InProcess::new(router), opened: Box::new(opened) })
+    Ok(Way::Store { router: InProcess::new(router), opened })
 }
 
 /// The running gateway of a configuration file. One with faults will do: the gateway goes on with what it has, and
@@ -297,6 +301,7 @@ pub(super) fn quoted(text: &str) -> String {
 /// The process behind the operator API when no gateway runs.
 struct Offline {
     config: Config,
+    opened: Arc<Opened>,
 }
 
 #[async_trait::async_trait]
@@ -315,6 +320,15 @@ impl Control for Offline {
 
     async fn reload(&self) -> ReloadOutcome {
         ReloadOutcome::Refused { report: "no gateway is running".into() }
+    }
+
+    async fn explain(&self, questions: Vec<Question>) -> Result<Explained, String> {
+        let explainer = self.opened.explainer(&self.config).map_err(|error| error.to_string())?;
+        Ok(Explained { evidence: "store", answers: explainer.explain_all(&questions).await })
+    }
+
+    fn refusal(&self, _: &str) -> Option<Past> {
+        None
     }
 
     async fn keys_changed(&self) {}

@@ -7,8 +7,11 @@ mod audit;
 mod check;
 mod clients;
 mod door;
+mod explain;
 mod keys;
+mod policy_tests;
 mod process;
+mod request;
 mod sessions;
 mod show;
 
@@ -31,16 +34,23 @@ pub(crate) enum Failure {
     /// Neither a gateway nor a free store.
     #[error("{0}")]
     Unreachable(String),
+    /// What was typed makes no sense together.
+    #[error("{0}")]
+    Usage(String),
     /// Everything is already told.
     #[error("")]
     Told,
+    /// Everything is already told: nobody can say.
+    #[error("")]
+    Undetermined,
 }
 
 impl Failure {
     fn code(&self) -> ExitCode {
         match self {
             Failure::Failed(_) | Failure::Told => ExitCode::from(1),
-            Failure::Unreachable(_) => ExitCode::from(3),
+            Failure::Usage(_) => ExitCode::from(2),
+            Failure::Unreachable(_) | Failure::Undetermined => ExitCode::from(3),
         }
     }
 }
@@ -99,6 +109,8 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::Config { command: ConfigCommand::Show { effective, at } } => {
             process::show_config(effective, &at)
         }
+        Command::Explain { request, at, output } => explain::run(&request, &at, output),
+        Command::Test { file, config, output } => policy_tests::run(&file, &config, output),
         Command::Reload { at } => process::reload(&at),
         Command::Status { at, output } => process::status(&at, output),
         Command::Completions { shell } => completions(shell),

@@ -33,6 +33,10 @@ pub(super) fn finish(shared: &Shared, session: &Session, ctx: &Ctx) {
     }
     shared.agent_uses.note(ctx, ctx.method(session), &*shared.parts.clock);
     shared.refusals.note(ctx, end.status, end.reason, &*shared.parts.clock);
+    if ctx.deny.is_some() {
+        let now = shared.parts.clock.now();
+        shared.recent.note(ctx, session.req_header().method.as_str(), end.status, now);
+    }
     if shared.parts.access.is_on() {
         line(&shared.parts.access, session, ctx, &end, total, upstream);
     }
@@ -79,6 +83,8 @@ fn line(
     let trail = &ctx.trail;
     let who = trail.principal.as_deref();
     let route = trail.route.as_ref().map(|route| &*route.route);
+    let deny = ctx.deny.as_ref();
+    let (rule, missing) = (deny.and_then(Deny::rule), deny.and_then(Deny::missing));
     log.write(&AccessLine {
         request_id: &caller.facts.request_id,
         method: ctx.method(session).as_str(),
@@ -88,6 +94,8 @@ fn line(
         status: end.status,
         outcome: end.outcome,
         reason: end.reason,
+        rule: rule.as_deref(),
+        missing: missing.as_deref(),
         mount: trail.mount.as_ref().map_or("", |mount| mount.name.as_str()),
         route: route.map_or("", |route| &route.name),
         subject: who.map(|who| who.subject.as_str()).or(trail.subject.as_deref()),

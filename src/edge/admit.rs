@@ -17,6 +17,7 @@ use super::{
     live::UNMATCHED,
     options::{self, LocalAnswer},
     tls::TlsFacts,
+    witness::{Seen, Stage, Witness},
 };
 use crate::{
     limit::LimitError,
@@ -54,22 +55,27 @@ pub(super) enum Admission {
     Answer(LocalAnswer),
 }
 
-/// Walks a request through all stages. What is found out on the way stays in `trail`, whatever the end.
-pub(super) async fn admit(
+/// Walks a request through all stages. What is found out on the way stays in `trail`, whatever the end; `witness` sees
+/// the stages themselves.
+pub(super) async fn admit<W: Witness>(
     edge: &Shared,
     live: &Live,
     asked: &Asked<'_>,
     trail: &mut Trail,
+    witness: &mut W,
 ) -> Result<Admission, Deny> {
     // 1 view: one way to read it, or none.
+    witness.enters(Stage::View);
     let view = read(edge, live, asked).map_err(|fault| {
         trail.mount = options::mount_of_host(live, asked);
         Deny::Malformed(fault)
     })?;
     trail.host = view.host.clone().into_owned();
     trail.path = view.path.as_str().to_owned();
+    witness.sees(Seen::View(&view));
 
     // 2 route: the most specific one, or nothing is forwarded.
+    witness.enters(Stage::Route);
     let routes = &live.snapshot.routes;
     if is_misdirected(routes, asked, &view) {
         trail.mount = options::mount_of_host(live, asked);
@@ -85,10 +91,12 @@ pub(super) async fn admit(
             // It counts like any other request of the mount.
             let limits = missed.mount.map_or(&[][..], |mount| &mount.limits);
             let address = view.client.address;
-            charge(edge, trail, &quota::charges(limits, UNMATCHED, None, address)).await?;
+            let charges = quota::charges(limits, UNMATCHED, None, address);
+            charge(edge, trail, &charges, witness).await?;
             return Err(missed.deny);
         }
     };
+    witness.sees(Seen::Route(&found));
     let route = found.route;
     let place = live.route(route).ok_or(Deny::Internal)?;
     trail.mount = Some(Arc::clone(&route.mount));
@@ -99,7 +107,8 @@ pub(super) async fn admit(
     }
 
     // 3 limits that need no caller, before anything costs more than counting.
-    charge(edge, trail, &quota::early_charges(route, &view)).await?;
+    witness.enters(Stage::EarlyLimits);
+    charge(edge, trail, &quota::early_charges(route, &view), witness).await?;
     if route.hashes && edge.parts.lookup.is_hashing_full() {
         return Err(Deny::Unavailable { dependency: deny::HASHING });
     }
@@ -107,7 +116,7 @@ pub(super) async fn admit(
     // 4 to 6: who is it? A wrong guess is charged to the address it came from.
     let now = edge.parts.clock.now();
     trail.charged_at = Some(now);
-    let who = match prove(edge, live, route, &view, (now, asked.came)).await {
+    let who = match prove(edge, live, route, &view, (now, asked.came), witness).await {
         Ok(who) => who,
         Err(deny) => {
             let charged = failures::charge(edge, live, view.client.address, &deny).await;
@@ -118,32 +127,31 @@ pub(super) async fn admit(
             failures::show(trail, &deny);
             if deny.status() == http::StatusCode::UNAUTHORIZED || deny == Deny::AddressNotAllowed {
                 let limits = &place.anonymous_limits;
-                charge(
-                    edge,
-                    trail,
-                    &quota::charges(limits, &route.name, None, view.client.address),
-                )
-                .await?;
+                let charges = quota::charges(limits, &route.name, None, view.client.address);
+                charge(edge, trail, &charges, witness).await?;
             }
             return Err(deny);
         }
     };
     trail.principal.clone_from(&who);
+    witness.sees(Seen::Principal(who.as_deref()));
 
     // 7 may it? A proven caller who may not is charged all the same.
+    witness.enters(Stage::Authorization);
     let own = quota::own_window(who.as_deref());
     let late = |who| quota::late_charges(route, who, view.client.address, own.as_ref());
     let path = view.path.behind(found.prefix_len);
     let permit = match authz::authorize(route, who.clone(), &view, path) {
         Ok(permit) => permit,
         Err(deny) => {
-            charge(edge, trail, &late(who.as_deref())).await?;
+            charge(edge, trail, &late(who.as_deref()), witness).await?;
             return Err(deny);
         }
     };
 
     // 8 limits of the caller, its key's own hour included.
-    charge(edge, trail, &late(who.as_deref())).await?;
+    witness.enters(Stage::LateLimits);
+    charge(edge, trail, &late(who.as_deref()), witness).await?;
     if view.known.announced_length() > route.body_limit {
         return Err(Deny::BodyTooLarge);
     }
@@ -153,11 +161,13 @@ pub(super) async fn admit(
     }
 
     // 9 what goes upstream.
+    witness.enters(Stage::Patch);
     let hop = HopFacts { scheme: asked.caller.scheme, host: outer_host(asked, &view) };
     let names = &live.snapshot.identity_headers;
     let patch = mutate::patch(&permit, &view, found.prefix_len, names, &hop, |who| {
         live.told.of(names, who)
     });
+    witness.sees(Seen::Patch(&patch));
     let cors = route.mount.cors.reply_headers(view.known.origin.value());
     let (route, prefix_len) = (Arc::clone(place), found.prefix_len);
     let joined = found.joined.iter().map(|route| route.mount.dialect).collect();
@@ -194,15 +204,23 @@ fn read<'a>(edge: &Shared, live: &Live, asked: &Asked<'a>) -> Result<RequestView
 }
 
 /// Credential, evidence, principal. `Ok(None)`: a public route, which reads no credential, good or bad.
-async fn prove(
+async fn prove<W: Witness>(
     edge: &Shared,
     live: &Live,
     route: &Route,
     view: &RequestView<'_>,
     (now, moment): (Timestamp, Instant),
+    witness: &mut W,
 ) -> Result<Option<Arc<Principal>>, Deny> {
     let (mount, address) = (&route.mount, view.client.address);
-    let who = match route.authn.extract(view, mount)? {
+    witness.enters(Stage::Credential);
+    if let Some(who) = witness.assumed(mount) {
+        return route.authn.assume(who);
+    }
+    let credential = route.authn.extract(view, mount)?;
+    witness.sees(Seen::Credential(credential.as_ref()));
+    witness.enters(Stage::Evidence);
+    let who = match credential {
         None => return Ok(None),
         Some(Credential::Jwt(text)) => {
             let profile = mount.tokens.as_ref().ok_or(Deny::Token(TokenFault::Invalid))?;
@@ -210,11 +228,13 @@ async fn prove(
             let claims = match live.tokens.known(profile, text, metrics) {
                 Some(claims) => claims,
                 None => {
+                    witness.sees(Seen::Evidence("the signing keys of the mount"));
                     failures::refuse_guesser(edge, live, address).await?;
                     let profile = mount.profile_of(text).unwrap_or(profile);
                     live.tokens.verify(profile, text, now, metrics)?
                 }
             };
+            witness.enters(Stage::Authentication);
             // A token of another kind is none for this route, as good as it may be elsewhere.
             // The contract's own endpoints look at no scopes, so one that is narrowed to some is none there.
             let narrowed = claims.scopes.is_some() && route.target == Target::Identity;
@@ -233,9 +253,14 @@ async fn prove(
                         edge.keys.evidence(lookup, metrics, &mount.name, &presented.id).await?
                     }
                 };
+            witness.sees(Seen::Evidence(known_or_not(&evidence)));
+            witness.enters(Stage::Authentication);
             authn::establish_key(&presented.digest, evidence.as_deref(), mount, address, now)?
         }
-        Some(Credential::Certificate(shown)) => authn::establish_certificate(shown, mount, now)?,
+        Some(Credential::Certificate(shown)) => {
+            witness.enters(Stage::Authentication);
+            authn::establish_certificate(shown, mount, now)?
+        }
         Some(Credential::Session(secret)) => {
             let (lookup, metrics) = (&*edge.parts.lookup, &edge.parts.metrics);
             let evidence =
@@ -246,14 +271,26 @@ async fn prove(
                         edge.sessions.evidence(lookup, metrics, &mount.name, &secret).await?
                     }
                 };
+            witness.sees(Seen::Evidence(known_or_not(&evidence)));
+            witness.enters(Stage::Authentication);
             authn::establish_session(evidence.as_deref(), mount, &*edge.parts.revocations, now)?
         }
     };
     Ok(Some(who))
 }
 
+/// What a look-up found, in words.
+fn known_or_not<E>(evidence: &Option<E>) -> &'static str {
+    evidence.as_ref().map_or("the store knows none", |_| "the store knows it")
+}
+
 /// Charges all or none of `charges`; what is shown later is the tightest of all.
-async fn charge(edge: &Shared, trail: &mut Trail, charges: &[Charge<'_>]) -> Result<(), Deny> {
+async fn charge<W: Witness>(
+    edge: &Shared,
+    trail: &mut Trail,
+    charges: &[Charge<'_>],
+    witness: &mut W,
+) -> Result<(), Deny> {
     if charges.is_empty() {
         return Ok(());
     }
@@ -264,10 +301,12 @@ async fn charge(edge: &Shared, trail: &mut Trail, charges: &[Charge<'_>]) -> Res
     };
     match checked {
         Ok(toll) => {
+            witness.sees(Seen::Charges(charges, toll.as_ref()));
             trail.pay(toll);
             Ok(())
         }
         Err(LimitError::Limited(toll)) => {
+            witness.sees(Seen::Charges(charges, Some(&toll)));
             trail.toll = Some(toll.clone());
             Err(Deny::RateLimited(toll))
         }

@@ -17,6 +17,7 @@ mod connections;
 mod counted;
 mod ctx;
 mod descriptors;
+mod explain;
 mod failures;
 mod forward;
 mod forward_auth;
@@ -34,6 +35,7 @@ mod options;
 mod pace;
 mod panics;
 mod proxy_protocol;
+mod recent;
 mod refusals;
 mod reply;
 mod resolve;
@@ -47,10 +49,12 @@ pub mod tls;
 mod upstream;
 mod verdict;
 mod watch;
+mod witness;
 
 pub use agent_use::AgentUse;
 pub use client_limits::ClientLimits;
 pub use descriptors::most as most_descriptors;
+pub use explain::{Evidence, Explainer};
 pub use live::Live;
 pub use proxy_protocol::ProxyProtocol;
 pub use refusals::{RefusalCount, RefusalSubject};
@@ -139,7 +143,8 @@ impl Gateway {
             listener: &conn.listener,
             tls,
         };
-        let admission = admit::admit(&self.shared, &ctx.live, &asked, &mut ctx.trail).await;
+        let admission =
+            admit::admit(&self.shared, &ctx.live, &asked, &mut ctx.trail, &mut ()).await;
         match admission? {
             Admission::Answer(answer) => Ok(Some(answer)),
             Admission::Pass(admitted) => {

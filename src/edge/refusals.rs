@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::{AccountId, Clock, MountName, RealmName, Timestamp},
-    pipeline::{Outcome, quota::counted_address},
+    pipeline::{Deny, Outcome, quota::counted_address},
     telemetry::Metrics,
 };
 
@@ -37,6 +37,10 @@ pub struct RefusalCount {
     pub mount: Option<MountName>,
     /// Stable reason code of the refusal.
     pub reason: &'static str,
+    /// The rule that refused, where one has a name.
+    pub rule: Option<Box<str>>,
+    /// What the caller lacked for it.
+    pub missing: Option<Box<str>>,
     /// Status sent.
     pub status: u16,
     /// How many in that minute.
@@ -49,6 +53,8 @@ struct Line {
     subject: RefusalSubject,
     mount: Option<MountName>,
     reason: &'static str,
+    rule: Option<Box<str>>,
+    missing: Option<Box<str>>,
     status: u16,
 }
 
@@ -82,6 +88,8 @@ impl Refusals {
             subject,
             mount: ctx.trail.mount.as_ref().map(|mount| mount.name.clone()),
             reason,
+            rule: ctx.deny.as_ref().and_then(Deny::rule).map(Box::from),
+            missing: ctx.deny.as_ref().and_then(Deny::missing).map(Box::from),
             status,
         });
     }
@@ -97,6 +105,8 @@ impl Refusals {
                 subject: line.subject,
                 mount: line.mount,
                 reason: line.reason,
+                rule: line.rule,
+                missing: line.missing,
                 status: line.status,
                 count,
             })
@@ -112,7 +122,7 @@ mod tests {
 
     fn line(minute: i64, last: u8, reason: &'static str) -> Line {
         let subject = RefusalSubject::Address([192, 0, 2, last].into());
-        Line { minute, subject, mount: None, reason, status: 401 }
+        Line { minute, subject, mount: None, reason, rule: None, missing: None, status: 401 }
     }
 
     #[test]

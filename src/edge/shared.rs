@@ -17,6 +17,8 @@ use super::{
     agent_use::AgentUses,
     client::RequestIds,
     connections::Connections,
+    explain::{Evidence, Explainer},
+    recent::Recent,
     refusals::{RefusalCount, Refusals},
     resolve::{KeyCache, SessionCache},
     tls::Handshake,
@@ -26,11 +28,12 @@ use crate::{
     identity::Lookup,
     limit::RateLimiter,
     model::{Clock, Random},
-    pipeline::RevocationView,
+    pipeline::{RevocationView, explain::Past},
     telemetry::{AccessLog, Metrics, metrics::CacheKind},
 };
 
 /// What the edge needs from its surroundings.
+#[derive(Clone)]
 pub struct Parts {
     /// Counts requests.
     pub limiter: Arc<dyn RateLimiter>,
@@ -56,6 +59,7 @@ pub struct Shared {
     pub(super) parts: Parts,
     pub(super) settings: Settings,
     pub(super) refusals: Refusals,
+    pub(super) recent: Recent,
     pub(super) agent_uses: AgentUses,
     pub(super) keys: KeyCache,
     pub(super) sessions: SessionCache,
@@ -83,6 +87,7 @@ impl Shared {
         Ok(Arc::new(Self {
             tls,
             refusals: Refusals::default(),
+            recent: Recent::default(),
             agent_uses: AgentUses::default(),
             keys: KeyCache::new(CacheKind::Key),
             sessions: SessionCache::new(CacheKind::Session),
@@ -119,6 +124,18 @@ impl Shared {
     /// What decides now.
     pub fn live(&self) -> Arc<Live> {
         self.live.load_full()
+    }
+
+    /// Answers questions about the configuration in force, on the evidence of this data plane. `metrics` are nobody else's.
+    pub fn explainer(&self, metrics: Metrics) -> Result<Explainer, EdgeError> {
+        let parts = Parts { metrics, ..self.parts.clone() };
+        let snapshot = Arc::clone(self.live().snapshot());
+        Explainer::new(parts, self.settings.clone(), snapshot, Evidence::Running)
+    }
+
+    /// A request that was refused, while it is remembered.
+    pub fn refusal(&self, request_id: &str) -> Option<Past> {
+        self.recent.of(request_id)
     }
 
     /// Takes out what agents did with their capabilities, with how often: as the refusals.

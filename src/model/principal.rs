@@ -26,6 +26,10 @@ pub enum AuthMethod {
 }
 
 impl AuthMethod {
+    /// Every one.
+    pub const ALL: [Self; 5] =
+        [Self::Jwt, Self::ApiKey, Self::Agent, Self::Session, Self::ClientCert];
+
     /// The wire and label spelling.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -27,6 +27,19 @@ pub enum CredentialKind {
     ClientCert,
 }
 
+impl CredentialKind {
+    /// How it is written in `authn = [...]`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CredentialKind::Jwt => "jwt",
+            CredentialKind::ApiKey => "api_key",
+            CredentialKind::Agent => "agent",
+            CredentialKind::Session => "session",
+            CredentialKind::ClientCert => "client_cert",
+        }
+    }
+}
+
 /// Which credentials a route takes. There is no default: a route without it is a config error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authn {
@@ -70,6 +83,20 @@ impl Authn {
             }
         }
         Err(Deny::MissingCredential)
+    }
+
+    /// What the stage would say of a caller who is taken for proven, for questions without a credential. `Ok(None)`: public
+    /// route.
+    pub fn assume(&self, who: Arc<Principal>) -> Result<Option<Arc<Principal>>, Deny> {
+        let Authn::Required(_) = self else { return Ok(None) };
+        if self.takes(who.method) {
+            return Ok(Some(who));
+        }
+        // Both tokens stand in the same field; a credential of any other kind is not even looked at.
+        let bearer = |method| matches!(method, AuthMethod::Jwt | AuthMethod::Agent);
+        let looked_at =
+            bearer(who.method) && (self.takes(AuthMethod::Jwt) || self.takes(AuthMethod::Agent));
+        Err(if looked_at { Deny::Token(TokenFault::Invalid) } else { Deny::MissingCredential })
     }
 
     /// Whether a caller proven in this way is one that the route asks for.

@@ -6,7 +6,7 @@ use http::Method;
 
 use super::{
     Authn, Policy,
-    deny::Deny,
+    deny::{Deny, Lack},
     policy::decide::{as_get, forbidden},
     route::Route,
     view::RequestView,
@@ -76,7 +76,7 @@ pub fn authorize(
     let Some(who) = who else { return Err(Deny::MissingCredential) };
     if who.mount != route.mount.name {
         // No credential is valid on two mounts; the authentication stage has made sure, and this holds if it did not.
-        return Err(forbidden("access"));
+        return Err(forbidden("access").because(Lack::of("another mount")));
     }
     let policy = &*route.mount.policy;
     match &route.authz {
@@ -88,7 +88,7 @@ pub fn authorize(
         Authz::Rule(rule) => {
             if !rule.admits(policy, &who, view.method) {
                 let action = policy.action(view.method, path).map_or("access", |action| action);
-                return Err(forbidden(action));
+                return Err(forbidden(action).because(rule.lack(policy, &who, view.method)));
             }
         }
     }
@@ -105,6 +105,26 @@ impl RouteRule {
     fn leaves_to_policy(&self, who: &Principal) -> bool {
         let agents_only = self.scopes.is_empty() && self.roles.is_empty();
         agents_only && !self.capabilities.is_empty() && who.agent.is_none()
+    }
+
+    /// What a caller lacks whom this rule does not admit.
+    fn lack(&self, policy: &Policy, who: &Principal, method: &Method) -> Lack {
+        let mut lack = Lack { either: !self.all, ..Lack::of("route rule") };
+        if who.agent.is_some() {
+            lack.capability = self.capability(method).cloned();
+            return lack;
+        }
+        let scope = entry(&self.scopes, method).filter(|scope| !holds(policy, who, scope));
+        if !self.roles.is_empty() && !self.roles.iter().any(|role| who.roles.contains(role)) {
+            lack.roles.clone_from(&self.roles);
+        }
+        // Where both are asked for and the method has no scope, no role is enough.
+        let hopeless = self.all && !self.scopes.is_empty() && entry(&self.scopes, method).is_none();
+        if hopeless {
+            lack.roles.clear();
+        }
+        lack.scopes.extend(scope.cloned());
+        lack
     }
 
     fn admits(&self, policy: &Policy, who: &Principal, method: &Method) -> bool {

@@ -6,7 +6,10 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::quota::{AUTH_FAILURES, Toll};
 
+mod lack;
 mod reasons;
+
+pub use lack::Lack;
 
 /// The dependency that is not there where more passwords are to be hashed than may wait.
 pub const HASHING: &str = "hashing";
@@ -157,6 +160,8 @@ pub enum Deny {
     Forbidden {
         /// The action of the policy table.
         action: Cow<'static, str>,
+        /// Which rule refused, and what would have satisfied it; for logs, never for clients.
+        lack: Option<Box<Lack>>,
     },
     /// 403: forward-auth, and the gateway itself answers such a request: nobody may forward it.
     AnsweredHere,

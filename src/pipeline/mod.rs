@@ -18,6 +18,7 @@ pub mod cookie;
 pub mod cors;
 pub mod deny;
 pub mod egress;
+pub mod explain;
 #[cfg(test)]
 mod fixture;
 pub mod forward_auth;

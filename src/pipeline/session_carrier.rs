@@ -8,7 +8,7 @@ use super::{
     carrier::Credential,
     cookie,
     cors::Cors,
-    deny::{Deny, SessionFault},
+    deny::{Deny, Lack, SessionFault},
     view::RequestView,
 };
 use crate::model::opaque;
@@ -38,7 +38,8 @@ impl SessionCarrier {
             SessionCarrier::Cookie(name) => {
                 let found = cookie::value(view.headers, name)?;
                 if crosses_sites(view, cors) {
-                    return Some(Err(Deny::Forbidden { action: "same-site".into() }));
+                    let refused = Deny::forbidden("same-site").because(Lack::of("same-site"));
+                    return Some(Err(refused));
                 }
                 found
             }
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn another_site_cannot_use_the_visitors_cookie_to_change_something() {
         let own = format!("sid={ID}");
-        let refused = Some(Err(Deny::Forbidden { action: "same-site".into() }));
+        let refused = Some(Err(Deny::forbidden("same-site").because(Lack::of("same-site"))));
         let ask = |method: &str, site: &str| {
             let request = Request::new(method, "/").header("cookie", &own);
             found(&cookie(), &request.header("sec-fetch-site", site))

@@ -12,13 +12,14 @@ use super::{
     open::set_mounts,
 };
 use crate::{
-    admin::{self, ConfigState, Control, Readiness, ReloadOutcome, Shared},
+    admin::{self, ConfigState, Control, Explained, Readiness, ReloadOutcome, Shared},
     config::{self, Config, Machine, Report, reload::first_line},
     edge::{self, Live},
     identity::{Actor, AuditEvent, EventKind},
     limit::local::LocalLimiter,
     mail::Mailer,
     model::{MountName, SystemClock, SystemRandom},
+    pipeline::explain::{Past, Question},
     telemetry::{Metrics, logging},
 };
 
@@ -50,15 +51,7 @@ impl Gateway {
         let mailer = mailer(&config).map_err(RunError::Mail)?;
         let metrics = &opened.metrics;
         let live = Live::build(Arc::new(compiled.snapshot), &compiled.upstreams, None, metrics);
-        let parts = edge::Parts {
-            limiter: opened.limiter.clone(),
-            lookup: identity.lookup(),
-            revocations: identity.revocations(),
-            metrics: metrics.clone(),
-            clock: Arc::new(SystemClock),
-            random: Arc::new(SystemRandom),
-            access: log.access(),
-        };
+        let parts = opened.edge_parts(metrics.clone(), log.access());
         metrics.config_active(&config.hash, SystemTime::now());
         let limiter: Arc<LocalLimiter> = opened.limiter.clone();
         let handle = log.clone();
@@ -258,6 +251,8 @@ fn told(refusal: edge::RefusalCount) -> AuditEvent {
         request_id: None,
         details: serde_json::json!({
             "reason": refusal.reason,
+            "rule": refusal.rule,
+            "missing": refusal.missing,
             "status": refusal.status,
             "count": refusal.count,
             "minute": refusal.minute.iso(),
@@ -326,6 +321,16 @@ impl Control for Gateway {
         self.metrics().config_active(&hash, SystemTime::now());
         tracing::info!(event = "reloaded", config_hash = %hash);
         ReloadOutcome::Applied { hash: hash.into() }
+    }
+
+    async fn explain(&self, questions: Vec<Question>) -> Result<Explained, String> {
+        let metrics = Metrics::new().map_err(|error| error.to_string())?;
+        let explainer = self.edge.explainer(metrics).map_err(|error| error.to_string())?;
+        Ok(Explained { evidence: "running", answers: explainer.explain_all(&questions).await })
+    }
+
+    fn refusal(&self, request_id: &str) -> Option<Past> {
+        self.edge.refusal(request_id)
     }
 
     async fn keys_changed(&self) {

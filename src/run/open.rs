@@ -7,11 +7,12 @@ use crate::{
     admin::{Mounted, Shared},
     config::Config,
     dialects::{self, oauth},
+    edge,
     identity::{self, Identity},
     limit::local::LocalLimiter,
     model::{MountName, SystemClock, SystemRandom},
     store::{self, Store},
-    telemetry::Metrics,
+    telemetry::{AccessLog, Metrics},
 };
 
 /// The store's file in the data folder.
@@ -77,6 +78,30 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Opened, RunError>
     let mounts = Arc::new(Shared::default());
     set_mounts(&mounts, config, &identity, &metrics);
     Ok(Opened { identity, store, limiter, metrics, mounts })
+}
+
+impl Opened {
+    /// What a data plane on this needs.
+    pub fn edge_parts(&self, metrics: Metrics, access: AccessLog) -> edge::Parts {
+        edge::Parts {
+            limiter: self.limiter.clone(),
+            lookup: self.identity.lookup(),
+            revocations: self.identity.revocations(),
+            metrics,
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            access,
+        }
+    }
+
+    /// Answers questions about a configuration on the evidence of the store, where no gateway runs.
+    pub fn explainer(&self, config: &Config) -> Result<edge::Explainer, RunError> {
+        let keys = |mount: &MountName| self.identity.verification_keys(mount);
+        let snapshot = Arc::new(config.compile(&keys)?.snapshot);
+        let metrics = Metrics::new().map_err(|error| RunError::Metrics(error.to_string()))?;
+        let parts = self.edge_parts(metrics, AccessLog::nowhere());
+        Ok(edge::Explainer::new(parts, config.boot().edge, snapshot, edge::Evidence::Store)?)
+    }
 }
 
 /// Gives the internal plane the mounts of a configuration.

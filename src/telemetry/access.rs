@@ -41,6 +41,10 @@ pub struct AccessLine<'a> {
     pub outcome: Outcome,
     /// Reason code of a refusal; `ok` otherwise.
     pub reason: &'static str,
+    /// The rule that refused, where one has a name.
+    pub rule: Option<&'a str>,
+    /// What the caller lacked for it.
+    pub missing: Option<&'a str>,
     /// The mount; empty if no place was found.
     pub mount: &'a str,
     /// The route; empty if none was found.
@@ -127,6 +131,8 @@ impl AccessLine<'_> {
         out.push_str(self.outcome.as_str());
         out.push_str("\",\"reason\":\"");
         out.push_str(self.reason);
+        text(out, "\",\"rule\":\"", self.rule);
+        text(out, "\",\"missing\":\"", self.missing);
         text(out, "\",\"host\":\"", Some(self.host));
         text(out, "\",\"path\":\"", Some(cut(self.path, LONGEST_PATH)));
         text(out, "\",\"mount\":\"", Some(self.mount));

@@ -3,6 +3,7 @@
 
 mod ask;
 mod clients;
+mod explain;
 mod keys;
 mod process;
 mod sessions;
@@ -102,6 +103,8 @@ pub fn operator_router(parts: Parts) -> Router {
         .routes(routes!(process::effective))
         .routes(routes!(process::reload))
         .routes(routes!(process::status))
+        .routes(routes!(explain::explain))
+        .routes(routes!(explain::refusal))
         .routes(routes!(probes::metrics))
         .routes(routes!(probes::livez))
         .routes(routes!(probes::readyz))

@@ -27,6 +27,7 @@ use crate::{
     },
     limit::local::LocalLimiter,
     model::{SystemClock, SystemRandom},
+    pipeline::explain::{Past, Question},
     store::{Options, Store},
     telemetry::Metrics,
 };
@@ -64,6 +65,14 @@ impl Control for FakeControl {
             return ReloadOutcome::Refused { report: "line 3: no".to_owned() };
         }
         ReloadOutcome::Applied { hash: "def456".into() }
+    }
+
+    async fn explain(&self, _: Vec<Question>) -> Result<Explained, String> {
+        Err("nothing runs here".into())
+    }
+
+    fn refusal(&self, _: &str) -> Option<Past> {
+        None
     }
 
     async fn keys_changed(&self) {

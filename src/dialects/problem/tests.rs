@@ -40,7 +40,7 @@ fn refusals_have_status_code_and_fields_by_their_kind() {
         (Deny::Key(KeyFault::Unknown), 401, "credential_invalid"),
         (Deny::Key(KeyFault::Revoked), 401, "credential_invalid"),
         (Deny::AddressNotAllowed, 403, "forbidden"),
-        (Deny::Forbidden { action: "create".into() }, 403, "forbidden"),
+        (Deny::forbidden("create"), 403, "forbidden"),
         (Deny::AnsweredHere, 403, "forbidden"),
         (Deny::BodyTooLarge, 413, "body_too_large"),
         (Deny::RateLimited(toll()), 429, "rate_limited"),

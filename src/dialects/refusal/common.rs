@@ -31,9 +31,7 @@ impl<S: ErrorShape> Refusal<S> {
                 retry_after: Some(*retry_after),
                 ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded", reason)
             },
-            IdentityError::Forbidden { action } => {
-                like(&Deny::Forbidden { action: (*action).into() })
-            }
+            IdentityError::Forbidden { action } => like(&Deny::forbidden(*action)),
             IdentityError::Disabled | IdentityError::NotVerified | IdentityError::AgentRefused => {
                 plain(StatusCode::FORBIDDEN)
             }

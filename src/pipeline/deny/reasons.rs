@@ -43,7 +43,7 @@ impl Deny {
         all.extend(session.map(Deny::Session));
         all.extend([CertificateFault::Unknown, CertificateFault::Expired].map(Deny::Certificate));
         all.push(Deny::AddressNotAllowed);
-        all.push(Deny::Forbidden { action: "read".into() });
+        all.push(Deny::forbidden("read"));
         all.push(Deny::AnsweredHere);
         all.push(Deny::BodyTooLarge);
         all.extend(["limit", AUTH_FAILURES].map(|name| {

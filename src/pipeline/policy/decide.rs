@@ -7,7 +7,7 @@ use http::Method;
 use super::{Policy, ResourceRule, ScopeRule};
 use crate::{
     model::{Principal, ScopeSet},
-    pipeline::deny::Deny,
+    pipeline::deny::{Deny, Lack},
 };
 
 impl Policy {
@@ -26,15 +26,27 @@ impl Policy {
     /// Whether the roles grant the request's action on its resource, and the credential's scopes, if it has any, reach.
     pub fn authorize(&self, who: &Principal, method: &Method, path: &str) -> Result<(), Deny> {
         let Some(action) = self.action(method, path) else {
-            return Err(forbidden(&method.as_str().to_ascii_lowercase()));
+            let word = method.as_str().to_ascii_lowercase();
+            return Err(forbidden(&word).because(Lack::of("no action")));
         };
-        let granted =
-            self.resource(path).is_some_and(|resource| resource.grants(&who.roles, action));
+        let resource = self.resource(path);
+        let granted = resource.is_some_and(|resource| resource.grants(&who.roles, action));
         let reached = who
             .scopes
             .as_ref()
             .is_none_or(|scopes| self.scopes_reach(scopes, action, as_get(method), path));
-        if granted && reached { Ok(()) } else { Err(forbidden(action)) }
+        if granted && reached {
+            return Ok(());
+        }
+        let mut lack = match resource {
+            None => Lack::of("no resource"),
+            Some(resource) if !granted => resource.lack(action),
+            Some(_) => Lack::of("policy scopes"),
+        };
+        if !reached {
+            lack.scopes = self.reaching(action, as_get(method), path);
+        }
+        Err(forbidden(action).because(lack))
     }
 
     /// The resource a path belongs to: the one with the most specific pattern, of equals the first.
@@ -82,6 +94,14 @@ impl Policy {
         self.covers(held, wanted)
     }
 
+    /// The scopes of which one would reach.
+    fn reaching(&self, action: &str, method: &Method, path: &str) -> Vec<Arc<str>> {
+        let rules = self.scopes.iter().filter(|rule| rule.reaches(action, method, path));
+        let mut names: Vec<_> = rules.map(|rule| rule.scope.clone()).collect();
+        names.dedup();
+        names
+    }
+
     fn scopes_reach(&self, scopes: &ScopeSet, action: &str, method: &Method, path: &str) -> bool {
         self.scopes
             .iter()
@@ -90,6 +110,16 @@ impl Policy {
 }
 
 impl ResourceRule {
+    /// What a caller lacks to whom it grants nothing: a role that has the action.
+    fn lack(&self, action: &str) -> Lack {
+        let grants = |actions: &[Arc<str>]| {
+            actions.iter().any(|own| matches!(&**own, "*") || **own == *action)
+        };
+        let roles = self.grants.iter().filter(|(_, actions)| grants(actions));
+        let roles = roles.map(|(role, _)| role.clone()).collect();
+        Lack { roles, ..Lack::of(format!("resource {}", self.resource)) }
+    }
+
     fn grants(&self, roles: &[Arc<str>], action: &str) -> bool {
         self.grants.iter().any(|(role, actions)| {
             roles.contains(role) && actions.iter().any(|own| &**own == "*" || **own == *action)
@@ -118,5 +148,5 @@ pub(in crate::pipeline) fn forbidden(action: &str) -> Deny {
         Some(known) => Cow::Borrowed(known),
         None => Cow::Owned(action.to_owned()),
     };
-    Deny::Forbidden { action }
+    Deny::forbidden(action)
 }

@@ -71,7 +71,7 @@ pub(in crate::pipeline) fn table() -> Policy {
 fn ask(roles: &[&str], scopes: Option<&[&str]>, method: Method, path: &str) -> Result<(), String> {
     let who = fixture::principal(roles, scopes);
     table().authorize(&who, &method, path).map_err(|deny| match deny {
-        Deny::Forbidden { action } => action.into_owned(),
+        Deny::Forbidden { action, .. } => action.into_owned(),
         other => other.reason().into(),
     })
 }

@@ -48,6 +48,8 @@ fn lines_of(settings: &Settings, work: impl FnOnce(&AccessLog)) -> Vec<Value> {
 
 fn line() -> AccessLine<'static> {
     AccessLine {
+        rule: None,
+        missing: None,
         request_id: "req_1",
         asked_by: None,
         method: "GET",

@@ -122,7 +122,7 @@ fn only_an_unproven_caller_is_401_and_an_outage_is_503() {
 fn the_gateways_refusals_have_the_librarys_words() {
     let of = |deny: Deny| body(&Refusal::from(deny));
     assert_eq!(of(Deny::MissingCredential), (401, json!({ "detail": "Unauthorized" })));
-    let forbidden = Deny::Forbidden { action: "read".into() };
+    let forbidden = Deny::forbidden("read");
     assert_eq!(of(forbidden), (403, json!({ "detail": "Forbidden" })));
     assert_eq!(of(Deny::NoRoute), (404, json!({ "detail": "Not Found" })));
     let wrong = Deny::MethodNotAllowed { allow: "GET".into() };

@@ -76,7 +76,7 @@ impl ErrorShape for Shape {
             | Deny::Session(_)
             | Deny::Certificate(_) => UNPROVEN.into(),
             Deny::AddressNotAllowed => "Permission denied: address:access".into(),
-            Deny::Forbidden { action } => format!("Permission denied: {action}").into(),
+            Deny::Forbidden { action, .. } => format!("Permission denied: {action}").into(),
             Deny::RateLimited(toll) => limited(toll).into(),
             _ => return Refusal::common_deny(deny),
         };

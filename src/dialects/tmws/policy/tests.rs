@@ -207,7 +207,7 @@ fn a_refusal_names_the_action() {
     let denied = policy()
         .authorize(&caller("READONLY", None), &Method::POST, "/api/v1/tasks/1/execute")
         .unwrap_err();
-    assert_eq!(denied, Deny::Forbidden { action: "execute".into() });
+    assert!(matches!(denied, Deny::Forbidden { action, .. } if action == "execute"));
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(super) async fn change_password(
 ) -> Result<Answer, Refusal> {
     // Whoever it is, an administrator too, knows at most the own current password.
     if !hop.caller()?.subject.as_str().eq_ignore_ascii_case(&id) {
-        return Err(Refusal::from(&Deny::Forbidden { action: "update".into() }));
+        return Err(Refusal::from(&Deny::forbidden("update")));
     }
     change(&app, &hop, &sent).await
 }

@@ -70,7 +70,7 @@ impl ErrorShape for Shape {
             ) => "Invalid API key".into(),
             Deny::Session(_) | Deny::Certificate(_) => UNPROVEN.into(),
             Deny::AddressNotAllowed => "Access denied: IP address not allowed".into(),
-            Deny::Forbidden { action } => format!("Permission required: {action}").into(),
+            Deny::Forbidden { action, .. } => format!("Permission required: {action}").into(),
             Deny::RateLimited(_) => "Rate limit exceeded".into(),
             _ => return Refusal::common_deny(deny),
         };

@@ -57,7 +57,7 @@ fn every_refusal_of_the_gateway_has_its_status_text_and_challenge() {
         (Deny::Key(KeyFault::Revoked), 401, "Invalid API key", None),
         (Deny::AddressNotAllowed, 403, "Access denied: IP address not allowed", None),
         (
-            Deny::Forbidden { action: "create".into() },
+            Deny::forbidden("create"),
             403,
             "Permission required: create",
             Some("Bearer error=\"insufficient_scope\""),

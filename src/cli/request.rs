@@ -1,0 +1,219 @@
+//! A request as an operator writes it, made into the bytes that a client would send.
+
+use std::{
+    io::{BufRead, Read},
+    path::Path,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::{Failure, arguments::ExplainArgs};
+use crate::{
+    model::AuthMethod,
+    pipeline::explain::{Assumed, Question},
+};
+
+/// Longest token or key that is read from a file.
+const LONGEST_SECRET: u64 = 64 << 10;
+
+/// Reads method and URL. The target goes out as it was written: what a parser would clean up is what is asked about.
+pub(super) fn of_url(
+    method: &str,
+    text: &str,
+    headers: &[(String, String)],
+) -> Result<Question, Failure> {
+    let url = Url::parse(text).map_err(|error| usage(format!("{text}: {error}")))?;
+    let secure = match url.scheme() {
+        "http" => false,
+        "https" => true,
+        other => return Err(usage(format!("{text}: {other} is neither http nor https"))),
+    };
+    let written = text.split_once("://").map_or("", |(_, rest)| rest);
+    let end = written.find(['/', '?', '#']).unwrap_or(written.len());
+    let (authority, target) = written.split_at(end);
+    let slash = if target.starts_with('/') { "" } else { "/" };
+    let mut head = format!("{method} {slash}{target} HTTP/1.1\r\n");
+    let named = |name: &str| headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+    if !named("host") {
+        head.push_str(&format!("Host: {authority}\r\n"));
+    }
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    Ok(Question {
+        head: head.into_bytes(),
+        listener: None,
+        port: url.port_or_known_default(),
+        server_name: url.host_str().filter(|_| secure).map(str::to_owned),
+        peer: std::net::Ipv4Addr::LOCALHOST.into(),
+        assumed: None,
+    })
+}
+
+/// The question that the arguments ask.
+pub(super) fn of_arguments(asked: &ExplainArgs) -> Result<Question, Failure> {
+    let mut question = match (&asked.raw, &asked.method, &asked.url) {
+        (Some(file), ..) => {
+            let head = std::fs::read(file).map_err(|error| unread(file, &error))?;
+            let peer = asked.client;
+            Question { head, listener: None, port: None, server_name: None, peer, assumed: None }
+        }
+        (None, Some(method), Some(url)) => of_url(method, url, &headers(asked)?)?,
+        _ => {
+            let what = "name a request: METHOD URL, --raw FILE, --batch FILE or --request-id ID";
+            return Err(usage(what));
+        }
+    };
+    question.peer = asked.client;
+    question.listener.clone_from(&asked.listener);
+    if asked.server_name.is_some() {
+        question.server_name.clone_from(&asked.server_name);
+    }
+    question.assumed = asked.caller.as_deref().map(caller).transpose()?;
+    Ok(question)
+}
+
+/// The question as the operator API takes it.
+pub(super) fn as_json(question: &Question) -> Value {
+    let mut out = Map::new();
+    out.insert("head".into(), BASE64_STANDARD.encode(&question.head).into());
+    out.insert("client".into(), question.peer.to_string().into());
+    let texts = [("listener", &question.listener), ("server_name", &question.server_name)];
+    for (key, value) in texts {
+        value.iter().for_each(|value| drop(out.insert(key.into(), value.as_str().into())));
+    }
+    question.port.iter().for_each(|port| drop(out.insert("port".into(), (*port).into())));
+    if let Some(assumed) = &question.assumed {
+        let caller = json!({
+            "by": assumed.method.as_str(),
+            "user": assumed.subject,
+            "username": assumed.username,
+            "tenant": assumed.tenant,
+            "roles": assumed.roles,
+            "scopes": assumed.scopes,
+            "capabilities": assumed.capabilities,
+        });
+        out.insert("assumed".into(), caller);
+    }
+    Value::Object(out)
+}
+
+/// `by=jwt,user=u-1,roles=USER+ADMIN`.
+pub(super) fn caller(text: &str) -> Result<Assumed, Failure> {
+    let mut out = Assumed {
+        method: AuthMethod::Jwt,
+        subject: "assumed".into(),
+        username: None,
+        tenant: None,
+        roles: Vec::new(),
+        scopes: None,
+        capabilities: Vec::new(),
+    };
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (key, value) = part.split_once('=').unwrap_or((part, ""));
+        let list = || value.split(['+', ' ']).filter(|name| !name.is_empty()).map(str::to_owned);
+        match key {
+            "by" => out.method = method(value)?,
+            "user" => out.subject = value.to_owned(),
+            "username" => out.username = Some(value.to_owned()),
+            "tenant" => out.tenant = Some(value.to_owned()),
+            "roles" => out.roles = list().collect(),
+            "scopes" => out.scopes = Some(list().collect()),
+            "capabilities" => out.capabilities = list().collect(),
+            _ => {
+                let known = "by, user, username, tenant, roles, scopes, capabilities";
+                return Err(usage(format!("--as: unknown key \"{key}\"; there are {known}")));
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// A kind of proof by its name.
+pub(super) fn method(name: &str) -> Result<AuthMethod, Failure> {
+    let found = AuthMethod::ALL.into_iter().find(|method| method.as_str() == name);
+    found.ok_or_else(|| {
+        let known = AuthMethod::ALL.map(AuthMethod::as_str).join(", ");
+        usage(format!("unknown kind of credential \"{name}\"; there are {known}"))
+    })
+}
+
+fn headers(asked: &ExplainArgs) -> Result<Vec<(String, String)>, Failure> {
+    let mut out = Vec::new();
+    for line in &asked.headers {
+        let Some((name, value)) = line.split_once(':') else {
+            return Err(usage(format!("--header {line}: write 'NAME: VALUE'")));
+        };
+        out.push((name.to_owned(), value.trim().to_owned()));
+    }
+    if let Some(source) = &asked.token_file {
+        out.push(("Authorization".into(), format!("Bearer {}", secret(source)?)));
+    }
+    if let Some(source) = &asked.key_file {
+        out.push(("X-API-Key".into(), secret(source)?));
+    }
+    Ok(out)
+}
+
+/// A secret never stands in arguments: other users of the machine see those.
+fn secret(source: &str) -> Result<String, Failure> {
+    if let Some(name) = source.strip_prefix("env:") {
+        return std::env::var(name).map_err(|_| usage(format!("the variable {name} is not set")));
+    }
+    let mut text = String::new();
+    if source == "-" {
+        std::io::stdin().lock().take(LONGEST_SECRET).read_line(&mut text)?;
+    } else {
+        let path = Path::new(source);
+        let file = std::fs::File::open(path).map_err(|error| unread(path, &error))?;
+        file.take(LONGEST_SECRET)
+            .read_to_string(&mut text)
+            .map_err(|error| unread(path, &error))?;
+    }
+    Ok(text.trim().to_owned())
+}
+
+pub(super) fn unread(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::Failed(format!("{}: {error}", file.display()))
+}
+
+pub(super) fn usage(why: impl Into<String>) -> Failure {
+    Failure::Usage(why.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(method: &str, url: &str) -> String {
+        String::from_utf8(of_url(method, url, &[]).unwrap().head).unwrap()
+    }
+
+    #[test]
+    fn a_target_goes_out_as_it_was_written() {
+        for (url, line, host) in [
+            ("http://a.example", "GET / HTTP/1.1", "a.example"),
+            ("http://a.example:81/x/../y%2Fz?q=1", "GET /x/../y%2Fz?q=1 HTTP/1.1", "a.example:81"),
+            ("https://a.example?q", "GET /?q HTTP/1.1", "a.example"),
+            ("http://a/b#c", "GET /b#c HTTP/1.1", "a"),
+        ] {
+            assert_eq!(head("GET", url), format!("{line}\r\nHost: {host}\r\n\r\n"), "{url}");
+        }
+        let https = of_url("GET", "https://a.example/", &[]).unwrap();
+        assert_eq!((https.port, https.server_name.as_deref()), (Some(443), Some("a.example")));
+        assert!(matches!(of_url("GET", "ftp://a/", &[]), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn a_caller_is_written_in_one_word() {
+        let read = caller("by=api_key,user=u-1,roles=USER+ADMIN,scopes=READ").unwrap();
+        assert_eq!((read.method, read.subject.as_str()), (AuthMethod::ApiKey, "u-1"));
+        assert_eq!((read.roles.len(), read.scopes), (2, Some(vec!["READ".to_owned()])));
+        assert_eq!(caller("scopes=").unwrap().scopes, Some(Vec::new()));
+        assert!(matches!(caller("rolez=USER"), Err(Failure::Usage(_))));
+        assert!(matches!(caller("by=magic"), Err(Failure::Usage(_))));
+    }
+}

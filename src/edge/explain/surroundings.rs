@@ -1,0 +1,127 @@
+//! What a question may ask, and what it must not leave behind.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{
+    edge::Parts,
+    identity::{IdentityError, Lookup},
+    limit::{LimitError, RateLimiter, local::LocalLimiter},
+    model::{Digest, KeyId, MountName, SessionId, SystemClock, SystemRandom, Timestamp, TokenId},
+    pipeline::{Charge, KeyEvidence, RevocationView, SessionEvidence, Toll},
+    telemetry::{AccessLog, Metrics},
+};
+
+/// Whose evidence answers are given on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// The running gateway's: its records, and its limits as they stand.
+    Running,
+    /// The store's, of which nobody else has hold. Nothing is counted yet: each question is charged to those that follow.
+    Store,
+    /// Nobody's: only the configuration is known, and every limit is unused.
+    None,
+}
+
+/// The same surroundings, of which a question changes nothing.
+pub(super) fn watched(parts: Parts, evidence: Evidence) -> Parts {
+    let limiter: Arc<dyn RateLimiter> = match evidence {
+        Evidence::Running | Evidence::None => Arc::new(Looking(parts.limiter)),
+        Evidence::Store => parts.limiter,
+    };
+    let lookup = Arc::new(Quiet(parts.lookup));
+    Parts { limiter, lookup, access: AccessLog::nowhere(), ..parts }
+}
+
+/// What there is without a store: nothing counted, nothing known, nothing ended.
+pub(super) fn nobodys(metrics: Metrics) -> Parts {
+    Parts {
+        limiter: Arc::new(LocalLimiter::new(&Default::default())),
+        lookup: Arc::new(Nobody),
+        revocations: Arc::new(Nobody),
+        metrics,
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        access: AccessLog::nowhere(),
+    }
+}
+
+/// Knows of nothing, which is not to know that there is nothing.
+struct Nobody;
+
+#[async_trait]
+impl Lookup for Nobody {
+    async fn key(
+        &self,
+        _: &MountName,
+        _: &KeyId,
+    ) -> Result<Option<Arc<KeyEvidence>>, IdentityError> {
+        Err(IdentityError::Unavailable)
+    }
+
+    async fn session(
+        &self,
+        _: &MountName,
+        _: &Digest,
+    ) -> Result<Option<Arc<SessionEvidence>>, IdentityError> {
+        Err(IdentityError::Unavailable)
+    }
+
+    fn epoch(&self) -> u64 {
+        0
+    }
+
+    fn used(&self, _: &KeyId, _: Timestamp) {}
+}
+
+impl RevocationView for Nobody {
+    fn is_revoked(&self, _: Option<&TokenId>, _: Option<&SessionId>) -> bool {
+        false
+    }
+}
+
+/// Looks at limits where they would be charged.
+struct Looking(Arc<dyn RateLimiter>);
+
+#[async_trait]
+impl RateLimiter for Looking {
+    async fn check(&self, charges: &[Charge<'_>]) -> Result<Option<Toll>, LimitError> {
+        match self.0.peek(charges).await? {
+            Some(toll) if toll.retry_after.is_some() => Err(LimitError::Limited(toll)),
+            toll => Ok(toll),
+        }
+    }
+
+    async fn peek(&self, charges: &[Charge<'_>]) -> Result<Option<Toll>, LimitError> {
+        self.0.peek(charges).await
+    }
+}
+
+/// Notes no use of what is looked up: nobody used it.
+struct Quiet(Arc<dyn Lookup>);
+
+#[async_trait]
+impl Lookup for Quiet {
+    async fn key(
+        &self,
+        mount: &MountName,
+        id: &KeyId,
+    ) -> Result<Option<Arc<KeyEvidence>>, IdentityError> {
+        self.0.key(mount, id).await
+    }
+
+    async fn session(
+        &self,
+        mount: &MountName,
+        secret: &Digest,
+    ) -> Result<Option<Arc<SessionEvidence>>, IdentityError> {
+        self.0.session(mount, secret).await
+    }
+
+    fn epoch(&self) -> u64 {
+        self.0.epoch()
+    }
+
+    fn used(&self, _: &KeyId, _: Timestamp) {}
+}
