@@ -1,4 +1,4 @@
-//! What would become of a request: the walk of `admit.rs`, taken by a request that nobody serves.
+//! What would become of a request: the walk of `edge/admit.rs`, taken by a request that nobody serves.
 //!
 //! The head is read by the same parser from the same bytes, and judged by the same functions in the same order. What the
 //! walk asks on its way is what it would ask in earnest, but that nothing is left behind: limits are looked at, not charged,

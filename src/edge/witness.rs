@@ -1,7 +1,7 @@
 //! Somebody who watches a request on its way through admission: nobody where one is served, `explain` where one is asked
 //! about.
 //!
-//! There is one walk for both (`admit.rs`), so an explanation cannot differ from what happens. A witness learns which
+//! There is one walk for both (`edge/admit.rs`), so an explanation cannot differ from what happens. A witness learns which
 //! stage begins and what that stage looked at; it changes nothing, with one exception that only questions use: it may
 //! name a caller to go on with in the place of a proven one. The one for served requests is `()`, of which nothing is left
 //! when compiled.

@@ -11,6 +11,7 @@ mod check;
 mod commands;
 mod demo;
 mod demo_login;
+mod explain;
 mod import;
 mod mail;
 mod setting;

@@ -13,6 +13,7 @@ mod bypass;
 mod cases;
 mod desync;
 mod differential;
+mod explain;
 mod fronts;
 mod http2;
 mod judge;

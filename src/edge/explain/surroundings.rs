@@ -119,6 +119,10 @@ impl Lookup for Quiet {
         self.0.session(mount, secret).await
     }
 
+    fn is_hashing_full(&self) -> bool {
+        self.0.is_hashing_full()
+    }
+
     fn epoch(&self) -> u64 {
         self.0.epoch()
     }
