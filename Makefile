@@ -37,7 +37,7 @@ test-security:
 	@scripts/setup.sh security
 	scripts/verifiers.sh
 	scripts/fronts.sh
-	PORTCULLIS_FRONTS=all PORTCULLIS_ORIGINS=all PORTCULLIS_VERIFIERS=all PORTCULLIS_TOKENS=200000 cargo test --locked --test security -- --nocapture
+	PORTCULLIS_FRONTS=all PORTCULLIS_ORIGINS=all PORTCULLIS_VERIFIERS=all PORTCULLIS_TOKENS=200000 PORTCULLIS_PAIRS=10000 cargo test --locked --test security -- --nocapture
 	cargo build --release --locked
 	ulimit -n $$(ulimit -Hn) && \
 	PORTCULLIS_BINARY=$$(pwd)/target/release/portcullis PORTCULLIS_PACE=1 PORTCULLIS_SLOW_CONNECTIONS=5000 \

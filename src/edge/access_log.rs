@@ -35,7 +35,7 @@ pub(super) fn finish(shared: &Shared, session: &Session, ctx: &Ctx) {
     shared.refusals.note(ctx, end.status, end.reason, &*shared.parts.clock);
     if ctx.deny.is_some() {
         let now = shared.parts.clock.now();
-        shared.recent.note(ctx, session.req_header().method.as_str(), end.status, now);
+        shared.recent.note(ctx, ctx.method(session).as_str(), end.status, now);
     }
     if shared.parts.access.is_on() {
         line(&shared.parts.access, session, ctx, &end, total, upstream);

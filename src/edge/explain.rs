@@ -55,7 +55,7 @@ impl Explainer {
     ) -> Result<Self, EdgeError> {
         let live = Live::build(snapshot, &[], None, &parts.metrics);
         let listeners = settings.listeners.clone();
-        let settings = Settings { listeners: Vec::new(), ..settings };
+        let settings = Settings { listeners: Vec::new(), forward_auth: Vec::new(), ..settings };
         let shared = Shared::new(watched(parts, evidence), settings, live)?;
         let live = shared.live();
         Ok(Self { shared, live, listeners, evidence })

@@ -76,7 +76,7 @@ pub(super) async fn decide(
         listener: &front.judged_as,
         tls: None,
     };
-    let admission = admit(shared, &ctx.live, &asked, &mut ctx.trail).await?;
+    let admission = admit(shared, &ctx.live, &asked, &mut ctx.trail, &mut ()).await?;
     let Admission::Pass(admitted) = admission else { return Err(Deny::AnsweredHere) };
     let route = &admitted.route.route;
     if route.target == Target::Identity {

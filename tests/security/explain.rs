@@ -291,7 +291,7 @@ fn request(gateway: &Gateway, round: usize, proofs: &Proofs, random: &mut Random
         _ => {}
     }
     if random.chance(15) {
-        fields.push_str(random.pick(&[
+        fields.push_str(random.pick::<&str>(&[
             "Host: again.example\r\n",
             "Connection: x-auth-subject\r\n",
             "X-Auth-Subject: forged\r\n",

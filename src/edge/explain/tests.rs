@@ -55,6 +55,7 @@ fn explainer() -> Explainer {
     let snapshot = testing::snapshot_of(routes, vec![mount]);
     let settings = Settings {
         listeners: vec![listener_at("public", 80)],
+        forward_auth: Vec::new(),
         threads: 1,
         identity_socket: "/nonexistent/identity.sock".into(),
         grace_period: Duration::ZERO,
