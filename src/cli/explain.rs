@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 
 use super::{
     Failure,
-    arguments::{ExplainArgs, GatewayArgs, OutputArg},
+    arguments::{GatewayArgs, OutputArg},
     door::{Content, Door, quoted, whereabouts},
-    request, show,
+    request::{self, ExplainArgs},
+    show,
 };
 use crate::{
     edge::Explainer,

@@ -2,14 +2,15 @@
 
 use std::{
     io::{BufRead, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use clap::Args;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{Failure, arguments::ExplainArgs};
+use super::Failure;
 use crate::{
     model::AuthMethod,
     pipeline::explain::{Assumed, Question},
@@ -17,6 +18,52 @@ use crate::{
 
 /// Longest token or key that is read from a file.
 const LONGEST_SECRET: u64 = 64 << 10;
+
+/// Which request.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// Such as GET.
+    #[arg(requires = "url", conflicts_with_all = ["raw", "batch", "request_id"])]
+    pub(super) method: Option<String>,
+    /// Such as https://api.example.org/v1/tasks.
+    pub(super) url: Option<String>,
+    /// A header field, such as 'Accept: text/html'. Repeatable. Credentials are better read from a file.
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    pub(super) headers: Vec<String>,
+    /// Send the bearer token in this file; - reads standard input, env:NAME a variable.
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<String>,
+    /// Send the API key in this file; - and env:NAME likewise.
+    #[arg(long, value_name = "FILE")]
+    pub(super) key_file: Option<String>,
+    /// Take this caller for proven: by=jwt,user=u-1,roles=USER+ADMIN,scopes=READ. Also username, tenant, capabilities.
+    #[arg(long = "as", value_name = "CALLER")]
+    pub(super) caller: Option<String>,
+    /// Address that connects.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(super) client: std::net::IpAddr,
+    /// Listener; without it the one that fits the URL.
+    #[arg(long, value_name = "NAME")]
+    pub(super) listener: Option<String>,
+    /// The name that the TLS connection was opened to; without it the host of an https URL.
+    #[arg(long, value_name = "HOST")]
+    pub(super) server_name: Option<String>,
+    /// A file with the bytes of a whole request head, judged as they are.
+    #[arg(long, value_name = "FILE")]
+    pub(super) raw: Option<PathBuf>,
+    /// A file with one request per line, as JSON for the operator API; one answer per line.
+    #[arg(long, value_name = "FILE", conflicts_with = "raw")]
+    pub(super) batch: Option<PathBuf>,
+    /// A request that was refused: asked from the running gateway, or looked up in --log.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["raw", "batch"])]
+    pub(super) request_id: Option<String>,
+    /// A log of the gateway.
+    #[arg(long, value_name = "FILE", requires = "request_id")]
+    pub(super) log: Option<PathBuf>,
+    /// Ask nobody: only the configuration file is known, and every limit is unused.
+    #[arg(long)]
+    pub(super) offline: bool,
+}
 
 /// Reads method and URL. The target goes out as it was written: what a parser would clean up is what is asked about.
 pub(super) fn of_url(

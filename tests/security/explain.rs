@@ -97,8 +97,7 @@ async fn explain_agrees_with_the_running_gateway_on_generated_pairs() {
             continue;
         }
         let count = EACH.min(pairs - done);
-        let asked: Vec<Asked> =
-            (0..count).map(|_| request(&gateway, round, &proofs, &mut random)).collect();
+        let asked: Vec<Asked> = (0..count).map(|_| request(round, &proofs, &mut random)).collect();
         let seen = serve(&gateway, &asked).await;
         let told = explain(&copy, &text, &gateway.places, &asked);
         for ((asked, seen), told) in asked.iter().zip(&seen).zip(&told) {
@@ -171,7 +170,7 @@ fn configuration(places: &Places, upstream: SocketAddr, round: usize, random: &m
         conf = conf.limit(name, per, windows);
     }
     let mut paths = PATHS.to_vec();
-    for number in 0..random.between(3, 8) {
+    for number in 0..random.between(5, 9) {
         if paths.is_empty() {
             break;
         }
@@ -222,11 +221,34 @@ fn route(name: &str, path: &str, limits: &[String], random: &mut Random) -> Tabl
     table.with("trailing_slash", slash)
 }
 
-fn request(gateway: &Gateway, round: usize, proofs: &Proofs, random: &mut Random) -> Asked {
-    let method = *random
-        .pick(&["GET", "GET", "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE", "ODD"]);
+/// Paths that routes may have.
+const TARGETS: [&str; 11] = [
+    "/a",
+    "/a/b",
+    "/a/b/x",
+    "/a/7",
+    "/a/7/c",
+    "/b",
+    "/b/x/y",
+    "/c/1/2",
+    "/api/v1/tasks",
+    "/api/v1/tasks/9",
+    "/api/v1/agents/9",
+];
+
+fn request(round: usize, proofs: &Proofs, random: &mut Random) -> Asked {
+    let method = match random.below(20) {
+        0 => *random.pick(&["OPTIONS", "TRACE", "ODD"]),
+        1..=12 => "GET",
+        _ => *random.pick(&["POST", "PUT", "DELETE", "HEAD"]),
+    };
     let mut target = String::new();
-    for _ in 0..random.between(0, 4) {
+    let mut odd = 4;
+    if random.chance(70) {
+        target.push_str(random.pick::<&str>(&TARGETS));
+        odd = if random.chance(15) { 3 } else { 1 };
+    }
+    for _ in 0..random.below(odd) {
         let segment = *random.pick(&[
             "a",
             "a",
@@ -254,33 +276,33 @@ fn request(gateway: &Gateway, round: usize, proofs: &Proofs, random: &mut Random
         ]);
         let _ = write!(target, "/{segment}");
     }
-    if target.is_empty() || random.chance(20) {
+    if target.is_empty() || random.chance(10) {
         target.push('/');
     }
     if random.chance(20) {
-        target.push_str(*random.pick(&["?q=1", "?", "?a=b&c=%2F", "#f", "?\u{7f}"]));
+        let query = ["?q=1", "?a", "?a=b&c=%2F", "?", "#f", "?\u{7f}"];
+        target.push_str(random.pick::<&str>(&query));
     }
-    let host = *random.pick(&[
-        "a.example",
-        "a.example",
-        "two.example",
-        "TWO.example.",
-        "two.example:80",
-        "a..b",
-        "a b",
-    ]);
+    let host = match random.below(12) {
+        0 => *random.pick(&["TWO.example.", "two.example:80", "a..b", "a b"]),
+        1..=3 => "two.example",
+        _ => "a.example",
+    };
     let mut fields = format!("Host: {host}\r\n");
     let last = random.between(1, 4);
     let (high, low) = (round / 250, round % 250);
     let _ = write!(fields, "X-Forwarded-For: 10.{high}.{low}.{last}\r\n");
     match random.between(0, 10) {
         0..=3 => {
-            let token = random.pick(&proofs.tokens);
+            // The first are good.
+            let some = if random.chance(60) { 3 } else { proofs.tokens.len() };
+            let token = random.pick(&proofs.tokens[..some]);
             let scheme = if random.chance(90) { "Bearer" } else { "Basic" };
             let _ = write!(fields, "Authorization: {scheme} {token}\r\n");
         }
         4..=7 => {
-            let key = random.pick(&proofs.keys);
+            let some = if random.chance(60) { 4 } else { proofs.keys.len() };
+            let key = random.pick(&proofs.keys[..some]);
             let _ = write!(fields, "X-API-Key: {key}\r\n");
         }
         8 => {
@@ -290,7 +312,7 @@ fn request(gateway: &Gateway, round: usize, proofs: &Proofs, random: &mut Random
         }
         _ => {}
     }
-    if random.chance(15) {
+    if random.chance(8) {
         fields.push_str(random.pick::<&str>(&[
             "Host: again.example\r\n",
             "Connection: x-auth-subject\r\n",
@@ -311,7 +333,6 @@ fn request(gateway: &Gateway, round: usize, proofs: &Proofs, random: &mut Random
         body = "x".repeat(*random.pick(&[0, 5, 1024, 3000]));
         let _ = write!(fields, "Content-Length: {}\r\n", body.len());
     }
-    let _ = gateway;
     Asked { head: format!("{method} {target} HTTP/1.1\r\n{fields}\r\n"), body }
 }
 
