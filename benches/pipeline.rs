@@ -164,6 +164,7 @@ fn route(name: &str, mount: &Arc<Mount>, authn: Authn, authz: Authz) -> Arc<Rout
         hashes: false,
         allows: PathAllowances::default(),
         streaming: false,
+        stream_grace: Default::default(),
     })
 }
 

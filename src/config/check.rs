@@ -134,6 +134,12 @@ impl Config {
             let key = format!("{path}.authz");
             findings.relax("R-NO-AUTHZ", key, what, "the mount's policy, or scopes or roles");
         }
+        if !route.stream_grace.is_zero() {
+            let key = format!("{path}.stream_grace");
+            let what =
+                format!("streams outlive their credential by {} s", route.stream_grace.as_secs());
+            findings.relax("R-STREAM-GRACE", key, what, "\"0s\"");
+        }
         if route.limits.is_empty() {
             let key = format!("{path}.limits");
             findings.relax("R-UNLIMITED", key, "no limit at all", "at least one limit");

@@ -1,6 +1,6 @@
 //! Blueprint to what the rooms run on: the boot settings, the pure snapshot, the upstreams, identity's settings.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     Config, Report,
@@ -393,6 +393,7 @@ fn endpoint_route(
         hashes: endpoint.hashes,
         allows: PathAllowances::default(),
         streaming: false,
+        stream_grace: Duration::ZERO,
     }
 }
 
@@ -417,6 +418,7 @@ fn route(config: &RouteConfig, mount: &Arc<Mount>, limits: &[Limit]) -> Route {
         hashes: false,
         allows: config.allows,
         streaming: config.streaming,
+        stream_grace: config.stream_grace,
     }
 }
 

@@ -7,7 +7,7 @@ use pingora::proxy::Session;
 use super::{Shared, ctx::Ctx};
 use crate::{
     pipeline::{Deny, Outcome, Target},
-    telemetry::{AccessLine, AccessLog},
+    telemetry::{AccessLine, AccessLog, metrics::StreamKind},
 };
 
 /// Shown for a client that left before it could be answered; never sent.
@@ -17,6 +17,9 @@ const CLIENT_CLOSED: u16 = 499;
 pub(super) fn finish(shared: &Shared, session: &Session, ctx: &Ctx) {
     let total = ctx.ended.map_or_else(|| ctx.started.elapsed(), |at| at - ctx.started);
     let end = End::of(session, ctx);
+    if let Some(kind) = end.ended {
+        stream_ended(shared, ctx, &end, kind, total);
+    }
     let upstream = ctx.upstream.took();
     let (metrics, public) = match &ctx.trail.route {
         Some(route) => (Some(&route.metrics), route.public.as_ref()),
@@ -46,6 +49,8 @@ struct End {
     status: u16,
     outcome: Outcome,
     reason: &'static str,
+    /// What its credential took along.
+    ended: Option<StreamKind>,
 }
 
 impl End {
@@ -67,8 +72,25 @@ impl End {
             (None, Some(_)) => Outcome::Refused,
             _ => ctx.outcome(),
         };
-        Self { status, outcome, reason }
+        let by_us = ctx.deny.is_some() && ctx.conn.as_ref().is_some_and(|conn| conn.is_ended());
+        // Who loses a place at an upstream to others loses it with another reason.
+        let by_us = by_us && ctx.deny != Some(Deny::Unavailable { dependency: "upstream" });
+        Self { status, outcome, reason, ended: ctx.in_flight.kind().filter(|_| by_us) }
     }
+}
+
+fn stream_ended(shared: &Shared, ctx: &Ctx, end: &End, kind: StreamKind, total: Duration) {
+    shared.parts.metrics.stream_ended(kind, end.reason);
+    let trail = &ctx.trail;
+    tracing::info!(
+        event = "stream_ended",
+        request_id = ctx.request_id(),
+        kind = kind.as_str(),
+        reason = end.reason,
+        route = trail.route.as_ref().map(|route| &*route.route.name),
+        subject = trail.principal.as_ref().map(|who| who.subject.as_str()),
+        after_secs = total.as_secs(),
+    );
 }
 
 fn line(
@@ -108,6 +130,7 @@ fn line(
                 Target::Identity => "identity",
             }
         }),
+        ended: end.ended.map(StreamKind::as_str),
         backend: ctx.upstream.node.as_ref().map(|node| &**node.label()),
         duration: total,
         upstream_duration: upstream,

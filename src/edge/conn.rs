@@ -1,31 +1,31 @@
 //! One client connection's state: what is waited for, until when, and how it is to end.
 //!
 //! Hooks and the stream itself ([`super::guard::Guard`]) share it. All of a connection's hooks and its stream run in one
-//! task, so that plain stores are enough: a deadline set by a hook is seen by the next poll of the stream. Only
-//! [`super::watch`] comes from outside, and wakes that task.
+//! task, so that plain stores are enough: a deadline set by a hook is seen by the next poll of the stream. Only what ends a
+//! request ([`ending`]) comes from outside, and wakes that task.
 //!
 //! With HTTP/2 each request has one of its own ([`Conn::stream`]), shared with its [`super::http2::Stream`]: these two run in
 //! the task of the request. That of the connection itself then only knows of heads that are not complete.
 
+mod ending;
 mod lag;
 
 use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Waker},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
+use self::ending::Ending;
 use super::{ClientLimits, ForwardAuth, http2::Budget, tls::TlsFacts};
 use crate::{
     model::time::coarse,
-    pipeline::Deny,
     telemetry::{Metrics, metrics::Cut},
 };
 
@@ -86,12 +86,8 @@ pub(super) struct Conn {
     unseen: AtomicBool,
     linger: AtomicBool,
     abort: AtomicBool,
-    /// Whether [`Conn::end`] may come from another task.
-    watched: AtomicBool,
-    /// Why the stream on it may not go on.
-    ended: OnceLock<Deny>,
-    /// The task of the stream, where it is watched.
-    waker: Mutex<Option<Waker>>,
+    /// How others end what runs on it.
+    ending: Ending,
     /// Since when it keeps us waiting, in milliseconds since `born`; zero: it does not.
     lags: AtomicU64,
 }
@@ -148,9 +144,7 @@ impl Conn {
             unseen: AtomicBool::new(false),
             linger: AtomicBool::new(false),
             abort: AtomicBool::new(false),
-            watched: AtomicBool::new(false),
-            ended: OnceLock::new(),
-            waker: Mutex::new(None),
+            ending: Ending::default(),
             lags: AtomicU64::new(0),
         }
     }
@@ -236,39 +230,6 @@ impl Conn {
     /// End the connection so that no truncated answer looks complete.
     pub(super) fn abort(&self) {
         self.abort.store(true, Relaxed);
-    }
-
-    /// The stream on it may be ended from another task from now on.
-    pub(super) fn watched(&self) {
-        self.watched.store(true, Relaxed);
-    }
-
-    /// Ends the stream on it: the next read fails, and one that waits is woken to fail.
-    pub(super) fn end(&self, deny: Deny) {
-        // The first reason stays.
-        let _ = self.ended.set(deny);
-        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    /// Why the stream was ended, if it was.
-    pub(super) fn ended(&self) -> Option<&Deny> {
-        self.ended.get()
-    }
-
-    /// A read of a watched stream waits: remembers whom to wake. Returns whether it was ended meanwhile.
-    pub(super) fn waits(&self, cx: &Context<'_>) -> bool {
-        if !self.watched.load(Relaxed) {
-            return false;
-        }
-        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
-        if !waker.as_ref().is_some_and(|own| own.will_wake(cx.waker())) {
-            *waker = Some(cx.waker().clone());
-        }
-        drop(waker);
-        self.ended().is_some()
     }
 
     /// Whether a deadline ended this connection, and whose.

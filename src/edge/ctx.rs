@@ -14,12 +14,13 @@ use super::{
     client::Caller,
     conn::Conn,
     live::RouteLive,
+    streams::{Open, Slot},
     upstream::{Node, Seat},
-    watch::Watch,
 };
 use crate::{
     model::{Principal, Timestamp},
     pipeline::{Deny, HeaderPatch, Mount, Outcome, Permit, Target, Toll},
+    telemetry::metrics::StreamKind,
 };
 
 /// One request.
@@ -42,8 +43,6 @@ pub(super) struct Ctx {
     /// When the answer was out, where that is earlier than the last hook.
     pub(super) ended: Option<Instant>,
     pub(super) upstream: Progress,
-    /// Holds an open stream against its credential.
-    pub(super) watch: Option<Watch>,
     /// Body bytes that came from the client.
     pub(super) body_in: u64,
     pub(super) in_flight: InFlight,
@@ -64,7 +63,6 @@ impl Ctx {
             client_gone: false,
             ended: None,
             upstream: Progress::default(),
-            watch: None,
             body_in: 0,
             in_flight: InFlight::new(shared),
         }
@@ -197,13 +195,41 @@ impl Progress {
 pub(super) struct InFlight {
     shared: Arc<Shared>,
     outward: bool,
+    /// Its place among what hangs on a credential, and its kind.
+    open: Option<(Slot, StreamKind)>,
 }
 
 impl InFlight {
     fn new(shared: &Arc<Shared>) -> Self {
         shared.in_flight.fetch_add(1, Ordering::Relaxed);
         shared.parts.metrics.request_began();
-        Self { shared: Arc::clone(shared), outward: false }
+        Self { shared: Arc::clone(shared), outward: false, open: None }
+    }
+
+    /// It hangs on a credential from now on; what was decided of it was decided at this age of the news.
+    pub(super) fn hangs_on(&mut self, open: Open, since: Instant, age: u64) {
+        let slot = self.shared.streams.enter(open, since, age);
+        self.open = Some((slot, StreamKind::Transfer));
+    }
+
+    /// Its answer is of this kind.
+    pub(super) fn becomes(&mut self, kind: StreamKind) {
+        if let Some((slot, own)) = &mut self.open {
+            *own = kind;
+            self.shared.streams.becomes(*slot, kind);
+        }
+    }
+
+    /// What it is, where it hangs on a credential.
+    pub(super) fn kind(&self) -> Option<StreamKind> {
+        self.open.map(|(_, kind)| kind)
+    }
+
+    /// It hangs on nothing any more.
+    pub(super) fn settles(&mut self) {
+        if let Some((slot, _)) = self.open.take() {
+            self.shared.streams.leave(slot);
+        }
     }
 
     /// It may need a descriptor for its upstream from now on.
@@ -216,6 +242,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.settles();
         self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
         if self.outward {
             self.shared.outward.fetch_sub(1, Ordering::Relaxed);

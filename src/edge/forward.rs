@@ -20,7 +20,6 @@ use super::{
     slash,
     upstream::Pool,
     verdict,
-    watch::{self, Subject},
 };
 use crate::{
     model::hop::{CONTEXT_HEADER, HopContext, encode},
@@ -28,6 +27,7 @@ use crate::{
         Deny, Target,
         deny::{Malformed, UpstreamFault},
     },
+    telemetry::metrics::StreamKind,
 };
 
 /// How long a stream may be silent: server-sent events, upgraded connections, routes marked as streaming.
@@ -202,7 +202,8 @@ pub(super) fn response(
         pool.succeeded(node);
     }
     ctx.upstream.answered = true;
-    let stream = route.streaming || is_stream(reply);
+    let kind = kind_of(reply);
+    let stream = route.streaming || kind.is_some();
     if let Some(conn) = &ctx.conn {
         if !switches && !session.as_downstream_mut().is_body_done() {
             // An answer before the upload is complete: what still comes must not reset it away.
@@ -210,14 +211,12 @@ pub(super) fn response(
         }
         conn.expect(if stream { STREAM_GAP } else { route.timeouts.between_bytes });
     }
-    if let (true, Some(who), Some(caller), Some(conn)) =
-        (stream, admitted.permit.principal(), &ctx.caller, &ctx.conn)
-    {
-        let (who, mount) = (Arc::clone(who), Arc::clone(&route.mount));
-        let shown = conn.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
-        let certificate_end = shown.map(|shown| shown.not_after);
-        let subject = Subject { who, mount, address: caller.facts.address, certificate_end };
-        ctx.watch = Some(watch::start(Arc::clone(shared), subject, Arc::clone(conn)));
+    if stream {
+        let kind = kind.unwrap_or(StreamKind::Stream);
+        ctx.in_flight.becomes(kind);
+        if let (StreamKind::WebSocket, Some(conn)) = (kind, &ctx.conn) {
+            conn.tunnels_websocket();
+        }
     }
     if route.target == Target::Identity {
         verdict::take(reply, &mut ctx.trail);
@@ -268,14 +267,20 @@ fn redirect(session: &mut Session, ctx: &mut Ctx, reply: &mut ResponseHeader) ->
     reply.insert_header(header::LOCATION, format!("{prefix}{other}"))
 }
 
-fn is_stream(reply: &ResponseHeader) -> bool {
-    let kind = reply.headers.get(header::CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
-    let is = |wanted: &[u8]| {
-        kind.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
+/// Which kind of stream a reply begins, if any.
+fn kind_of(reply: &ResponseHeader) -> Option<StreamKind> {
+    let is = |name: header::HeaderName, wanted: &[u8]| {
+        let value = reply.headers.get(name).map_or(&b""[..], |value| value.as_bytes());
+        value.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
     };
-    reply.status == StatusCode::SWITCHING_PROTOCOLS
-        || is(b"text/event-stream")
-        || is(grpc::CONTENT_TYPE)
+    if reply.status == StatusCode::SWITCHING_PROTOCOLS {
+        let websocket = is(header::UPGRADE, b"websocket");
+        return Some(if websocket { StreamKind::WebSocket } else { StreamKind::Upgrade });
+    }
+    if is(header::CONTENT_TYPE, b"text/event-stream") {
+        return Some(StreamKind::Events);
+    }
+    is(header::CONTENT_TYPE, grpc::CONTENT_TYPE).then_some(StreamKind::Grpc)
 }
 
 /// A piece of the upstream's answer came.
@@ -354,7 +359,7 @@ pub(super) fn deny_of(ctx: &Ctx, error: &Error) -> Option<Deny> {
         return Some(deny.clone());
     }
     if let Some(deny) = ctx.conn.as_ref().and_then(|conn| conn.ended()) {
-        return Some(deny.clone());
+        return Some(deny);
     }
     match ctx.conn.as_ref().and_then(|conn| conn.expired()) {
         Some(Expired::Upstream) => return Some(failed(ctx, UpstreamFault::Timeout)),

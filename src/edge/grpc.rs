@@ -4,9 +4,9 @@
 //! its head ("Trailers-Only" in the protocol's own words).
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 
-use crate::pipeline::{Reply, view::Known};
+use crate::pipeline::{Deny, Reply, view::Known};
 
 /// How the media type of a call begins.
 pub(super) const CONTENT_TYPE: &[u8] = b"application/grpc";
@@ -17,11 +17,26 @@ const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// Whether a request is a call. It is one only over HTTP/2.
 pub(super) fn is_call(version: Version, known: &Known<'_>) -> bool {
     version == Version::HTTP_2
-        && known.content_type.value().is_some_and(|kind| {
-            let kind = kind.as_bytes();
-            kind.get(..CONTENT_TYPE.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(CONTENT_TYPE))
-        })
+        && known.content_type.value().is_some_and(|kind| is_kind(kind.as_bytes()))
+}
+
+/// Whether the head of a reply is that of a call.
+pub(super) fn is_reply(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| is_kind(kind.as_bytes()))
+}
+
+fn is_kind(kind: &[u8]) -> bool {
+    kind.get(..CONTENT_TYPE.len()).is_some_and(|start| start.eq_ignore_ascii_case(CONTENT_TYPE))
+}
+
+/// What stands behind the messages of a call that was ended on its way.
+pub(super) fn trailers(deny: &Deny) -> HeaderMap {
+    let status = deny.status();
+    let message = status.canonical_reason().unwrap_or("Error");
+    HeaderMap::from_iter([
+        (STATUS, HeaderValue::from_static(code(status))),
+        (MESSAGE, HeaderValue::from_static(message)),
+    ])
 }
 
 /// Says the same as `reply` in the words of gRPC.

@@ -39,6 +39,7 @@ use super::{
     framing::Watch,
     http2::Frames,
     pace::Pace,
+    websocket::{self, Boundary},
 };
 
 /// Joins a header and a small body into one packet; small, because every idle connection holds one.
@@ -78,6 +79,8 @@ pub(super) struct Guard<S: Wire, P> {
     linger: Option<Linger>,
     /// Where HTTP/2 is spoken: its frames, counted.
     frames: Option<Frames>,
+    /// Where a WebSocket is tunnelled: how far its frames have come.
+    boundary: Boundary,
     /// Held as long as the connection lives: its place in the table of connections.
     _permit: P,
 }
@@ -100,6 +103,7 @@ impl<S: Wire, P> Guard<S, P> {
             stalled: false,
             linger: None,
             frames: None,
+            boundary: Boundary::default(),
             _permit: permit,
         }
     }
@@ -150,6 +154,9 @@ impl<S: Wire, P> Guard<S, P> {
         if let Some(frames) = &mut self.frames {
             frames.went(written);
         }
+        if self.conn.is_websocket() {
+            self.boundary.passed(written);
+        }
         if self.stalled {
             self.stalled = false;
             self.taking.moved(written.len(), self.conn.limits.taking());
@@ -191,8 +198,8 @@ impl<S: Wire, P: Unpin> AsyncRead for Guard<S, P> {
         if this.head_too_large() {
             return this.poll_too_large(cx).map(Err);
         }
-        if this.conn.ended().is_some() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        if this.conn.is_ended() {
+            return Poll::Ready(Err(this.farewell(cx)));
         }
         if this.surplus && this.conn.phase() == Phase::Idle {
             // The answer is out. Where the next request would begin in what was thrown away, nobody knows: the end.
@@ -214,7 +221,7 @@ impl<S: Wire, P: Unpin> AsyncRead for Guard<S, P> {
             return Poll::Ready(result);
         }
         if this.conn.waits(cx) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            return Poll::Ready(Err(this.farewell(cx)));
         }
         let Some(at) = this.read_deadline() else { return Poll::Pending };
         ready!(this.read_timer.poll(at, cx));
@@ -223,6 +230,22 @@ impl<S: Wire, P: Unpin> AsyncRead for Guard<S, P> {
 }
 
 impl<S: Wire, P: Unpin> Guard<S, P> {
+    /// What runs on it was ended. A WebSocket is told so, unless it is in the middle of a frame or takes nothing.
+    fn farewell(&mut self, cx: &mut Context<'_>) -> io::Error {
+        if self.boundary.is_between()
+            && let Some(deny) = self.conn.ended()
+        {
+            let frame = websocket::close_frame(&deny);
+            let taken = Pin::new(&mut self.io).poll_write(cx, &frame);
+            let whole = matches!(taken, Poll::Ready(Ok(taken)) if taken == frame.len());
+            self.boundary.passed(&frame);
+            if whole && !matches!(Pin::new(&mut self.io).poll_flush(cx), Poll::Ready(Err(_))) {
+                self.conn.said_farewell();
+            }
+        }
+        io::ErrorKind::ConnectionAborted.into()
+    }
+
     /// Answers a head that is too large, once, and ends the reading.
     fn poll_too_large(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         if !self.conn.lingers() {
@@ -279,7 +302,7 @@ impl<S: Wire, P: Unpin> Guard<S, P> {
     }
 
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        if self.conn.ended().is_some() || self.conn.waits(cx) {
+        if self.conn.is_ended() || self.conn.waits(cx) {
             self.conn.abort();
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }

@@ -43,12 +43,13 @@ mod serve;
 pub mod settings;
 mod shared;
 mod slash;
+mod streams;
 #[cfg(test)]
 mod testing;
 pub mod tls;
 mod upstream;
 mod verdict;
-mod watch;
+mod websocket;
 mod witness;
 
 pub use agent_use::AgentUse;
@@ -84,11 +85,12 @@ use self::{
     client::Caller,
     conn::Conn,
     ctx::Ctx,
+    streams::Open,
 };
 use crate::{
     model::Timestamp,
     pipeline::{
-        Deny,
+        Deny, Target,
         view::{Field, Known},
     },
 };
@@ -143,11 +145,18 @@ impl Gateway {
             listener: &conn.listener,
             tls,
         };
+        let age = self.shared.streams.age();
         let admission =
             admit::admit(&self.shared, &ctx.live, &asked, &mut ctx.trail, &mut ()).await;
         match admission? {
             Admission::Answer(answer) => Ok(Some(answer)),
             Admission::Pass(admitted) => {
+                // What identity answers may be the very end of the credential.
+                if admitted.route.route.target != Target::Identity
+                    && let Some(open) = Open::of(&conn, &admitted, caller.facts.address)
+                {
+                    ctx.in_flight.hangs_on(open, ctx.started, age);
+                }
                 ctx.admitted = Some(admitted);
                 Ok(None)
             }
@@ -298,6 +307,7 @@ impl ProxyHttp for Gateway {
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Box<Ctx>) {
         access_log::finish(&self.shared, session, ctx);
+        ctx.in_flight.settles();
         if let Some(conn) = &ctx.conn {
             conn.idle();
         }
@@ -331,7 +341,9 @@ async fn fail(session: &mut Session, ctx: &mut Ctx, now: Timestamp) {
         !reply.status.is_informational() || reply.status == StatusCode::SWITCHING_PROTOCOLS
     };
     match begun.filter(counts) {
-        Some(reply) if has_length(reply) => {}
+        Some(reply) if has_length(reply) || ctx.grpc => {}
+        // The client of a WebSocket is waited for to read why.
+        Some(_) if ctx.conn.as_ref().is_some_and(|conn| conn.has_said_farewell()) => {}
         Some(_) => {
             // This answer ends where the connection ends: only a reset tells that it did not end well. Behind a 101 the
             // connection belongs to another protocol, into which no refusal may be written.

@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     ForwardAuth, Gateway, ListenerSettings, Shared, accept::Acceptor, background, descriptors,
-    http2::Door, shared::Bound, tls,
+    http2::Door, shared::Bound, streams, tls,
 };
 
 /// A file without certificates.
@@ -88,6 +88,7 @@ async fn run(
     let listeners = bind_all(&shared)?;
     background::first_discovery(&shared).await;
     let background = aside.spawn(background::run(Arc::clone(&shared)));
+    let warden = aside.spawn(streams::run(Arc::clone(&shared)));
 
     let (closing, closing_seen) = watch::channel(false);
     let proxy = Arc::new(proxy(&shared));
@@ -117,6 +118,7 @@ async fn run(
     while acceptors.join_next().await.is_some() {}
     drain(&shared, &proxy, &closing).await;
     background.abort();
+    warden.abort();
     Ok(())
 }
 

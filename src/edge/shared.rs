@@ -21,6 +21,7 @@ use super::{
     recent::Recent,
     refusals::{RefusalCount, Refusals},
     resolve::{KeyCache, SessionCache},
+    streams::Streams,
     tls::Handshake,
     upstream::Pool,
 };
@@ -67,6 +68,7 @@ pub struct Shared {
     /// The pool of the identity plane: its socket is fixed at start.
     pub(super) identity: Arc<Pool>,
     pub(super) connections: Arc<Connections>,
+    pub(super) streams: Streams,
     /// By listener; the others speak plain HTTP.
     pub(super) tls: HashMap<Arc<str>, Arc<Handshake>>,
     pub(super) in_flight: AtomicUsize,
@@ -94,6 +96,7 @@ impl Shared {
             ids: RequestIds::new(&*parts.random),
             identity: Pool::identity(&settings.identity_socket, parts.metrics.clone()),
             connections: Connections::new(Arc::clone(&settings.limits)),
+            streams: Streams::new(),
             in_flight: AtomicUsize::new(0),
             outward: AtomicUsize::new(0),
             swapped: Notify::new(),

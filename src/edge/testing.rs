@@ -70,6 +70,7 @@ pub(super) fn route(name: &str, mount: &Arc<Mount>) -> Route {
         hashes: false,
         allows: PathAllowances::default(),
         streaming: false,
+        stream_grace: Default::default(),
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     model::{AccountId, Principal, RealmName, Timestamp},
+    pipeline::News,
     store::{AccountChange, AccountRecord, AccountStatus, AuditRecord},
 };
 
@@ -180,7 +181,7 @@ impl Inner {
         for token in change.tokens {
             self.feed.end_token(token.id, token.expires_at);
         }
-        self.feed.bump();
+        self.feed.changed(News::Account(change.account.id.clone()));
         shown(change.account)
     }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::broadcast;
 
 use super::{Identity, IdentityError, Lookup, StaticKey};
 use crate::{
     model::{AuthMethod, Digest, KeyId, MountName, Principal, SessionId, Timestamp},
-    pipeline::{KeyEvidence, SessionEvidence},
+    pipeline::{KeyEvidence, News, SessionEvidence},
     store::OwnedKey,
 };
 
@@ -42,6 +43,10 @@ impl Lookup for Identity {
 
     fn epoch(&self) -> u64 {
         self.inner.feed.epoch()
+    }
+
+    fn news(&self) -> broadcast::Receiver<News> {
+        self.inner.feed.news()
     }
 
     fn used(&self, id: &KeyId, now: Timestamp) {

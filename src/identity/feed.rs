@@ -1,4 +1,5 @@
-//! What has ended: tokens and sessions the edge must refuse from now on, and the epoch that ages cached keys.
+//! What has ended: tokens and sessions the edge must refuse from now on, and the epoch that ages cached keys. Whoever keeps
+//! something open that hangs on these is told at once.
 //!
 //! Only a view. The store knows first; nothing is entered here that is not durable.
 
@@ -11,35 +12,71 @@ use std::{
     },
 };
 
+use tokio::sync::broadcast;
+
 use crate::{
     model::{SessionId, Timestamp, TokenId},
-    pipeline::RevocationView,
+    pipeline::{News, RevocationView},
 };
 
+/// News that may wait for a listener; one that comes later is told that it missed some.
+const WAITING: usize = 1024;
+
 /// Ended tokens and sessions, each until everything it covers has expired by itself.
-#[derive(Default)]
 pub(super) struct Feed {
     tokens: Ended<TokenId>,
     sessions: Ended<SessionId>,
     epoch: AtomicU64,
+    news: broadcast::Sender<News>,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self {
+            tokens: Ended::default(),
+            sessions: Ended::default(),
+            epoch: AtomicU64::default(),
+            news: broadcast::Sender::new(WAITING),
+        }
+    }
 }
 
 impl Feed {
     /// Notes an ended token.
     pub(super) fn end_token(&self, id: TokenId, until: Timestamp) {
-        self.tokens.insert(id, until);
+        if self.tokens.insert(id.clone(), until) {
+            self.tell(News::Token(id));
+        }
     }
 
     /// Notes ended sessions.
     pub(super) fn end_sessions(&self, ids: impl IntoIterator<Item = SessionId>, until: Timestamp) {
         for id in ids {
-            self.sessions.insert(id, until);
+            if self.sessions.insert(id.clone(), until) {
+                self.tell(News::Session(id));
+            }
         }
     }
 
     /// Makes every cached key evidence stale. Called after the change is committed, before it is acknowledged.
     pub(super) fn bump(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The same, for a change that may have taken something from somebody.
+    pub(super) fn changed(&self, what: News) {
+        self.bump();
+        self.tell(what);
+    }
+
+    /// What happens from now on.
+    pub(super) fn news(&self) -> broadcast::Receiver<News> {
+        self.news.subscribe()
+    }
+
+    fn tell(&self, news: News) {
+        // Nobody listens where there is no data plane.
+        let _ = self.news.send(news);
     }
 
     /// The present epoch.
@@ -81,11 +118,14 @@ impl<K> Default for Ended<K> {
 
 // A poisoned lock is entered all the same: every change below is one map operation, so the map is whole.
 impl<K: Eq + Hash> Ended<K> {
-    fn insert(&self, id: K, until: Timestamp) {
+    /// Returns whether it was not known before.
+    fn insert(&self, id: K, until: Timestamp) -> bool {
         let mut map = self.until.write().unwrap_or_else(PoisonError::into_inner);
+        let before = map.len();
         let kept = map.entry(id).or_insert(until);
         *kept = (*kept).max(until);
         self.count.store(map.len(), Ordering::Release);
+        map.len() > before
     }
 
     fn holds(&self, id: &K) -> bool {
@@ -134,6 +174,28 @@ mod tests {
         feed.end_token("t".into(), Timestamp(5));
         feed.prune(Timestamp(7));
         assert!(feed.is_revoked(Some(&"t".into()), None));
+    }
+
+    #[test]
+    fn each_ending_is_told_once_and_after_it_is_entered() {
+        let feed = Feed::default();
+        let mut news = feed.news();
+        for _ in 0..2 {
+            feed.end_token("t".into(), Timestamp(10));
+            feed.end_sessions(["s".into(), "u".into()], Timestamp(10));
+        }
+        let before = feed.epoch();
+        feed.changed(News::Key("k".into()));
+        feed.bump();
+        assert_eq!(feed.epoch(), before + 2);
+        let told: Vec<_> = std::iter::from_fn(|| news.try_recv().ok()).collect();
+        let wanted = [
+            News::Token("t".into()),
+            News::Session("s".into()),
+            News::Session("u".into()),
+            News::Key("k".into()),
+        ];
+        assert_eq!(told, wanted);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     model::{AccountId, KeyId, MountName, ScopeSet, Timestamp, api_key},
     pipeline::{
-        Toll, Window,
+        News, Toll, Window,
         quota::{Charge, KEY_HOUR, KeyPart, KeyParts, LimitKey},
     },
     store::{AuditRecord, KeyRecord, StoreError},
@@ -125,7 +125,7 @@ impl Identity {
         let (inner, id, new) = (self.inner.clone(), id.clone(), record.clone());
         let rotating = self.to_the_end(async move {
             let done = inner.store.rotate_key(&id, &new, now + overlap, now, &[told]).await;
-            inner.feed.bump();
+            inner.feed.changed(News::Key(id));
             done.map_err(|error| match error {
                 StoreError::Changed => key_rules::already_ended(),
                 other => other.into(),
@@ -153,7 +153,7 @@ impl Identity {
         let (inner, mount, id) = (self.inner.clone(), mount.clone(), id.clone());
         let revoking = self.to_the_end(async move {
             let done = inner.store.revoke_key(&mount, &id, now, &[told]).await;
-            inner.feed.bump();
+            inner.feed.changed(News::Key(id));
             Ok(done?)
         });
         revoking.await.map(|key| self.shown_key(key))

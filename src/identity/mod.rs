@@ -76,6 +76,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 use async_trait::async_trait;
+use tokio::sync::broadcast;
 
 pub use administrator::{Administrator, refused_hash};
 pub use agents::{AgentFacts, AgentGranted, AgentRequest};
@@ -103,7 +104,7 @@ pub use crate::store::AuditRange;
 use crate::{
     limit::RateLimiter,
     model::{Clock, Digest, KeyId, MountName, Random, SecretString, SessionId, Timestamp},
-    pipeline::{KeyEvidence, RevocationView, SessionEvidence},
+    pipeline::{KeyEvidence, News, RevocationView, SessionEvidence},
     store::{Ciphertext, ForeignIdentity, KeyUse, Store},
 };
 use code_text::CodeKey;
@@ -155,6 +156,11 @@ pub trait Lookup: Send + Sync + 'static {
 
     /// Counts up whenever any key or owner changed: cached evidence of an older epoch must be fetched again.
     fn epoch(&self) -> u64;
+
+    /// What ends or changes from now on, for what stays open longer than a request. Whoever ends nothing has no news.
+    fn news(&self) -> broadcast::Receiver<News> {
+        broadcast::Sender::new(1).subscribe()
+    }
 
     /// Notes one use of a key (batched; never a write per request).
     fn used(&self, id: &KeyId, now: Timestamp);
@@ -273,7 +279,7 @@ impl Identity {
         *inner.mount_keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
         inner.state.store(Arc::new(state));
         // A mount may have changed its realm, and with it whose keys it takes.
-        inner.feed.bump();
+        inner.feed.changed(News::Anything);
         Ok(())
     }
 

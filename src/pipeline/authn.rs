@@ -145,10 +145,21 @@ pub fn establish_key(
     else {
         return Err(Deny::Key(KeyFault::Unknown));
     };
+    key_stands(evidence, client, evidence.expires_at, now)?;
+    Ok(evidence.principal.clone())
+}
+
+/// Holds what is known of a key against revocation, `end` and address, once its secret was proven.
+pub fn key_stands(
+    evidence: &KeyEvidence,
+    client: std::net::IpAddr,
+    end: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), Deny> {
     if evidence.revoked {
         return Err(Deny::Key(KeyFault::Revoked));
     }
-    if evidence.expires_at.is_some_and(|end| now >= end) {
+    if end.is_some_and(|end| now >= end) {
         return Err(Deny::Key(KeyFault::Expired));
     }
     let allowed = &evidence.principal.allowed_ips;
@@ -156,7 +167,7 @@ pub fn establish_key(
     if !allowed.is_empty() && !allowed.iter().any(|net| net.contains(&client)) {
         return Err(Deny::AddressNotAllowed);
     }
-    Ok(evidence.principal.clone())
+    Ok(())
 }
 
 /// What the store knows of one session.

@@ -66,6 +66,7 @@ pub(super) fn route(name: &str) -> Route {
         hashes: false,
         allows: PathAllowances::default(),
         streaming: false,
+        stream_grace: Default::default(),
     }
 }
 

@@ -116,6 +116,8 @@ pub struct Route {
     pub allows: PathAllowances,
     /// Marked as streaming: the gap between bytes is an hour, and a WebSocket upgrade is passed on.
     pub streaming: bool,
+    /// How long what runs on it may outlive the end of its credential; what ends it before ends it at once.
+    pub stream_grace: Duration,
 }
 
 /// What a route matches, as given to the table's builder. Paths are relative to the mount's prefix.

@@ -65,6 +65,8 @@ pub struct AccessLine<'a> {
     pub duration: Duration,
     /// Part of it that was spent with the upstream.
     pub upstream_duration: Option<Duration>,
+    /// What was ended on its way because its credential ended: `websocket`, `events`, …
+    pub ended: Option<&'a str>,
     /// Body bytes received.
     pub bytes_in: u64,
     /// Body bytes sent.
@@ -143,6 +145,7 @@ impl AccessLine<'_> {
         text(out, "\",\"key_id\":\"", self.key_id);
         text(out, "\",\"upstream\":\"", self.upstream);
         text(out, "\",\"backend\":\"", self.backend);
+        text(out, "\",\"stream_ended\":\"", self.ended);
         let agent = self.user_agent.map(|agent| cut(agent, LONGEST_AGENT));
         text(out, "\",\"user_agent\":\"", agent);
         number(out, "\",\"status\":", u64::from(self.status));

@@ -8,11 +8,13 @@ mod make;
 mod process;
 mod public;
 mod route;
+mod streams;
 
 pub use connections::{Cut, Turned};
 pub use make::Family;
 pub use public::PublicRoute;
 pub use route::RouteMetrics;
+pub use streams::{OpenStreams, StreamKind};
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -57,6 +59,7 @@ struct Inner {
     public: public::PublicFigures,
     in_flight: IntGauge,
     connections: connections::Families,
+    streams: streams::Families,
     heads_refused: IntCounter,
     forward_auth: IntCounterVec,
     handshakes_failed: IntCounterVec,
@@ -118,6 +121,7 @@ impl Metrics {
             public: public::PublicFigures::default(),
             in_flight: make.gauge("portcullis_requests_in_flight", "Requests being served now.")?,
             connections: connections::Families::register(&make)?,
+            streams: streams::Families::register(&make)?,
             heads_refused: make.counter(
                 "portcullis_heads_refused_total",
                 "Requests that could not be parsed at all: answered and closed, with HTTP/2 answered or reset, without an access line.",
@@ -324,6 +328,16 @@ impl Metrics {
     /// A limit ended a client connection.
     pub fn connection_cut(&self, why: Cut) {
         self.inner.connections.cut(why);
+    }
+
+    /// What runs for long under a credential, counted anew.
+    pub fn streams_open(&self, counts: &OpenStreams) {
+        self.inner.streams.show(counts);
+    }
+
+    /// Something was ended because its credential ended. `reason` is a reason code.
+    pub fn stream_ended(&self, kind: StreamKind, reason: &'static str) {
+        self.inner.streams.ended(kind, reason);
     }
 
     /// A head was answered before any hook saw it.

@@ -36,6 +36,8 @@ pub use static_keys::StaticKeyConfig;
 
 /// Name that plain routes use for their mount in logs and metrics.
 pub const PLAIN: &str = "plain";
+/// The longest `stream_grace`.
+const LONGEST_GRACE: Duration = Duration::from_secs(24 * 3600);
 
 /// One mount.
 #[derive(Clone, Debug)]
@@ -80,6 +82,8 @@ pub struct MountConfig {
     pub rate_headers: RateHeaders,
     /// Limits of routes that name none.
     pub limits: Vec<Arc<str>>,
+    /// How long streams of routes that do not say may outlive the end of their credential.
+    pub stream_grace: Duration,
 }
 
 impl MountConfig {
@@ -227,6 +231,7 @@ fn one(
     if dialect.is_some() {
         known_limits(section, &limits, context);
     }
+    let stream_grace = stream_grace(section, Duration::ZERO);
 
     Some(MountConfig {
         name: MountName::from(name),
@@ -253,6 +258,18 @@ fn one(
         cors,
         rate_headers,
         limits,
+        stream_grace,
+    })
+}
+
+/// How long a stream may outlive the end of its credential.
+pub(super) fn stream_grace(section: &mut Section<'_>, start: Duration) -> Duration {
+    section.checked("stream_grace", start, |span: &Duration| {
+        if *span <= LONGEST_GRACE {
+            return Ok(());
+        }
+        let why = "a stream would go on for longer than a day after its credential has ended";
+        Err(Fault::new("too long", why, "write at most \"24h\""))
     })
 }
 

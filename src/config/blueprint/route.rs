@@ -10,6 +10,7 @@ use super::{
     mount::{
         MountConfig, known_limits,
         places::{hosts, listener, odd_path},
+        stream_grace,
     },
     process::Process,
     realm::RealmConfig,
@@ -70,6 +71,8 @@ pub struct RouteConfig {
     pub allows: PathAllowances,
     /// Streaming.
     pub streaming: bool,
+    /// How long a stream may outlive the end of its credential.
+    pub stream_grace: Duration,
 }
 
 /// What a route may refer to.
@@ -114,6 +117,8 @@ fn one(
     let limits = limits(section, mount, public, around);
     let headers = headers::read(section, &around.process.identity_headers);
     let streaming = section.or("streaming", false);
+    let inherited = mount.map_or(Duration::ZERO, |mount| mount.stream_grace);
+    let stream_grace = stream_grace(section, inherited);
     let timeouts = timeouts(section);
     let body_limit = section.or("body_limit", Size(around.process.body_limit)).0;
     let trailing_slash = trailing_slash(section);
@@ -134,6 +139,7 @@ fn one(
         forward_credential,
         allows,
         streaming,
+        stream_grace,
     })
 }
 

@@ -16,6 +16,7 @@ use crate::edge::{
     accept::digest_of,
     alarm::Alarm,
     conn::{Conn, Phase},
+    grpc,
     pace::Pace,
 };
 use bytes::{BufMut, Bytes, BytesMut};
@@ -137,7 +138,7 @@ impl Stream {
 
     /// The next piece of the body; behind the last one, the end of the client.
     fn poll_next(&mut self, idle: bool, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
-        if self.conn.ended().is_some() {
+        if self.conn.is_ended() {
             return Poll::Ready(Err(ended()));
         }
         if idle || self.body_done {
@@ -240,7 +241,7 @@ impl Stream {
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
-        if self.conn.ended().is_some() {
+        if self.conn.is_ended() {
             return Poll::Ready(Err(ended()));
         }
         let room = match self.writer()?.poll_capacity(cx) {
@@ -279,6 +280,20 @@ impl Stream {
         self.writer
             .as_mut()
             .ok_or_else(|| Error::explain(ErrorType::InternalError, "a body before its head"))
+    }
+
+    /// Ends a call in its own words where it was ended by us and its client reads; everything else is cut.
+    fn cut(&mut self) {
+        let is_call = self.written.as_ref().is_some_and(|head| grpc::is_reply(&head.headers));
+        if let (true, false, false, Some(deny)) =
+            (is_call, self.ended, self.stalled, self.conn.ended())
+            && let Some(writer) = &mut self.writer
+            && writer.send_trailers(grpc::trailers(&deny)).is_ok()
+        {
+            self.ended = true;
+            return;
+        }
+        self.reset(Reason::INTERNAL_ERROR);
     }
 
     fn reset(&mut self, reason: Reason) {

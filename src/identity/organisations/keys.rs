@@ -11,7 +11,7 @@ use crate::{
         Actor, ApiKey, EventKind, FieldError, Identity, IdentityError, NewKeyText, StaticKey,
     },
     model::{AccountId, KeyId, MountName, Principal, ScopeSet},
-    pipeline::grants::scope_parts,
+    pipeline::{News, grants::scope_parts},
     store::{KeyRecord, StoreError},
 };
 
@@ -111,7 +111,7 @@ impl Identity {
         let (inner, mount, id) = (self.inner.clone(), caller.mount.clone(), id.clone());
         let changing = self.to_the_end(async move {
             let done = inner.store.set_key_scopes(&mount, &id, &scopes, &[told]).await;
-            inner.feed.bump();
+            inner.feed.changed(News::Key(id));
             Ok(done?)
         });
         changing.await.map(|key| self.shown_key(key))

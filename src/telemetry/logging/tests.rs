@@ -65,6 +65,7 @@ fn line() -> AccessLine<'static> {
         key_id: None,
         client: "192.0.2.1".parse().unwrap(),
         upstream: Some("tasks"),
+        ended: None,
         backend: Some("127.0.0.1:9900"),
         duration: Duration::from_micros(1234),
         upstream_duration: Some(Duration::from_micros(1000)),

@@ -5,7 +5,6 @@ use std::{future::poll_fn, time::Duration};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream as FuturesStream;
-use h2::Reason;
 use http::{HeaderMap, header};
 use pingora::{
     Error, ErrorType, Result,
@@ -130,7 +129,7 @@ impl Session for Stream {
     }
 
     async fn shutdown(&mut self, _: u32, _: &str) {
-        self.reset(Reason::INTERNAL_ERROR);
+        self.cut();
     }
 
     fn is_body_done(&mut self) -> bool {
