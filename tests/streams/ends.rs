@@ -68,8 +68,8 @@ fn now() -> i64 {
 /// A token of the mount that ends in so many seconds.
 pub fn token(subject: &str, seconds: i64) -> String {
     let claims = json!({
-        "iss": "tmws", "aud": "tmws-api", "sub": subject, "username": "somebody",
-        "roles": ["USER"], "iat": now() - 10, "exp": now() + seconds, "jti": fresh_name(),
+        "iss": "tmws-auth-service", "aud": "tmws-api", "sub": subject, "username": "somebody",
+        "roles": ["USER"], "iat": now() - 10, "exp": now() + seconds, "jti": format!("{:0>20}", fresh_name()),
     });
     let header = B64.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
     let text = format!("{header}.{}", B64.encode(claims.to_string()));
