@@ -77,6 +77,8 @@ async fn serve(mut tcp: TcpStream, gone: Gone) {
     let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
     let mut parts = path.rsplit('/');
     let (mark, what) = (parts.next().unwrap().to_owned(), parts.next().unwrap().to_owned());
+    // It may be tried once more.
+    gone.lock().unwrap().remove(&mark);
     let (mut reader, mut writer) = tcp.into_split();
     let (said, mut heard) = tokio::sync::mpsc::unbounded_channel::<Vec<u8>>();
     let reading = async {
