@@ -43,7 +43,7 @@ pub fn still_reaches(then: &Principal, now: &Principal) -> Result<(), Deny> {
     if roles && scopes && then.tenant == now.tenant {
         return Ok(());
     }
-    Err(Deny::Forbidden { action: "continue".into() })
+    Err(Deny::Forbidden { action: "continue".into(), lack: None })
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Ends what runs under a credential that has ended.
 //!
-//! News of what ended come from identity at once; ends that were known before are looked for several times a second. Each
-//! time the question is the one that the next request would be asked, and everything is asked now and then in case that a
-//! piece of news was missed. Runs beside the threads that serve.
+//! News of what ended come from identity at once. What has expired, or is in the view of ended tokens and sessions, is looked
+//! for several times a second, so that no piece of news need be heard; keys, of which the store must be asked, are asked
+//! about now and then. Each time the question is the one that the next request would meet. Runs beside the threads that
+//! serve.
 
 use std::{
     sync::Arc,
@@ -62,7 +63,11 @@ pub(in crate::edge) async fn run(shared: Arc<Shared>) {
         let due = moment.saturating_duration_since(asked) >= ROUND
             && round.as_ref().is_none_or(JoinHandle::is_finished);
         let now = shared.parts.clock.now();
-        let wanted = |who: &Principal| due || news.iter().any(|news| news.concerns(who));
+        let revocations = &*shared.parts.revocations;
+        let wanted = |who: &Principal| {
+            due || news.iter().any(|news| news.concerns(who))
+                || revocations.is_revoked(who.token.as_ref(), who.session.as_ref())
+        };
         let (picked, counts) = shared.streams.pick(now, moment, wanted);
         shared.parts.metrics.streams_open(&counts);
         let asking = judge(&shared, picked, now);
