@@ -34,7 +34,8 @@ fn who(subject: &str) -> Arc<Principal> {
 fn conn() -> Arc<Conn> {
     let (limits, metrics) = (Arc::new(ClientLimits::default()), Metrics::new().unwrap());
     let peer = "192.0.2.7:1".parse().unwrap();
-    let conn = Conn::new(peer, "public".into(), limits, metrics, None, Duration::from_secs(1));
+    let conn =
+        Conn::new(peer, "public".into(), limits, metrics, None, None, Duration::from_secs(1));
     conn.begin(false);
     conn
 }
