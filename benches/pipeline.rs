@@ -138,13 +138,14 @@ fn mount() -> Arc<Mount> {
         limits: Vec::new(),
         rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },
         public_figures: false,
+        shadow_limits: Vec::new(),
     })
 }
 
 fn route(name: &str, mount: &Arc<Mount>, authn: Authn, authz: Authz) -> Arc<Route> {
     let limit = |name: &str, per: Per| {
         let windows = vec![Window { limit: 1_000_000, per: Duration::from_secs(60) }];
-        Arc::new(Limit { name: name.into(), per: vec![per], windows })
+        Arc::new(Limit { name: name.into(), per: vec![per], windows, shadow: false })
     };
     Arc::new(Route {
         name: name.into(),
@@ -155,6 +156,7 @@ fn route(name: &str, mount: &Arc<Mount>, authn: Authn, authz: Authz) -> Arc<Rout
         authz,
         early_limits: vec![limit("address", Per::Client)],
         late_limits: vec![limit("general", Per::Credential)],
+        shadow: None,
         headers: HeaderRules::default(),
         timeouts: Timeouts::default(),
         body_limit: 10 << 20,

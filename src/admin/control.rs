@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::pipeline::explain::{Explanation, Past, Question};
+use crate::pipeline::{
+    explain::{Explanation, Past, Question},
+    shadow::ShadowLine,
+};
 
 /// State of the process as probes show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +68,8 @@ pub trait Control: Send + Sync + 'static {
     async fn explain(&self, questions: Vec<Question>) -> Result<Explained, String>;
     /// A request that was refused, while it is remembered.
     fn refusal(&self, request_id: &str) -> Option<Past>;
+    /// What rules in shadow mode would have refused.
+    fn shadow(&self) -> Vec<ShadowLine>;
     /// Rebuilds the edge's snapshot after a signing key changed.
     async fn keys_changed(&self);
 }

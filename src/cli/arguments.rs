@@ -124,6 +124,13 @@ pub(super) enum Command {
         #[command(flatten)]
         output: OutputArg,
     },
+    /// See what rules in shadow mode would have refused.
+    Shadow {
+        #[command(subcommand)]
+        command: ShadowCommand,
+        #[command(flatten)]
+        at: GatewayArgs,
+    },
     /// Let the running gateway read its configuration again. A file with errors changes nothing.
     Reload {
         #[command(flatten)]
@@ -521,6 +528,16 @@ pub(super) enum StoreCommand {
     Restore {
         /// A file made by `store backup`.
         file: PathBuf,
+    },
+}
+
+/// `shadow …`
+#[derive(Debug, Subcommand)]
+pub(super) enum ShadowCommand {
+    /// List every such rule with what it would have refused since the gateway started.
+    Report {
+        #[command(flatten)]
+        output: OutputArg,
     },
 }
 

@@ -18,6 +18,7 @@ use crate::{
     pipeline::{
         explain::{Past, Question},
         jwt::install_crypto_provider,
+        shadow::ShadowLine,
     },
     run::{self, Opened, Purpose, STORE_FILE},
     store::Store,
@@ -329,6 +330,10 @@ impl Control for Offline {
 
     fn refusal(&self, _: &str) -> Option<Past> {
         None
+    }
+
+    fn shadow(&self) -> Vec<ShadowLine> {
+        Vec::new()
     }
 
     async fn keys_changed(&self) {}

@@ -218,6 +218,9 @@ fn print(answer: &Value, evidence: &str) -> Result<(), Failure> {
             line(&mut out, key, word(answer, key));
         }
     }
+    for rule in answer.get("would_refuse").and_then(Value::as_array).into_iter().flatten() {
+        line(&mut out, "in the shadow", rule.as_str().unwrap_or_default());
+    }
     if let Some(sent) = answer.get("upstream") {
         line(&mut out, "goes to", &format!("{} as {}", word(sent, "to"), word(sent, "path")));
         for field in sent.get("set").and_then(Value::as_array).into_iter().flatten() {

@@ -22,7 +22,7 @@ use std::{
 
 use clap::{CommandFactory, Parser};
 
-use self::arguments::{Arguments, Command, ConfigCommand};
+use self::arguments::{Arguments, Command, ConfigCommand, ShadowCommand};
 use crate::{demo, run};
 
 /// Why a command did not do what it was told, and with which exit code it ends.
@@ -111,6 +111,9 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Explain { request, at, output } => explain::run(&request, &at, output),
         Command::Test { file, config, output } => policy_tests::run(&file, &config, output),
+        Command::Shadow { command: ShadowCommand::Report { output }, at } => {
+            process::shadow(&at, output)
+        }
         Command::Reload { at } => process::reload(&at),
         Command::Status { at, output } => process::status(&at, output),
         Command::Completions { shell } => completions(shell),

@@ -82,6 +82,32 @@ pub(super) fn status(at: &GatewayArgs, output: OutputArg) -> Result<(), Failure>
     Ok(())
 }
 
+pub(super) fn shadow(at: &GatewayArgs, output: OutputArg) -> Result<(), Failure> {
+    let answer = running(at)?.json(Method::GET, "/v1/shadow", Content::Nothing)?;
+    if output.is_json() {
+        return show::json(&answer);
+    }
+    let rows = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+    if rows.is_empty() {
+        return show::line("nothing is in shadow mode");
+    }
+    let since = rows.iter().find_map(|row| row.get("since")).and_then(Value::as_str);
+    show::line(&format!("counted since {}", since.unwrap_or_default()))?;
+    let columns = [
+        ("MOUNT", "mount"),
+        ("ROUTE", "route"),
+        ("RULE", "rule"),
+        ("REASON", "reason"),
+        ("WOULD REFUSE", "count"),
+        ("UNDETERMINED", "undetermined"),
+        ("CALLERS", "callers"),
+        ("FIRST", "first"),
+        ("LAST", "last"),
+        ("SAMPLES", "samples"),
+    ];
+    show::table(rows, &columns)
+}
+
 fn running(at: &GatewayArgs) -> Result<Door, Failure> {
     Door::running(at)?.ok_or_else(|| Failure::Unreachable("no gateway is running here".into()))
 }

@@ -109,6 +109,11 @@ impl Config {
     }
 
     fn abuse_findings(&self, findings: &mut Findings) {
+        for limit in self.blueprint.limits.iter().filter(|limit| limit.shadow) {
+            let key = format!("limit.{}.mode", limit.name);
+            let what = "the limit is counted and refuses nothing";
+            findings.relax("R-SHADOW", key, what, "\"enforce\"");
+        }
         if self.blueprint.process.failure_windows.is_empty() {
             let what = "credentials may be guessed at any rate, each for the price of a signature";
             findings.relax("R-FAILURES-OFF", "limiter.failures_per_address", what, "[\"600/min\"]");
@@ -139,6 +144,16 @@ impl Config {
             let what =
                 format!("streams outlive their credential by {} s", route.stream_grace.as_secs());
             findings.relax("R-STREAM-GRACE", key, what, "\"0s\"");
+        }
+        if route.shadow_authn.is_some() {
+            let key = format!("{path}.authn");
+            let what = "a kind of credential is counted and not asked for";
+            findings.relax("R-SHADOW", key, what, "mode = \"enforce\"");
+        }
+        if route.shadow_authz.is_some() {
+            let key = format!("{path}.authz.mode");
+            let what = "the rule is counted and refuses nothing";
+            findings.relax("R-SHADOW", key, what, "\"enforce\"");
         }
         if route.limits.is_empty() {
             let key = format!("{path}.limits");

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use self::limits::{find_limit, split};
 use super::{
     Config, Report,
     blueprint::{At, Blueprint, Declared, MountConfig, RouteConfig},
@@ -26,11 +27,13 @@ use crate::{
             HeaderRules, PathAllowances, Place, RouteMatch, RouteTableBuilder, Timeouts,
             TrailingSlash,
         },
+        shadow::Shadow,
     },
     telemetry::logging,
 };
 
 mod conflicts;
+mod limits;
 
 /// Where the verification keys of a mount come from; `check` gives none.
 pub type KeySource<'a> = dyn Fn(&MountName) -> Vec<VerificationKey> + 'a;
@@ -301,7 +304,13 @@ fn compile_mount(
             .limits
             .iter()
             .filter_map(|name| find_limit(limits, name))
-            .filter(|limit| limit.counts_anybody())
+            .filter(|limit| limit.counts_anybody() && !limit.shadow)
+            .collect(),
+        shadow_limits: config
+            .limits
+            .iter()
+            .filter_map(|name| find_limit(limits, name))
+            .filter(|limit| limit.counts_anybody() && limit.shadow)
             .collect(),
         rate_headers: config.rate_headers,
         public_figures: config
@@ -333,6 +342,7 @@ fn plain_mount() -> Mount {
         policy: Arc::new(Policy::default()),
         cors: Cors::default(),
         limits: Vec::new(),
+        shadow_limits: Vec::new(),
         rate_headers: RateHeaders { legacy_always: false, policy: false, ietf: false },
         public_figures: false,
     }
@@ -370,7 +380,7 @@ fn endpoint_route(
     };
     let named = names.iter().filter_map(|name| find_limit(limits, name));
     let named = named.filter(|limit| !(public && super::blueprint::counts_callers(limit)));
-    let (early_limits, late_limits) = named.partition(|limit| limit.is_early());
+    let (early_limits, late_limits, shadow) = split(named);
     Route {
         name: format!("{}:{} {}", config.name, endpoint.method, endpoint.path).into(),
         template: endpoint.path.into(),
@@ -380,6 +390,7 @@ fn endpoint_route(
         authz,
         early_limits,
         late_limits,
+        shadow: shadow.or_none(),
         headers: HeaderRules::default(),
         timeouts: Timeouts { first_byte: defaults.timeout, ..Timeouts::default() },
         body_limit: defaults.body_limit,
@@ -399,7 +410,9 @@ fn endpoint_route(
 
 fn route(config: &RouteConfig, mount: &Arc<Mount>, limits: &[Limit]) -> Route {
     let named = config.limits.iter().filter_map(|name| find_limit(limits, name));
-    let (early_limits, late_limits) = named.partition(|limit| limit.is_early());
+    let (early_limits, late_limits, shadow) = split(named);
+    let shadow =
+        Shadow { authn: config.shadow_authn.clone(), authz: config.shadow_authz.clone(), ..shadow };
     Route {
         name: config.name.clone(),
         template: config.matches.path.as_str().into(),
@@ -409,6 +422,7 @@ fn route(config: &RouteConfig, mount: &Arc<Mount>, limits: &[Limit]) -> Route {
         authz: config.authz.clone(),
         early_limits,
         late_limits,
+        shadow: shadow.or_none(),
         headers: config.headers.clone(),
         timeouts: config.timeouts,
         body_limit: config.body_limit,
@@ -420,10 +434,6 @@ fn route(config: &RouteConfig, mount: &Arc<Mount>, limits: &[Limit]) -> Route {
         streaming: config.streaming,
         stream_grace: config.stream_grace,
     }
-}
-
-fn find_limit(limits: &[Limit], name: &str) -> Option<Arc<Limit>> {
-    limits.iter().find(|limit| *limit.name == *name).map(|limit| Arc::new(limit.clone()))
 }
 
 /// The places of a mount, for listings.

@@ -73,7 +73,12 @@ fn patterns(paths: &[&str]) -> Vec<PathPattern> {
 
 /// A limit of one window.
 pub(super) fn limit(name: &str, per: Per, limit: u32, span: Duration) -> Limit {
-    Limit { name: name.into(), per: vec![per], windows: vec![Window { limit, per: span }] }
+    Limit {
+        name: name.into(),
+        per: vec![per],
+        windows: vec![Window { limit, per: span }],
+        shadow: false,
+    }
 }
 
 #[allow(clippy::expect_used)]

@@ -36,6 +36,9 @@ pub(super) fn finish(shared: &Shared, session: &Session, ctx: &Ctx) {
     }
     shared.agent_uses.note(ctx, ctx.method(session), &*shared.parts.clock);
     shared.refusals.note(ctx, end.status, end.reason, &*shared.parts.clock);
+    if !ctx.trail.shadowed.is_empty() {
+        shared.shadows.note(shared, ctx);
+    }
     if ctx.deny.is_some() {
         let now = shared.parts.clock.now();
         shared.recent.note(ctx, ctx.method(session).as_str(), end.status, now);

@@ -16,6 +16,7 @@ use super::{
     failures, framing, head,
     live::UNMATCHED,
     options::{self, LocalAnswer},
+    shadow,
     tls::TlsFacts,
     witness::{Seen, Stage, Witness},
 };
@@ -23,7 +24,7 @@ use crate::{
     limit::LimitError,
     model::{Principal, Timestamp},
     pipeline::{
-        Charge, Credential, Deny, RequestView, Route, RouteTable, Target, authn, authz,
+        Authn, Charge, Credential, Deny, RequestView, Route, RouteTable, Target, authn, authz,
         deny::{self, Malformed, TokenFault},
         mutate::{self, HopFacts},
         quota,
@@ -93,6 +94,8 @@ pub(super) async fn admit<W: Witness>(
             let address = view.client.address;
             let charges = quota::charges(limits, UNMATCHED, None, address);
             charge(edge, trail, &charges, witness).await?;
+            let shadowed = missed.mount.map_or(&[][..], |mount| &mount.shadow_limits);
+            shadow::unrouted(edge, shadowed, address, trail).await;
             return Err(missed.deny);
         }
     };
@@ -109,6 +112,7 @@ pub(super) async fn admit<W: Witness>(
     // 3 limits that need no caller, before anything costs more than counting.
     witness.enters(Stage::EarlyLimits);
     charge(edge, trail, &quota::early_charges(route, &view), witness).await?;
+    shadow::early(edge, route, &view, trail).await;
     if route.hashes && edge.parts.lookup.is_hashing_full() {
         return Err(Deny::Unavailable { dependency: deny::HASHING });
     }
@@ -116,7 +120,9 @@ pub(super) async fn admit<W: Witness>(
     // 4 to 6: who is it? A wrong guess is charged to the address it came from.
     let now = edge.parts.clock.now();
     trail.charged_at = Some(now);
-    let who = match prove(edge, live, route, &view, (now, asked.came), witness).await {
+    let who = match prove(edge, live, (&route.authn, &**route), &view, (now, asked.came), witness)
+        .await
+    {
         Ok(who) => who,
         Err(deny) => {
             let charged = failures::charge(edge, live, view.client.address, &deny).await;
@@ -129,6 +135,7 @@ pub(super) async fn admit<W: Witness>(
                 let limits = &place.anonymous_limits;
                 let charges = quota::charges(limits, &route.name, None, view.client.address);
                 charge(edge, trail, &charges, witness).await?;
+                shadow::unproven(edge, route, &view, trail).await;
             }
             return Err(deny);
         }
@@ -145,6 +152,7 @@ pub(super) async fn admit<W: Witness>(
         Ok(permit) => permit,
         Err(deny) => {
             charge(edge, trail, &late(who.as_deref()), witness).await?;
+            shadow::late(edge, route, who.as_deref(), &view, trail).await;
             return Err(deny);
         }
     };
@@ -152,9 +160,12 @@ pub(super) async fn admit<W: Witness>(
     // 8 limits of the caller, its key's own hour included.
     witness.enters(Stage::LateLimits);
     charge(edge, trail, &late(who.as_deref()), witness).await?;
+    shadow::late(edge, route, who.as_deref(), &view, trail).await;
     if view.known.announced_length() > route.body_limit {
         return Err(Deny::BodyTooLarge);
     }
+    shadow::permitted(edge, live, route, (who.as_deref(), path), &view, (now, asked.came), trail)
+        .await;
     if let Some(who) = permit.principal() {
         who.key.iter().for_each(|key| edge.parts.lookup.used(key, now));
         who.session.iter().for_each(|session| edge.parts.lookup.seen(session, now));
@@ -203,11 +214,12 @@ fn read<'a>(edge: &Shared, live: &Live, asked: &Asked<'a>) -> Result<RequestView
     Ok(view)
 }
 
-/// Credential, evidence, principal. `Ok(None)`: a public route, which reads no credential, good or bad.
-async fn prove<W: Witness>(
+/// Credential, evidence, principal, by what is asked for at a route. `Ok(None)`: a public one, which reads no credential, good
+/// or bad.
+pub(super) async fn prove<W: Witness>(
     edge: &Shared,
     live: &Live,
-    route: &Route,
+    (asks, route): (&Authn, &Route),
     view: &RequestView<'_>,
     (now, moment): (Timestamp, Instant),
     witness: &mut W,
@@ -215,9 +227,9 @@ async fn prove<W: Witness>(
     let (mount, address) = (&route.mount, view.client.address);
     witness.enters(Stage::Credential);
     if let Some(who) = witness.assumed(mount) {
-        return route.authn.assume(who);
+        return asks.assume(who);
     }
-    let credential = route.authn.extract(view, mount)?;
+    let credential = asks.extract(view, mount)?;
     witness.sees(Seen::Credential(credential.as_ref()));
     witness.enters(Stage::Evidence);
     let who = match credential {
@@ -238,7 +250,7 @@ async fn prove<W: Witness>(
             // A token of another kind is none for this route, as good as it may be elsewhere.
             // The contract's own endpoints look at no scopes, so one that is narrowed to some is none there.
             let narrowed = claims.scopes.is_some() && route.target == Target::Identity;
-            if narrowed || !route.authn.takes(claims.method) {
+            if narrowed || !asks.takes(claims.method) {
                 return Err(Deny::Token(TokenFault::Invalid));
             }
             authn::establish_token(&claims, &*edge.parts.revocations, profile.leeway, now)?

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     model::{Principal, Timestamp},
-    pipeline::{Deny, HeaderPatch, Mount, Outcome, Permit, Target, Toll},
+    pipeline::{Deny, HeaderPatch, Mount, Outcome, Permit, Target, Toll, shadow::Hit},
     telemetry::metrics::StreamKind,
 };
 
@@ -119,6 +119,8 @@ pub(super) struct Trail {
     /// What identity says about a request it answered.
     pub(super) reason: Option<&'static str>,
     pub(super) subject: Option<String>,
+    /// What it would have been refused for, were that enforced.
+    pub(super) shadowed: Vec<Hit>,
 }
 
 /// A path segment as long as this may be a secret (a session id has 43 characters) that was sent to a wrong path, with a

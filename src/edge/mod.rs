@@ -41,6 +41,7 @@ mod reply;
 mod resolve;
 mod serve;
 pub mod settings;
+mod shadow;
 mod shared;
 mod slash;
 mod streams;

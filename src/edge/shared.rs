@@ -21,6 +21,7 @@ use super::{
     recent::Recent,
     refusals::{RefusalCount, Refusals},
     resolve::{KeyCache, SessionCache},
+    shadow::Shadows,
     streams::Streams,
     tls::Handshake,
     upstream::Pool,
@@ -29,7 +30,7 @@ use crate::{
     identity::Lookup,
     limit::RateLimiter,
     model::{Clock, Random},
-    pipeline::{RevocationView, explain::Past},
+    pipeline::{RevocationView, explain::Past, shadow::ShadowLine},
     telemetry::{AccessLog, Metrics, metrics::CacheKind},
 };
 
@@ -61,6 +62,7 @@ pub struct Shared {
     pub(super) settings: Settings,
     pub(super) refusals: Refusals,
     pub(super) recent: Recent,
+    pub(super) shadows: Shadows,
     pub(super) agent_uses: AgentUses,
     pub(super) keys: KeyCache,
     pub(super) sessions: SessionCache,
@@ -90,6 +92,7 @@ impl Shared {
             tls,
             refusals: Refusals::default(),
             recent: Recent::default(),
+            shadows: Shadows::new(now),
             agent_uses: AgentUses::default(),
             keys: KeyCache::new(CacheKind::Key),
             sessions: SessionCache::new(CacheKind::Session),
@@ -134,6 +137,11 @@ impl Shared {
         let parts = Parts { metrics, ..self.parts.clone() };
         let snapshot = Arc::clone(self.live().snapshot());
         Explainer::new(parts, self.settings.clone(), snapshot, Evidence::Running)
+    }
+
+    /// What the rules that are not enforced would have refused, since the start.
+    pub fn shadow_report(&self) -> Vec<ShadowLine> {
+        self.shadows.report(&self.live())
     }
 
     /// A request that was refused, while it is remembered.

@@ -47,6 +47,7 @@ pub(super) fn mount(name: &str) -> Mount {
         limits: Vec::new(),
         rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },
         public_figures: false,
+        shadow_limits: Vec::new(),
     }
 }
 
@@ -61,6 +62,7 @@ pub(super) fn route(name: &str, mount: &Arc<Mount>) -> Route {
         authz: Authz::Authenticated,
         early_limits: Vec::new(),
         late_limits: Vec::new(),
+        shadow: None,
         headers: HeaderRules::default(),
         timeouts: Timeouts::default(),
         body_limit: 10 << 20,

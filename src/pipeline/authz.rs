@@ -82,15 +82,7 @@ pub fn authorize(
     match &route.authz {
         Authz::Authenticated => {}
         Authz::Policy => policy.authorize(&who, view.method, path)?,
-        Authz::Rule(rule) if rule.leaves_to_policy(&who) => {
-            policy.authorize(&who, view.method, path)?;
-        }
-        Authz::Rule(rule) => {
-            if !rule.admits(policy, &who, view.method) {
-                let action = policy.action(view.method, path).map_or("access", |action| action);
-                return Err(forbidden(action).because(rule.lack(policy, &who, view.method)));
-            }
-        }
+        Authz::Rule(rule) => rule.judge(policy, &who, view.method, path)?,
     }
     Ok(Permit { principal: Some(who), route: route.clone() })
 }
@@ -99,6 +91,24 @@ impl RouteRule {
     /// What an agent needs for this method.
     pub fn capability(&self, method: &Method) -> Option<&Arc<str>> {
         entry(&self.capabilities, method)
+    }
+
+    /// Whether this caller may do this; the mount's policy decides where the rule says nothing about it.
+    pub fn judge(
+        &self,
+        policy: &Policy,
+        who: &Principal,
+        method: &Method,
+        path: &str,
+    ) -> Result<(), Deny> {
+        if self.leaves_to_policy(who) {
+            return policy.authorize(who, method, path);
+        }
+        if self.admits(policy, who, method) {
+            return Ok(());
+        }
+        let action = policy.action(method, path).map_or("access", |action| action);
+        Err(forbidden(action).because(self.lack(policy, who, method)))
     }
 
     /// Whether it says nothing about this caller, because it speaks of agents only.

@@ -147,6 +147,9 @@ pub struct Explanation {
     /// What goes upstream; none where nothing does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Sent>,
+    /// What would refuse it, were it enforced: the rules in shadow mode.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub would_refuse: Vec<String>,
     /// The stages, in order, up to where the way ended.
     pub stages: Vec<StageReport>,
 }

@@ -35,6 +35,7 @@ mod reserved;
 pub mod route;
 pub mod scan;
 mod session_carrier;
+pub mod shadow;
 pub mod snapshot;
 pub mod view;
 

@@ -57,6 +57,8 @@ pub struct Mount {
     pub cors: Cors,
     /// Its general limits, as far as they count anybody: requests that no route of it takes are charged to these.
     pub limits: Vec<Arc<Limit>>,
+    /// Those of them that are counted and refuse nothing.
+    pub shadow_limits: Vec<Arc<Limit>>,
     /// Rate-limit headers.
     pub rate_headers: RateHeaders,
     /// Whether it shows its two public metric families to everybody.

@@ -55,6 +55,8 @@ pub struct Limit {
     pub per: Vec<Per>,
     /// At least one.
     pub windows: Vec<Window>,
+    /// It is counted, and refuses nothing.
+    pub shadow: bool,
 }
 
 impl Limit {

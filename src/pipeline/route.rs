@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method};
 
-use super::{Authn, Authz, Limit, Mount, deny::Deny};
+use super::{Authn, Authz, Limit, Mount, deny::Deny, shadow::Shadow};
 
 mod build;
 mod table;
@@ -98,6 +98,8 @@ pub struct Route {
     pub early_limits: Vec<Arc<Limit>>,
     /// Limits that need the caller.
     pub late_limits: Vec<Arc<Limit>>,
+    /// What is judged beside all this and refuses nothing.
+    pub shadow: Option<Box<Shadow>>,
     /// Header rules of the operator.
     pub headers: HeaderRules,
     /// Deadlines.

@@ -19,7 +19,10 @@ use crate::{
     limit::local::LocalLimiter,
     mail::Mailer,
     model::{MountName, SystemClock, SystemRandom},
-    pipeline::explain::{Past, Question},
+    pipeline::{
+        explain::{Past, Question},
+        shadow::ShadowLine,
+    },
     telemetry::{Metrics, logging},
 };
 
@@ -331,6 +334,10 @@ impl Control for Gateway {
 
     fn refusal(&self, request_id: &str) -> Option<Past> {
         self.edge.refusal(request_id)
+    }
+
+    fn shadow(&self) -> Vec<ShadowLine> {
+        self.edge.shadow_report()
     }
 
     async fn keys_changed(&self) {

@@ -90,6 +90,7 @@ struct Inner {
     outbox_waiting: IntGaugeVec,
     audit_dropped: IntCounter,
     log_dropped: IntCounter,
+    shadow_refusals: IntCounterVec,
 }
 
 struct HitMiss {
@@ -241,6 +242,11 @@ impl Metrics {
             log_dropped: make.counter(
                 "portcullis_log_lines_dropped_total",
                 "Log lines that found the writer's queue full.",
+            )?,
+            shadow_refusals: make.counters(
+                "portcullis_shadow_refusals_total",
+                "Requests that a rule in shadow mode would have refused.",
+                &["rule", "route", "reason"],
             )?,
             probes: Mutex::default(),
             families: make.into_families(),
@@ -466,6 +472,11 @@ impl Metrics {
     /// Refusal events were lost because the audit queue was full.
     pub fn audit_events_dropped(&self, count: u64) {
         self.inner.audit_dropped.inc_by(count);
+    }
+
+    /// A request that a rule in shadow mode would have refused.
+    pub fn shadow_refusal(&self, rule: &str, route: &str, reason: &str) {
+        self.inner.shadow_refusals.with_label_values(&[rule, route, reason]).inc();
     }
 
     /// Running total of log lines that the writer dropped.

@@ -15,4 +15,5 @@ mod explain;
 mod import;
 mod mail;
 mod setting;
+mod shadow;
 mod store;

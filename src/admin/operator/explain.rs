@@ -121,6 +121,13 @@ pub(super) async fn refusal(
     serde_json::to_value(past).map(Json).map_err(|_| unknown())
 }
 
+/// What rules in shadow mode would have refused since the start of the process: one entry per rule, route and reason.
+#[utoipa::path(get, path = "/v1/shadow", tag = "explain", responses((status = 200, body = Vec<Object>)))]
+pub(super) async fn shadow(State(app): State<App>) -> Json<Vec<Value>> {
+    let lines = app.parts.control.shadow();
+    Json(lines.iter().filter_map(|line| serde_json::to_value(line).ok()).collect())
+}
+
 impl AskedRequest {
     fn read(self) -> Result<Question, Problem> {
         let head = BASE64_STANDARD

@@ -105,6 +105,7 @@ pub fn operator_router(parts: Parts) -> Router {
         .routes(routes!(process::status))
         .routes(routes!(explain::explain))
         .routes(routes!(explain::refusal))
+        .routes(routes!(explain::shadow))
         .routes(routes!(probes::metrics))
         .routes(routes!(probes::livez))
         .routes(routes!(probes::readyz))

@@ -27,7 +27,10 @@ use crate::{
     },
     limit::local::LocalLimiter,
     model::{SystemClock, SystemRandom},
-    pipeline::explain::{Past, Question},
+    pipeline::{
+        explain::{Past, Question},
+        shadow::ShadowLine,
+    },
     store::{Options, Store},
     telemetry::Metrics,
 };
@@ -73,6 +76,10 @@ impl Control for FakeControl {
 
     fn refusal(&self, _: &str) -> Option<Past> {
         None
+    }
+
+    fn shadow(&self) -> Vec<ShadowLine> {
+        Vec::new()
     }
 
     async fn keys_changed(&self) {

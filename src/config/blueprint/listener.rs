@@ -132,7 +132,23 @@ fn one(name: &str, section: &mut Section<'_>, known: Option<&Limit>) -> Option<L
         let fix = "write windows = [\"100/min\"], or limits = [] on the routes";
         section.fault("windows", Fault::new("an empty list", "a limit must allow something", fix));
     }
-    Some(Limit { name: Arc::from(name), per: per?, windows: windows? })
+    let shadow = mode(section);
+    Some(Limit { name: Arc::from(name), per: per?, windows: windows?, shadow })
+}
+
+/// Whether something is only counted.
+pub(super) fn mode(section: &mut Section<'_>) -> bool {
+    let written = section.or("mode", word(false).to_owned());
+    let known = [word(false), word(true)];
+    if !known.contains(&written.as_str()) {
+        let (place, key) = (section.place_of("mode"), section.key("mode"));
+        section.problems.unknown(&place, key, "mode", &written, known, "remove the key");
+    }
+    written == word(true)
+}
+
+const fn word(shadow: bool) -> &'static str {
+    if shadow { "shadow" } else { "enforce" }
 }
 
 fn record(limit: &Limit) -> Toml {
@@ -140,5 +156,6 @@ fn record(limit: &Limit) -> Toml {
         ("name".to_owned(), Toml::String(limit.name.to_string())),
         ("per".to_owned(), limit.per.write()),
         ("windows".to_owned(), limit.windows.write()),
+        ("mode".to_owned(), Toml::String(word(limit.shadow).to_owned())),
     ]))
 }

@@ -30,6 +30,7 @@ use crate::{
 
 mod access;
 mod headers;
+mod kinds;
 
 /// Where a route hangs.
 #[derive(Clone, Debug)]
@@ -53,6 +54,10 @@ pub struct RouteConfig {
     pub authn: Authn,
     /// What the caller must be allowed.
     pub authz: Authz,
+    /// Kinds that are judged beside and refuse nothing.
+    pub shadow_authn: Option<Authn>,
+    /// A rule that is judged beside and refuses nothing.
+    pub shadow_authz: Option<RouteRule>,
     /// Names of its limits.
     pub limits: Vec<Arc<str>>,
     /// Name of its upstream.
@@ -111,9 +116,9 @@ fn one(
     let plain = matches!(at, Some(At::Plain(_)));
     let matches = matches(section);
     let upstream = upstream(section, around.context);
-    let authn = access::authn(section, mount, plain);
+    let (authn, shadow_authn) = access::authn(section, mount, plain).unzip();
     let public = matches!(authn, Some(Authn::Public));
-    let authz = access::authz(section, mount, authn.as_ref(), around);
+    let (authz, shadow_authz) = access::authz(section, mount, authn.as_ref(), around);
     let limits = limits(section, mount, public, around);
     let headers = headers::read(section, &around.process.identity_headers);
     let streaming = section.or("streaming", false);
@@ -130,6 +135,8 @@ fn one(
         matches: matches?,
         authn: authn?,
         authz,
+        shadow_authn: shadow_authn.flatten(),
+        shadow_authz,
         limits,
         upstream: upstream?,
         headers,

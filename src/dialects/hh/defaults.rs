@@ -48,6 +48,7 @@ pub(super) fn defaults() -> Defaults {
             name: "hh-general".into(),
             per: vec![Per::Client],
             windows: vec![Window { limit: 100, per: MINUTE }, Window { limit: 1000, per: HOUR }],
+            shadow: false,
         }],
         general_limits: &["hh-general"],
         rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },

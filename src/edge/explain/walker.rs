@@ -61,6 +61,11 @@ impl<'a> Walker<'a> {
             meaning: None,
             needed: None,
             upstream: None,
+            would_refuse: trail
+                .shadowed
+                .iter()
+                .map(|hit| format!("{} ({})", hit.rule, hit.reason))
+                .collect(),
             stages: self.stages,
         }
     }

@@ -64,6 +64,7 @@ fn guarded() -> Snapshot {
         name: "general".into(),
         per: vec![Per::Credential],
         windows: vec![window],
+        shadow: false,
     })];
     testing::snapshot_of(testing::table(vec![("/**", Vec::new(), route)]), vec![mount])
 }

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use http::Method;
 use toml::{Table as Record, Value as Toml};
 
-use super::{Around, KINDS, MountConfig, RouteRule, Section, Value};
+use super::super::listener::mode;
+use super::{
+    Around, MountConfig, RouteRule, Section, Value,
+    kinds::{Asked, PUBLIC, fitting, read_kinds},
+};
 use crate::{
     config::{
         document::Node,
@@ -15,13 +19,11 @@ use crate::{
     pipeline::{Authn, Authz, CredentialKind},
 };
 
-const PUBLIC: &str = "public";
-
 pub(super) fn authn(
     section: &mut Section<'_>,
     mount: Option<&MountConfig>,
     plain: bool,
-) -> Option<Authn> {
+) -> Option<(Authn, Option<Authn>)> {
     if !section.has("authn") {
         section.raw("authn");
         let fault = Fault::new(
@@ -32,82 +34,44 @@ pub(super) fn authn(
         section.fault("authn", fault);
         return None;
     }
-    let words = section.maybe::<Vec<String>>("authn")?;
+    let written = section.maybe::<Vec<Asked>>("authn")?;
+    let (shadow, words): (Vec<Asked>, Vec<Asked>) = written.into_iter().partition(|own| own.shadow);
     if words.is_empty() {
-        let why = "a route says which credentials it takes";
+        let (what, why) = if shadow.is_empty() {
+            ("an empty list", "a route says which credentials it takes")
+        } else {
+            (
+                "only kinds in shadow mode",
+                "they refuse nothing: a route says what it takes meanwhile",
+            )
+        };
         let fix = "write authn = [\"jwt\", \"api_key\"], or authn = [\"public\"]";
-        section.fault("authn", Fault::new("an empty list", why, fix));
+        section.fault("authn", Fault::new(what, why, fix));
         return None;
     }
-    let is_public = words.iter().any(|word| word == PUBLIC);
+    let is_public = words.iter().any(|own| own.word == PUBLIC);
     if is_public && words.len() > 1 {
         let why = "a public route reads no credential, so the others would never be asked for";
         let fix = "write authn = [\"public\"], or remove \"public\"";
         section.fault("authn", Fault::new("\"public\" beside other kinds", why, fix));
         return None;
     }
-    if is_public {
-        return Some(Authn::Public);
-    }
     let mut kinds = Vec::new();
-    for word in &words {
-        match KINDS.iter().find(|(known, _)| known == word) {
-            Some((_, kind)) if kinds.contains(kind) => {
-                let what = format!("credential kind \"{word}\" stands twice");
-                section.fault("authn", Fault::new(what, "once is enough", "remove one"));
-            }
-            Some((_, kind)) => kinds.push(*kind),
-            None => section.problems.unknown(
-                &section.place_of("authn"),
-                section.key("authn"),
-                "credential kind",
-                word,
-                KINDS.iter().map(|(name, _)| *name).chain([PUBLIC]),
-                "remove it",
-            ),
-        }
+    if !is_public {
+        read_kinds(section, &words, &mut kinds);
     }
-    if plain {
-        let why = "tokens and keys belong to a mount, and this route names none";
-        let fix = "add mount = \"…\", or write authn = [\"public\"]";
-        section.fault("authn", Fault::new("credentials on a route without a mount", why, fix));
+    let enforced = kinds.len();
+    read_kinds(section, &shadow, &mut kinds);
+    let shadow = (kinds.len() > enforced).then(|| Authn::Required(kinds.split_off(enforced)));
+    let beside = shadow.iter().flat_map(|own| match own {
+        Authn::Required(kinds) => kinds.clone(),
+        Authn::Public => Vec::new(),
+    });
+    let all: Vec<CredentialKind> = kinds.iter().copied().chain(beside).collect();
+    if !all.is_empty() {
+        fitting(section, mount, plain, &all);
     }
-    if let Some(mount) = mount
-        && mount.api_key_format.is_none()
-        && mount.static_keys.is_empty()
-        && kinds.contains(&CredentialKind::ApiKey)
-    {
-        let what = format!("api_key on mount \"{}\"", mount.name);
-        let why = "its contract has no API keys, and the mount has no static_key";
-        section.fault("authn", Fault::new(what, why, "remove \"api_key\""));
-    }
-    if let Some(mount) = mount
-        && mount.agents.is_none()
-        && kinds.contains(&CredentialKind::Agent)
-    {
-        let what = format!("agent on mount \"{}\"", mount.name);
-        let why = "its contract has no agents, or they are switched off";
-        section.fault("authn", Fault::new(what, why, "remove \"agent\""));
-    }
-    if let Some(mount) = mount
-        && kinds.contains(&CredentialKind::Session)
-        && mount.oauth.as_ref().is_none_or(|oauth| oauth.session_carrier.is_none())
-    {
-        let what = format!("session on mount \"{}\"", mount.name);
-        let why = "the mount says nowhere which cookie or header carries it";
-        let fix = "add session = { cookie = \"…\" } to the mount, where its contract has sessions";
-        section.fault("authn", Fault::new(what, why, fix));
-    }
-    if let Some(mount) = mount
-        && mount.client_certs.is_empty()
-        && kinds.contains(&CredentialKind::ClientCert)
-    {
-        let what = format!("client_cert on mount \"{}\"", mount.name);
-        let why = "the mount says of no certificate whom it stands for";
-        let fix = "add [[mount.client_cert]] with name and match";
-        section.fault("authn", Fault::new(what, why, fix));
-    }
-    Some(Authn::Required(kinds))
+    Some((if is_public { Authn::Public } else { Authn::Required(kinds) }, shadow))
 }
 
 pub(super) fn authz(
@@ -115,10 +79,10 @@ pub(super) fn authz(
     mount: Option<&MountConfig>,
     authn: Option<&Authn>,
     around: &Around<'_>,
-) -> Authz {
+) -> (Authz, Option<RouteRule>) {
     let public = matches!(authn, Some(Authn::Public));
     let takes_agents = authn.is_some_and(|authn| authn.takes(AuthMethod::Agent));
-    let found = asked(section, mount, public, around);
+    let (found, beside) = asked(section, mount, public, around);
     let maps = match &found {
         Authz::Authenticated => true,
         Authz::Policy => false,
@@ -137,7 +101,7 @@ pub(super) fn authz(
         let fix = "add \"agent\" to authn, or remove capabilities";
         section.fault("authz", Fault::new("capabilities without agents", why, fix));
     }
-    found
+    (found, beside)
 }
 
 fn asked(
@@ -145,7 +109,7 @@ fn asked(
     mount: Option<&MountConfig>,
     public: bool,
     around: &Around<'_>,
-) -> Authz {
+) -> (Authz, Option<RouteRule>) {
     let written = section.raw("authz");
     if public {
         if written.is_some() {
@@ -153,13 +117,14 @@ fn asked(
             let fix = "remove authz, or let authn ask for a credential";
             section.fault("authz", Fault::new("authz on a public route", why, fix));
         }
-        return Authz::Authenticated;
+        return (Authz::Authenticated, None);
     }
     let Some(node) = written else {
         section.note("authz", Toml::String("policy".into()));
-        return Authz::Policy;
+        return (Authz::Policy, None);
     };
-    match &node.value {
+    let found = match &node.value {
+        Value::Table(_) => return rule(section, mount, around),
         Value::Text(word) if word == "authenticated" => {
             section.note("authz", Toml::String(word.clone()));
             Authz::Authenticated
@@ -175,17 +140,22 @@ fn asked(
             section.problems.unknown(&place, key, "authz", word, known, otherwise);
             Authz::Policy
         }
-        Value::Table(_) => rule(section, mount, around),
         other => {
             let what = format!("expected a table or a word, found {}", other.kind());
             let fix = "write { scopes = { \"*\" = \"READ\" } } or \"authenticated\"";
             section.fault("authz", Fault::new(what, "the value has the wrong type", fix));
             Authz::Policy
         }
-    }
+    };
+    (found, None)
 }
 
-fn rule(section: &mut Section<'_>, mount: Option<&MountConfig>, around: &Around<'_>) -> Authz {
+/// A rule of the route's own; in shadow mode beside what holds meanwhile, which must be written: nothing opens silently.
+fn rule(
+    section: &mut Section<'_>,
+    mount: Option<&MountConfig>,
+    around: &Around<'_>,
+) -> (Authz, Option<RouteRule>) {
     let mut inner = section.inner("authz");
     let (scopes, asks_for_scopes) =
         by_method(&mut inner, "scopes", |inner, node| scope(inner, node, mount));
@@ -217,8 +187,44 @@ fn rule(section: &mut Section<'_>, mount: Option<&MountConfig>, around: &Around<
         let fix = "name scopes or roles, or write authz = \"authenticated\"";
         inner.problems.say(&inner.place, inner.path.clone(), "an empty authz", why, fix);
     }
+    let shadow = mode(&mut inner);
+    let meanwhile = meanwhile(&mut inner, shadow);
     section.note("authz", Toml::Table(inner.finish()));
-    Authz::Rule(RouteRule { scopes, roles, all: word == "all", capabilities })
+    let rule = RouteRule { scopes, roles, all: word == "all", capabilities };
+    if shadow { (meanwhile, Some(rule)) } else { (Authz::Rule(rule), None) }
+}
+
+/// What is enforced beside a rule in shadow mode.
+fn meanwhile(inner: &mut Section<'_>, shadow: bool) -> Authz {
+    let known = [("policy", Authz::Policy), ("authenticated", Authz::Authenticated)];
+    let why = "a rule in shadow mode refuses nothing, so the route must say what does";
+    let fix = "write meanwhile = \"policy\" or meanwhile = \"authenticated\"";
+    let written = inner.maybe::<String>("meanwhile");
+    match (written, shadow) {
+        (None, true) => {
+            inner.fault("mode", Fault::new("mode = \"shadow\" without meanwhile", why, fix));
+            Authz::Policy
+        }
+        (None, false) => Authz::Policy,
+        (Some(_), false) => {
+            let why = "the rule itself is enforced";
+            let fix = "remove meanwhile, or write mode = \"shadow\"";
+            inner.fault("meanwhile", Fault::new("meanwhile without mode = \"shadow\"", why, fix));
+            Authz::Policy
+        }
+        (Some(word), true) => {
+            let found = known.into_iter().find(|(name, _)| *name == word);
+            found.map_or_else(
+                || {
+                    let (place, key) = (inner.place_of("meanwhile"), inner.key("meanwhile"));
+                    let names = ["policy", "authenticated"];
+                    inner.problems.unknown(&place, key, "authz", &word, names, fix);
+                    Authz::Policy
+                },
+                |(_, authz)| authz,
+            )
+        }
+    }
 }
 
 /// What a method asks for, `None` standing for any.
