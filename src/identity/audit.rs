@@ -166,6 +166,7 @@ impl EventKind {
             Self::ClientRefused => "CLIENT_REFUSED",
             Self::TokenIssued => "TOKEN_ISSUED",
             Self::TokenRevoked => "TOKEN_REVOKED",
+            Self::AuthorizationCodeReuse => "AUTHORIZATION_CODE_REUSE",
             Self::AgentAuthenticated => "AGENT_AUTHENTICATED",
             Self::AgentRefused => "AGENT_REFUSED",
             Self::AgentCapabilityDenied => "AGENT_CAPABILITY_DENIED",

@@ -1,6 +1,6 @@
 //! The edge's window: what the store knows of a key or a session, made into evidence.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -54,6 +54,17 @@ impl Lookup for Identity {
         if !StaticKey::is_static(id) {
             self.inner.usage.note(id, now);
         }
+    }
+
+    fn assertion(
+        &self,
+        mount: &MountName,
+        who: &Principal,
+        audience: &str,
+        lifetime: Duration,
+        now: Timestamp,
+    ) -> Result<(String, Timestamp), IdentityError> {
+        self.sign_assertion(mount, who, audience, lifetime, now)
     }
 
     fn seen(&self, id: &SessionId, now: Timestamp) {

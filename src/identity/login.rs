@@ -1,16 +1,18 @@
 //! Login with a password: locked before throttled before hashed, then a session.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{
-    Actor, EventKind, Granted, Identity, IdentityError, Login, MountSettings, RealmRules, accounts,
-    audit,
+    Account, Actor, ClientLogin, EventKind, Granted, Identity, IdentityError, Login, MountSettings,
+    RealmRules, accounts, audit,
     lockout::{self, Counted},
     opening::Opening,
 };
 use crate::{
-    model::{MountName, SecretString, Timestamp, secret::ExposeSecret},
-    store::{AccountRecord, AccountStatus, AuditRecord, StoreError},
+    model::{MountName, SecretString, SessionId, Timestamp, secret::ExposeSecret},
+    store::{AccountRecord, AccountStatus, AuditRecord, NewSession, StoreError},
 };
 
 /// Longest name that is looked up; an address has at most 254 bytes.
@@ -26,7 +28,19 @@ struct Attempt<'a> {
     mount: &'a MountSettings,
     rules: &'a RealmRules,
     request: &'a Login,
+    client: Option<&'a ClientLogin>,
     by: &'a Actor,
+    now: Timestamp,
+}
+
+/// A login that was right, with its session.
+struct OpenedLogin {
+    mount: Arc<MountSettings>,
+    account: Account,
+    session: SessionId,
+    ends: Timestamp,
+    /// The contract's refresh token.
+    text: Option<SecretString>,
     now: Timestamp,
 }
 
@@ -38,6 +52,29 @@ impl Identity {
         request: Login,
         by: &Actor,
     ) -> Result<Granted, IdentityError> {
+        let OpenedLogin { mount, account, session, ends, text, now } =
+            self.opened_login(mount, &request, None, by).await?;
+        self.granted(&mount, account, (&session, ends), text, now)
+    }
+
+    /// The same for a client of the standard issuer, which gets a code instead of the contract's tokens.
+    pub(super) async fn login_for_client(
+        &self,
+        mount: &MountName,
+        request: Login,
+        client: &ClientLogin,
+        by: &Actor,
+    ) -> Result<(), IdentityError> {
+        self.opened_login(mount, &request, Some(client), by).await.map(drop)
+    }
+
+    async fn opened_login(
+        &self,
+        mount: &MountName,
+        request: &Login,
+        client: Option<&ClientLogin>,
+        by: &Actor,
+    ) -> Result<OpenedLogin, IdentityError> {
         let state = self.inner.state();
         state.pool.refuse_if_full()?;
         let mount = state.mount(mount)?;
@@ -46,17 +83,21 @@ impl Identity {
         self.inner.charge_attempt(&rules, &counted).await?;
         for _ in 0..TRIES {
             let now = self.now();
-            let attempt = Attempt { mount: &mount, rules: &rules, request: &request, by, now };
-            if let Some(granted) = self.try_login(&attempt).await? {
-                return Ok(granted);
+            let attempt = Attempt { mount: &mount, rules: &rules, request, client, by, now };
+            if let Some((account, new, text)) = self.try_login(&attempt).await? {
+                let (session, ends) = (new.session.id, new.session.expires_at);
+                return Ok(OpenedLogin { mount, account, session, ends, text, now });
             }
         }
         Err(IdentityError::Unavailable)
     }
 
     /// One try; `None`: the account changed meanwhile and must be judged anew.
-    async fn try_login(&self, attempt: &Attempt<'_>) -> Result<Option<Granted>, IdentityError> {
-        let Attempt { mount, rules, request, by, now } = *attempt;
+    async fn try_login(
+        &self,
+        attempt: &Attempt<'_>,
+    ) -> Result<Option<(Account, NewSession, Option<SecretString>)>, IdentityError> {
+        let Attempt { mount, rules, request, client, by, now } = *attempt;
         let inner = &self.inner;
         let pool = inner.state().pool.clone();
         let account = self.account_of_name(attempt).await?;
@@ -105,7 +146,16 @@ impl Identity {
                 ..about(EventKind::LoginSuspicious, attempt, Some(account))
             });
         }
-        match inner.store.open_session(&new, &told).await {
+        let opened = match client {
+            None => inner.store.open_session(&new, &told).await,
+            Some(client) => {
+                (new.family, new.session.expires_at) = (None, ClientLogin::ends(now));
+                let told: Vec<_> = told.into_iter().map(|event| client.told(event)).collect();
+                let login = client.records(&mount.realm, &account.id, &new.session.id, now);
+                inner.store.open_client_session(&new, &login, &told).await
+            }
+        };
+        match opened {
             Err(StoreError::Changed) => return Ok(None),
             Err(StoreError::Spent) => {
                 let wrong = inner.wrong_code(account).await?;
@@ -116,8 +166,7 @@ impl Identity {
         self.improve_hash(&request.password, account).await;
         let account =
             accounts::shown(AccountRecord { last_login_at: Some(now), ..account.clone() });
-        let session = (&new.session.id, new.session.expires_at);
-        self.granted(mount, account, session, text.map(|text| text.text), now).map(Some)
+        Ok(Some((account, new, text.map(|text| text.text))))
     }
 
     /// The account in its organisation, where the realm gives every account one: an imported account has none until its

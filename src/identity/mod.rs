@@ -81,8 +81,9 @@ use tokio::sync::broadcast;
 pub use administrator::{Administrator, refused_hash};
 pub use agents::{AgentFacts, AgentGranted, AgentRequest};
 pub use authorization_server::{
-    AuthorizationServerSettings, Client, ClientProof, Exchange, GRANTS, Grant, GrantFault, Issued,
-    LONGEST_ASSERTION, NewClient, NewClientSecret, ProvenClient, Wanted,
+    Authorization, AuthorizationServerSettings, Client, ClientProof, CodeTrade, Exchange, GRANTS,
+    Grant, GrantFault, Issued, LONGEST_ASSERTION, NewClient, NewClientSecret, ProvenClient, Step,
+    Wanted,
 };
 pub use error::{FieldError, IdentityError};
 pub use lockout::AttemptsLeft;
@@ -103,10 +104,13 @@ pub use crate::store::AuditRange;
 
 use crate::{
     limit::RateLimiter,
-    model::{Clock, Digest, KeyId, MountName, Random, SecretString, SessionId, Timestamp},
+    model::{
+        Clock, Digest, KeyId, MountName, Principal, Random, SecretString, SessionId, Timestamp,
+    },
     pipeline::{KeyEvidence, News, RevocationView, SessionEvidence},
     store::{Ciphertext, ForeignIdentity, KeyUse, Store},
 };
+use authorization_server::ClientLogin;
 use code_text::CodeKey;
 use feed::Feed;
 use keyring::Keyring;
@@ -164,6 +168,20 @@ pub trait Lookup: Send + Sync + 'static {
 
     /// Notes one use of a key (batched; never a write per request).
     fn used(&self, id: &KeyId, now: Timestamp);
+
+    /// A statement about a caller that the mount's standard issuer signs for an upstream, and when it ends. Whoever has no
+    /// such issuer signs nothing.
+    fn assertion(
+        &self,
+        mount: &MountName,
+        who: &Principal,
+        audience: &str,
+        lifetime: Duration,
+        now: Timestamp,
+    ) -> Result<(String, Timestamp), IdentityError> {
+        let _ = (mount, who, audience, lifetime, now);
+        Err(IdentityError::NotFound)
+    }
 
     /// Notes one use of a session, batched likewise.
     fn seen(&self, _: &SessionId, _: Timestamp) {}

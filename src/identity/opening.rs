@@ -66,7 +66,7 @@ impl Inner {
             session: &session.id,
             expires_at,
         };
-        let text = self.refresh_text(mount, &place, now)?;
+        let text = self.refresh_text(mount, mount.tokens.refresh_form, &place, now)?;
         let token = text.as_ref().map(|text| RefreshRecord {
             id: text.id.clone(),
             family: family.id.clone(),

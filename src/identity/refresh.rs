@@ -6,10 +6,13 @@ use super::{
     Actor, EventKind, Granted, Identity, IdentityError, Inner, MountSettings, accounts, audit,
     lockout,
     refresh_tokens::{RefreshPlace, RefreshText},
+    settings::RefreshForm,
 };
 use crate::{
     limit::LimitError,
-    model::{Digest, MountName, SecretString, Timestamp, api_key::hex, secret::ExposeSecret},
+    model::{
+        ClientId, Digest, MountName, SecretString, Timestamp, api_key::hex, secret::ExposeSecret,
+    },
     pipeline::quota::{Charge, KeyPart, KeyParts, LimitKey, counted_address},
     store::{AccountStatus, AuditRecord, RefreshRecord, RefreshState, Rotate, Rotation},
 };
@@ -61,11 +64,29 @@ impl Identity {
         token: &SecretString,
         by: &Actor,
     ) -> Result<Granted, IdentityError> {
-        let text = self.inner.presented(mount, token, self.now());
+        let renewed = self.renew_login(mount, mount.tokens.refresh_form, None, token, by).await?;
+        let Renewed { state, text, ends, now } = renewed;
+        let session = (&state.session.id, ends);
+        self.granted(mount, accounts::shown(state.account), session, Some(text), now)
+    }
+
+    /// What a refresh token of this form is worth, and the trade for the next one. `owner`: the client whose it must be;
+    /// `None`: one of the contract's own login.
+    pub(super) async fn renew_login(
+        &self,
+        mount: &MountSettings,
+        form: RefreshForm,
+        owner: Option<&ClientId>,
+        token: &SecretString,
+        by: &Actor,
+    ) -> Result<Renewed, IdentityError> {
+        let text = self.inner.presented(mount, form, token, self.now());
         let text = text.ok_or(IdentityError::InvalidRefreshToken)?;
         let found = self.inner.store.refresh_lookup(&text.id).await?;
         let mut state = found.ok_or(IdentityError::InvalidRefreshToken)?;
-        let own = state.session.mount == mount.name && state.session.realm == mount.realm;
+        let own = state.session.mount == mount.name
+            && state.session.realm == mount.realm
+            && state.client.as_ref() == owner;
         if state.token.digest != text.digest || !own {
             return Err(IdentityError::InvalidRefreshToken);
         }
@@ -76,15 +97,15 @@ impl Identity {
                 Worth::Disabled => return Err(IdentityError::Disabled),
                 Worth::Nothing => return Err(IdentityError::InvalidRefreshToken),
                 Worth::Theft => return Err(self.end_stolen(state, by, now).await?),
-                Worth::Reuse => return self.again(mount, state, text.text, told, now).await,
+                Worth::Reuse => return self.again(state, text.text, told, now).await,
                 Worth::Repeat => {
-                    let next = self.next_text(mount, &state, now)?.text;
-                    return self.again(mount, state, next, told, now).await;
+                    let next = self.next_text(mount, form, &state, now)?.text;
+                    return self.again(state, next, told, now).await;
                 }
                 Worth::Trade => {}
             }
-            match self.trade(mount, state, told, now).await? {
-                Traded::Won(granted) => return Ok(*granted),
+            match self.trade(mount, form, state, told, now).await? {
+                Traded::Won(renewed) => return Ok(*renewed),
                 Traded::Lost(now_so) => state = *now_so,
             }
         }
@@ -94,11 +115,12 @@ impl Identity {
     async fn trade(
         &self,
         mount: &MountSettings,
+        form: RefreshForm,
         state: RefreshState,
         told: AuditRecord,
         now: Timestamp,
     ) -> Result<Traded, IdentityError> {
-        let text = self.next_text(mount, &state, now)?;
+        let text = self.next_text(mount, form, &state, now)?;
         let generation = state.token.generation;
         let rotate = Rotate {
             token: state.token.id.clone(),
@@ -119,10 +141,8 @@ impl Identity {
         };
         match self.inner.store.rotate(&rotate, &[told]).await? {
             Rotation::Won => {
-                let session = (&state.session.id, state.family.expires_at);
-                let account = accounts::shown(state.account);
-                let granted = self.granted(mount, account, session, Some(text.text), now)?;
-                Ok(Traded::Won(Box::new(granted)))
+                let ends = state.family.expires_at;
+                Ok(Traded::Won(Box::new(Renewed { state, text: text.text, ends, now })))
             }
             Rotation::Lost(now_so) => {
                 Ok(Traded::Lost(now_so.ok_or(IdentityError::InvalidRefreshToken)?))
@@ -130,21 +150,20 @@ impl Identity {
         }
     }
 
-    /// A fresh access token beside a refresh token that the client has or should have.
+    /// The refresh token that the client has or should have.
     async fn again(
         &self,
-        mount: &MountSettings,
         state: RefreshState,
         text: SecretString,
         told: AuditRecord,
         now: Timestamp,
-    ) -> Result<Granted, IdentityError> {
+    ) -> Result<Renewed, IdentityError> {
         let told = AuditRecord { details: json!({ "repeated": true }), ..told };
         if !self.inner.store.touch_session(&state.session.id, now, &[told]).await? {
             return Err(IdentityError::InvalidRefreshToken);
         }
-        let session = (&state.session.id, state.session.expires_at);
-        self.granted(mount, accounts::shown(state.account), session, Some(text), now)
+        let ends = state.session.expires_at;
+        Ok(Renewed { state, text, ends, now })
     }
 
     async fn end_stolen(
@@ -163,6 +182,7 @@ impl Identity {
     fn next_text(
         &self,
         mount: &MountSettings,
+        form: RefreshForm,
         state: &RefreshState,
         now: Timestamp,
     ) -> Result<RefreshText, IdentityError> {
@@ -174,7 +194,7 @@ impl Identity {
             session: &state.session.id,
             expires_at: state.family.expires_at,
         };
-        self.inner.refresh_text(mount, &place, now)?.ok_or(IdentityError::InvalidRefreshToken)
+        self.inner.refresh_text(mount, form, &place, now)?.ok_or(IdentityError::InvalidRefreshToken)
     }
 }
 
@@ -211,13 +231,25 @@ impl Inner {
     }
 }
 
+/// A refresh token that was good.
+pub(super) struct Renewed {
+    /// What is known of it.
+    pub(super) state: RefreshState,
+    /// The one to use next.
+    pub(super) text: SecretString,
+    /// End of its session.
+    pub(super) ends: Timestamp,
+    /// When it was judged.
+    pub(super) now: Timestamp,
+}
+
 enum Traded {
-    Won(Box<Granted>),
+    Won(Box<Renewed>),
     Lost(Box<RefreshState>),
 }
 
 fn worth(mount: &MountSettings, state: &RefreshState, now: Timestamp) -> Worth {
-    let RefreshState { token, family, session, account } = state;
+    let RefreshState { token, family, session, account, .. } = state;
     let end = token.expires_at.min(family.expires_at).min(session.expires_at);
     if end <= now || account.status == AccountStatus::Deleted {
         return Worth::Nothing;

@@ -52,11 +52,12 @@ impl Inner {
     pub(super) fn refresh_text(
         &self,
         mount: &MountSettings,
+        form: RefreshForm,
         place: &RefreshPlace<'_>,
         now: Timestamp,
     ) -> Result<Option<RefreshText>, IdentityError> {
         let derived = self.refresh_key.derive(place.family, place.generation);
-        match mount.tokens.refresh_form {
+        match form {
             RefreshForm::None => Ok(None),
             RefreshForm::Opaque => Ok(Some(derived)),
             RefreshForm::Jwt => {
@@ -78,10 +79,11 @@ impl Inner {
     pub(super) fn presented(
         &self,
         mount: &MountSettings,
+        form: RefreshForm,
         text: &SecretString,
         now: Timestamp,
     ) -> Option<RefreshText> {
-        match mount.tokens.refresh_form {
+        match form {
             RefreshForm::None => None,
             RefreshForm::Opaque => RefreshText::parse(text),
             RefreshForm::Jwt => {

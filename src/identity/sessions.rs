@@ -168,7 +168,10 @@ impl Identity {
         text: &SecretString,
     ) -> Result<Option<SessionId>, IdentityError> {
         let mount = self.inner.state().mount(&caller.mount)?;
-        let Some(text) = self.inner.presented(&mount, text, self.now()) else { return Ok(None) };
+        let form = mount.tokens.refresh_form;
+        let Some(text) = self.inner.presented(&mount, form, text, self.now()) else {
+            return Ok(None);
+        };
         let Some(state) = self.inner.store.refresh_lookup(&text.id).await? else {
             return Ok(None);
         };

@@ -4,6 +4,7 @@ mod account_tests;
 mod agent_tests;
 mod code_tests;
 mod edit_tests;
+mod issuer_key_tests;
 mod key_tests;
 mod login_tests;
 mod refresh_tests;

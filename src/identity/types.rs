@@ -425,6 +425,7 @@ pub enum EventKind {
     ClientRefused,
     TokenIssued,
     TokenRevoked,
+    AuthorizationCodeReuse,
     AgentAuthenticated,
     AgentRefused,
     AgentCapabilityDenied,

@@ -18,6 +18,7 @@ mod audit;
 mod audit_pages;
 mod backup;
 mod chain;
+mod client_sessions;
 mod clients;
 mod codes;
 mod deliveries;

@@ -83,9 +83,9 @@ impl Store {
             session_columns!(),
             ", ",
             account_columns!(),
-            " FROM refresh_token t JOIN refresh_family f ON f.id = t.family_id \
+            ", o.client_id AS o_client_id FROM refresh_token t JOIN refresh_family f ON f.id = t.family_id \
              JOIN session s ON s.id = f.session_id JOIN account a ON a.id = s.account_id \
-             WHERE t.id = $1"
+             LEFT JOIN oauth_session o ON o.session_id = s.id WHERE t.id = $1"
         ))
         .bind(id)
         .fetch_optional(self.readers())
@@ -96,6 +96,7 @@ impl Store {
             family: rows::family(&row)?,
             session: rows::session(&row)?,
             account: rows::account(&row)?,
+            client: rows::get::<Option<String>>(&row, "o_client_id")?.map(Into::into),
         }))
     }
 }

@@ -19,29 +19,8 @@ impl Store {
         audit: &[AuditRecord],
     ) -> Result<(), StoreError> {
         self.bounded("open_session", async {
-            let session = &new.session;
             let mut tx = self.begin().await?;
-            // The password was judged outside this transaction; a change meanwhile must not be slipped past.
-            let judged = sqlx::query(
-                "UPDATE account SET last_login_at = $3 WHERE id = $1 AND version = $2 AND status = 'active'",
-            )
-            .bind(session.account.as_str())
-            .bind(new.account_version)
-            .bind(session.created_at.millis())
-            .execute(&mut *tx)
-            .await?;
-            rows::met(&judged, StoreError::Changed)?;
-            if let Some(spent) = &new.factor {
-                second_factor::take(&mut tx, &session.account, spent).await?;
-            }
-            insert(&mut tx, session).await?;
-            if let Some((family, token)) = &new.family {
-                refresh::insert_family(&mut tx, family).await?;
-                refresh::insert_token(&mut tx, token).await?;
-            }
-            for name in &new.clear_failures {
-                failures::clear(&mut tx, &session.realm, name).await?;
-            }
+            open(&mut tx, new).await?;
             self.commit(tx, audit).await
         })
         .await
@@ -256,6 +235,33 @@ impl Store {
         })
         .await
     }
+}
+
+/// Opens a session inside a transaction.
+pub(super) async fn open(tx: &mut Connection, new: &NewSession) -> Result<(), StoreError> {
+    let session = &new.session;
+    // The password was judged outside this transaction; a change meanwhile must not be slipped past.
+    let judged = sqlx::query(
+        "UPDATE account SET last_login_at = $3 WHERE id = $1 AND version = $2 AND status = 'active'",
+    )
+    .bind(session.account.as_str())
+    .bind(new.account_version)
+    .bind(session.created_at.millis())
+    .execute(&mut *tx)
+    .await?;
+    rows::met(&judged, StoreError::Changed)?;
+    if let Some(spent) = &new.factor {
+        second_factor::take(tx, &session.account, spent).await?;
+    }
+    insert(tx, session).await?;
+    if let Some((family, token)) = &new.family {
+        refresh::insert_family(tx, family).await?;
+        refresh::insert_token(tx, token).await?;
+    }
+    for name in &new.clear_failures {
+        failures::clear(tx, &session.realm, name).await?;
+    }
+    Ok(())
 }
 
 /// Ends sessions and their families inside a transaction; gives those that this call ended. Also such that have expired

@@ -16,6 +16,8 @@ pub static RESOURCE: Endpoint = open("/.well-known/oauth-protected-resource");
 
 /// Where the issuer's public keys are.
 pub const KEYS: &str = "/oauth/jwks";
+/// Where people log in to clients.
+pub const AUTHORIZE: &str = "/oauth/authorize";
 /// Where tokens are given.
 pub const TOKEN: &str = "/oauth/token";
 /// Where they are ended.
@@ -24,16 +26,18 @@ pub const REVOKE: &str = "/oauth/revoke";
 pub const INTROSPECT: &str = "/oauth/introspect";
 
 /// Everything else, relative to the mount's prefix.
-pub static ENDPOINTS: [Endpoint; 4] = [
+pub static ENDPOINTS: [Endpoint; 6] = [
     open(KEYS),
+    Endpoint::public("GET", AUTHORIZE),
+    Endpoint::public("POST", AUTHORIZE).hashing(),
     Endpoint::client("POST", TOKEN),
     Endpoint::client("POST", REVOKE),
     Endpoint::client("POST", INTROSPECT),
 ];
 
 /// Whether an endpoint is for people who log in to a client.
-pub fn is_login(_: &Endpoint) -> bool {
-    false
+pub fn is_login(endpoint: &Endpoint) -> bool {
+    endpoint.path == AUTHORIZE
 }
 
 /// Where the description of a protected resource is: between the host and the path of its address (RFC 9728 section 3).

@@ -44,7 +44,8 @@ impl<S: ErrorShape> Refusal<S> {
                 Self { reason, ..S::invalid(details(faults)) }
             }
             IdentityError::Foreign(fault) => plain(fault.status()),
-            IdentityError::Grant(fault) => plain(fault.status()),
+            // The standard issuer's own endpoints word these; no contract asks for what they refuse.
+            IdentityError::Grant(_) => plain(StatusCode::BAD_REQUEST),
             IdentityError::Busy | IdentityError::Unavailable => {
                 Self::unavailable("Service Unavailable", reason)
             }

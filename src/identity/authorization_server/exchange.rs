@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 use super::{Grant, GrantFault, Issued, ProvenClient, Server, Wanted, issue::Content, targets};
 use crate::{
     identity::{Actor, Identity, IdentityError, tokens},
-    model::{AuthMethod, MountName, Principal, SecretString, Timestamp, secret::ExposeSecret},
+    model::{
+        AuthMethod, MountName, Principal, ScopeSet, SecretString, Timestamp, secret::ExposeSecret,
+    },
     pipeline::{RevocationView, carrier::MAX_TOKEN_BYTES, jwt::Form},
     store::ClientRecord,
 };
@@ -16,8 +18,10 @@ use crate::{
 pub struct Exchange {
     /// `subject_token`.
     pub subject: SecretString,
-    /// Scope and audiences.
+    /// Scope and audiences; of an agent token the capabilities.
     pub wanted: Wanted,
+    /// Type of the agent, where its token is wanted.
+    pub agent: Option<String>,
 }
 
 /// A token of this mount, proven.
@@ -49,6 +53,10 @@ impl Identity {
             return Err(REFUSED);
         }
         let client = &client.0;
+        if let Some(kind) = &exchange.agent {
+            let wanted = &exchange.wanted;
+            return self.exchange_for_agent(&server, client, &subject, kind, wanted, by).await;
+        }
         let (scopes, audiences) = within(&server, client, &subject, &exchange.wanted)?;
         // Our own tokens about people always name their session, so one without is about a client. One of the contract's
         // login without would outlive a logout.
@@ -69,6 +77,62 @@ impl Identity {
         };
         let made = self.make_token(&server, &content, now)?;
         self.note(&server, made, Grant::TokenExchange.as_str(), by, now).await
+    }
+
+    /// A token for an agent that acts for the subject: capabilities instead of roles, as the mount's rule for agents grants
+    /// them, and only such as client and subject token have among their scopes.
+    async fn exchange_for_agent(
+        &self,
+        server: &Server,
+        client: &ClientRecord,
+        subject: &Subject,
+        kind: &str,
+        wanted: &Wanted,
+        by: &Actor,
+    ) -> Result<Issued, IdentityError> {
+        const NO_AGENTS: IdentityError =
+            IdentityError::Grant(GrantFault::Request("There are no agents of this type here"));
+        let agents = server.mount.agents.as_ref().ok_or(NO_AGENTS)?;
+        let session = subject.who.session.as_ref().ok_or(REFUSED)?;
+        // The roles as they are now: those in the token may be of an hour ago.
+        let account = self.account_of(&subject.who).await.map_err(|error| match error {
+            IdentityError::Unavailable => error,
+            _ => REFUSED,
+        })?;
+        let own = subject.who.scopes.as_ref().map(ScopeSet::names);
+        let scope = wanted.scope.as_deref().unwrap_or_default();
+        let asked = targets::scopes(&server.own, Some(scope), client, &[own.as_deref()])?;
+        let granted = agents.policy.grant(&account.roles, kind, &asked, &Map::new());
+        let granted = granted.ok_or(NO_AGENTS)?;
+        if !granted.denied.is_empty() {
+            return Err(IdentityError::Grant(GrantFault::Scope));
+        }
+        let (_, audiences) = within(
+            server,
+            client,
+            subject,
+            &Wanted { scope: None, resources: wanted.resources.clone() },
+        )?;
+        let now = self.now();
+        let mut more = carried(subject, client);
+        more.insert("roles".to_owned(), json!([]));
+        more.insert("agent_type".to_owned(), kind.into());
+        more.insert("capabilities".to_owned(), json!(granted.granted));
+        more.insert("restrictions".to_owned(), Value::Object(granted.restrictions));
+        let lives = now + agents.lifetime;
+        let content = Content {
+            client,
+            subject: account.id.as_str(),
+            account: Some(&account.id),
+            session: Some(session),
+            parent: subject.who.token.as_ref(),
+            scopes: &granted.granted,
+            audiences: &audiences,
+            ends_by: Some(subject.who.expires_at.map_or(lives, |end| end.min(lives))),
+            more,
+        };
+        let made = self.make_token(server, &content, now)?;
+        self.note(server, made, Grant::TokenExchange.as_str(), by, now).await
     }
 
     /// Proves a token of this mount, of either profile. `None`: it is none, or not any more.

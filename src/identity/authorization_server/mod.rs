@@ -6,11 +6,15 @@
 //! targets                              which scopes and audiences, within what there is
 //! issue                                a client's own token, and how every token is made
 //! exchange                             a narrower token for another's
+//! authorize  redeem                    logins of people for a client: the code flow
+//! assertion                            what upstreams are told of a caller
 //! status                               what a token is worth, and how it ends
 //! ```
 //!
 //! Tokens of a contract's own login keep the contract's profile; these have a profile, an `iss` and keys of their own.
 
+mod assertion;
+mod authorize;
 mod client_keys;
 mod client_rules;
 mod clients;
@@ -18,18 +22,23 @@ mod exchange;
 mod fault;
 mod issue;
 mod proof;
+mod redeem;
 mod settings;
 mod status;
 mod targets;
 
 use std::sync::Arc;
 
+pub use authorize::{Authorization, Step};
 pub use clients::{Client, NewClient, NewClientSecret};
 pub use exchange::Exchange;
 pub use fault::GrantFault;
 pub use issue::Issued;
 pub use proof::{ClientProof, ProvenClient};
+pub use redeem::CodeTrade;
 pub use settings::{AuthorizationServerSettings, GRANTS, Grant, LONGEST_ASSERTION};
+
+pub(super) use authorize::ClientLogin;
 
 use settings::AT_JWT;
 pub use targets::Wanted;

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Grant, ProvenClient};
+use super::{Grant, ProvenClient, Server};
 use crate::{
-    identity::{Actor, EventKind, Identity, IdentityError, audit},
-    model::{MountName, SecretString, TokenId},
+    identity::{Actor, EventKind, Identity, IdentityError, audit, settings::RefreshForm},
+    model::{MountName, SecretString, Timestamp, TokenId},
     store::AuditRecord,
 };
 
@@ -58,6 +58,9 @@ impl Identity {
         by: &Actor,
     ) -> Result<(), IdentityError> {
         let (server, now) = (self.server(mount)?, self.now());
+        if self.revoke_login(&server, client, token, by, now).await? {
+            return Ok(());
+        }
         let subject = self.subject_of(&server, token, now).filter(|subject| subject.standard);
         let Some(id) = subject.and_then(|subject| subject.who.token) else { return Ok(()) };
         let Some(issued) = self.inner.store.issued(&server.mount.name, &id, now).await? else {
@@ -74,6 +77,38 @@ impl Identity {
             ..audit::event(EventKind::TokenRevoked, by, now)
         };
         self.end_issued(id, told).await
+    }
+
+    /// A refresh token of the client: the whole login ends (RFC 7009 section 2.1). `false`: it is none.
+    async fn revoke_login(
+        &self,
+        server: &Server,
+        client: &ProvenClient,
+        token: &SecretString,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<bool, IdentityError> {
+        let form = RefreshForm::Opaque;
+        let Some(text) = self.inner.presented(&server.mount, form, token, now) else {
+            return Ok(false);
+        };
+        let Some(state) = self.inner.store.refresh_lookup(&text.id).await? else {
+            return Ok(false);
+        };
+        if state.token.digest != text.digest || state.client.as_ref() != Some(client.id()) {
+            return Ok(false);
+        }
+        let session = state.session.id;
+        let told = AuditRecord {
+            realm: Some(server.mount.realm.clone()),
+            mount: Some(server.mount.name.clone()),
+            account: Some(state.account.id),
+            details: json!({ "client": client.id().as_str(), "session": session.as_str() }),
+            ..audit::event(EventKind::TokenRevoked, by, now)
+        };
+        let inner = self.inner.clone();
+        self.to_the_end(async move { inner.end(Some(session), None, now, told).await }).await?;
+        Ok(true)
     }
 
     /// In the store, then in the view, to the end.

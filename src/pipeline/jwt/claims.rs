@@ -99,6 +99,12 @@ fn method(claims: &Claims, profile: &TokenProfile) -> Option<AuthMethod> {
     if !is("iss", &profile.issuer) {
         return None;
     }
+    if profile.standard {
+        // Only we make such a token, and one for an agent always says for which.
+        let kind =
+            if claims.contains_key("agent_type") { AuthMethod::Agent } else { AuthMethod::Jwt };
+        return profile.audience.as_deref().is_none_or(is_for).then_some(kind);
+    }
     let agents = profile.agent_audience.as_deref();
     // Looked for first: where a contract's access tokens have no type, an agent token must not pass for one.
     if agents.is_some() && is("type", AGENT) {

@@ -6,7 +6,7 @@ use crate::model::{
     AccountId, ClientId, Digest, MountName, RealmName, SessionId, Timestamp, TokenId,
 };
 
-use super::RevokedToken;
+use super::{AccountRecord, CodeRecord, FamilyRecord, RefreshRecord, RevokedToken};
 
 /// A client: a service account, or an application that people log in to.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,4 +80,53 @@ pub struct EndedGrants {
     pub tokens: Vec<RevokedToken>,
     /// Sessions that people opened for it.
     pub sessions: Vec<SessionId>,
+}
+
+/// A login for a client, beside its session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientSession {
+    /// Which.
+    pub client: ClientId,
+    /// What it may have.
+    pub scopes: Vec<String>,
+    /// For which resources.
+    pub audiences: Vec<String>,
+    /// The code that its browser brings it.
+    pub code: CodeRecord,
+}
+
+/// A client's login as it is kept.
+#[derive(Clone, Debug)]
+pub struct ClientLogged {
+    /// Which client.
+    pub client: ClientId,
+    /// What it may have.
+    pub scopes: Vec<String>,
+    /// For which resources.
+    pub audiences: Vec<String>,
+    /// Whose login.
+    pub account: AccountRecord,
+}
+
+/// A code being traded for tokens.
+#[derive(Clone, Debug)]
+pub struct RedeemedGrant {
+    /// Realm of the code.
+    pub realm: RealmName,
+    /// Its purpose.
+    pub purpose: String,
+    /// Itself.
+    pub digest: Digest,
+    /// What is remembered of it.
+    pub spent: CodeRecord,
+    /// The session it was made in.
+    pub session: SessionId,
+    /// New end of the session.
+    pub ends: Timestamp,
+    /// Refresh tokens, where the client may have some.
+    pub refresh: Option<(FamilyRecord, RefreshRecord)>,
+    /// The access token.
+    pub token: IssuedRecord,
+    /// Now.
+    pub now: Timestamp,
 }

@@ -23,7 +23,9 @@ pub use account::{
 };
 pub use agent::{AgentTokenRecord, ExpiredAgent};
 pub use audit::{AuditFault, AuditRange, AuditRecord, AuditVerdict, ChainedRecord};
-pub use client::{ClientRecord, EndedGrants, IssuedRecord};
+pub use client::{
+    ClientLogged, ClientRecord, ClientSession, EndedGrants, IssuedRecord, RedeemedGrant,
+};
 pub use code::{CodeProof, CodeRecord, Judged};
 pub use foreign::{
     AllowEntry, AuditQuery, ForeignCounts, ForeignIdentity, ForeignKey, ForeignLogin,

@@ -5,7 +5,9 @@ use std::{net::IpAddr, time::Duration};
 use serde_json::Value;
 
 use super::AccountRecord;
-use crate::model::{AccountId, Digest, MountName, RealmName, SessionId, Timestamp, TokenId};
+use crate::model::{
+    AccountId, ClientId, Digest, MountName, RealmName, SessionId, Timestamp, TokenId,
+};
 
 /// A login session.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,6 +104,8 @@ pub struct RefreshState {
     pub session: SessionRecord,
     /// Its account.
     pub account: AccountRecord,
+    /// The client of the standard issuer that it is for; `None`: the contract's own login.
+    pub client: Option<ClientId>,
 }
 
 /// A rotation: trades the token of `generation` for `successor`.

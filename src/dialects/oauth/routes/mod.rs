@@ -1,5 +1,6 @@
 //! Handlers of the standard endpoints.
 
+mod login;
 mod published;
 mod status;
 mod token;
@@ -10,7 +11,7 @@ use axum::{
 };
 use http::HeaderMap;
 
-use super::{INTROSPECT, KEYS, METADATA, RESOURCE, REVOKE, TOKEN, wire};
+use super::{AUTHORIZE, INTROSPECT, KEYS, METADATA, RESOURCE, REVOKE, TOKEN, wire};
 use crate::{
     dialects::{
         App, ResourceFacts,
@@ -38,6 +39,9 @@ pub fn beside(
             .route(TOKEN, post(token::give))
             .route(REVOKE, post(status::revoke))
             .route(INTROSPECT, post(status::introspect));
+        if own.login {
+            router = router.route(AUTHORIZE, get(login::ask).post(login::enter));
+        }
     }
     if let Some(about) = resource {
         let path = format!("{}{}", RESOURCE.path, path_of(&about.resource));

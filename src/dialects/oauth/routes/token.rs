@@ -9,7 +9,7 @@ use crate::{
     dialects::{
         App,
         exchange::{Answer, Hop, Sent},
-        oauth::wire::{ACCESS_TOKEN, Kind, Refusal, TokenBody, fault},
+        oauth::wire::{ACCESS_TOKEN, AGENT_TOKEN, Kind, Refusal, TokenBody, fault},
     },
     identity::{Exchange, GrantFault, Issued},
     model::secret::ExposeSecret,
@@ -28,16 +28,25 @@ pub(super) async fn give(
             let issued = app.identity.grant_to_client(&app.mount, &client, &wanted, &by).await?;
             Ok(answer(&issued, None))
         }
-        Kind::Exchange { subject, types_fit, actor } => {
+        Kind::Exchange { subject, types_fit, agent, actor } => {
             if actor {
                 return Err(fault(GrantFault::Request("actor_token is not supported")));
             }
             if !types_fit {
                 return Err(fault(GrantFault::Request("Only access tokens can be exchanged")));
             }
-            let exchange = Exchange { subject, wanted };
+            let kind = if agent.is_some() { AGENT_TOKEN } else { ACCESS_TOKEN };
+            let exchange = Exchange { subject, wanted, agent };
             let issued = app.identity.exchange_token(&app.mount, &client, &exchange, &by).await?;
-            Ok(answer(&issued, Some(ACCESS_TOKEN)))
+            Ok(answer(&issued, Some(kind)))
+        }
+        Kind::Code(trade) => {
+            Ok(answer(&app.identity.trade_code(&app.mount, &client, &trade, &by).await?, None))
+        }
+        Kind::Refresh(token) => {
+            let (identity, mount) = (&app.identity, &app.mount);
+            let renewed = identity.renew_for_client(mount, &client, &token, &wanted, &by).await?;
+            Ok(answer(&renewed, None))
         }
         Kind::Unknown => Err(fault(GrantFault::Unknown)),
     }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    dialects::oauth::{INTROSPECT, KEYS, REVOKE, TOKEN},
+    dialects::oauth::{AUTHORIZE, INTROSPECT, KEYS, REVOKE, TOKEN},
     identity::AuthorizationServerSettings,
 };
 
@@ -14,7 +14,10 @@ const PROOF_ALGORITHMS: [&str; 5] = ["ES256", "ES384", "EdDSA", "PS256", "RS256"
 
 /// The issuer's description.
 pub fn server(own: &AuthorizationServerSettings) -> Value {
-    let grants = ["client_credentials", TOKEN_EXCHANGE];
+    let mut grants = vec!["client_credentials", TOKEN_EXCHANGE];
+    if own.login {
+        grants.extend(["authorization_code", "refresh_token"]);
+    }
     let mut out = json!({
         "issuer": &*own.issuer,
         "token_endpoint": own.address(TOKEN),
@@ -22,8 +25,17 @@ pub fn server(own: &AuthorizationServerSettings) -> Value {
         "revocation_endpoint": own.address(REVOKE),
         "introspection_endpoint": own.address(INTROSPECT),
         "grant_types_supported": grants,
-        "response_types_supported": [],
+        "response_types_supported": if own.login { &["code"][..] } else { &[] },
     });
+    if let (true, Some(members)) = (own.login, out.as_object_mut()) {
+        let login = [
+            ("authorization_endpoint", json!(own.address(AUTHORIZE))),
+            ("response_modes_supported", json!(["query"])),
+            ("code_challenge_methods_supported", json!(["S256"])),
+            ("authorization_response_iss_parameter_supported", json!(true)),
+        ];
+        members.extend(login.map(|(name, value)| (name.to_owned(), value)));
+    }
     for endpoint in ["token", "revocation", "introspection"] {
         let methods = format!("{endpoint}_endpoint_auth_methods_supported");
         let algorithms = format!("{endpoint}_endpoint_auth_signing_alg_values_supported");
