@@ -165,6 +165,7 @@ fn route(name: &str, mount: &Arc<Mount>, authn: Authn, authz: Authz) -> Arc<Rout
         secret_path: false,
         hashes: false,
         allows: PathAllowances::default(),
+        assertion: None,
         streaming: false,
         stream_grace: Default::default(),
     })

@@ -403,6 +403,7 @@ fn endpoint_route(
         secret_path: matches!(endpoint.exposure, Exposure::Administrator { secret_path: true }),
         hashes: endpoint.hashes,
         allows: PathAllowances::default(),
+        assertion: None,
         streaming: false,
         stream_grace: Duration::ZERO,
     }
@@ -431,6 +432,7 @@ fn route(config: &RouteConfig, mount: &Arc<Mount>, limits: &[Limit]) -> Route {
         secret_path: false,
         hashes: false,
         allows: config.allows,
+        assertion: config.assertion.clone(),
         streaming: config.streaming,
         stream_grace: config.stream_grace,
     }

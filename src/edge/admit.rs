@@ -175,9 +175,14 @@ pub(super) async fn admit<W: Witness>(
     witness.enters(Stage::Patch);
     let hop = HopFacts { scheme: asked.caller.scheme, host: outer_host(asked, &view) };
     let names = &live.snapshot.identity_headers;
-    let patch = mutate::patch(&permit, &view, found.prefix_len, names, &hop, |who| {
+    let mut patch = mutate::patch(&permit, &view, found.prefix_len, names, &hop, |who| {
         live.told.of(names, who)
     });
+    if let (Some(rule), Some(who)) = (&route.assertion, permit.principal()) {
+        let lookup = &*edge.parts.lookup;
+        let value = live.assertions.of(lookup, &route.mount, rule, who, now)?;
+        patch.set.push((names.assertion.clone(), value));
+    }
     witness.sees(Seen::Patch(&patch));
     let cors = route.mount.cors.reply_headers(view.known.origin.value());
     let (route, prefix_len) = (Arc::clone(place), found.prefix_len);

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     UpstreamSettings,
+    assertions::Assertions,
     resolve::{TokenCache, Told},
     slash::Spellings,
     upstream::Pool,
@@ -22,6 +23,7 @@ pub struct Live {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) tokens: TokenCache,
     pub(super) told: Told,
+    pub(super) assertions: Assertions,
     /// By the address of the route, which the snapshot above keeps in place.
     routes: HashMap<usize, Arc<RouteLive>, BuildHasherDefault<AddressHasher>>,
     pools: Vec<Arc<Pool>>,
@@ -77,7 +79,15 @@ impl Live {
                 (Arc::clone(mount), unrouted, public(mount, UNMATCHED, metrics))
             })
             .collect();
-        Self { snapshot, tokens: TokenCache::new(), told: Told::new(), routes, pools, unrouted }
+        Self {
+            snapshot,
+            tokens: TokenCache::new(),
+            told: Told::new(),
+            assertions: Assertions::new(),
+            routes,
+            pools,
+            unrouted,
+        }
     }
 
     /// The configuration that decides.

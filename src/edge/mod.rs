@@ -9,6 +9,7 @@ mod access_log;
 mod admit;
 mod agent_use;
 mod alarm;
+mod assertions;
 mod background;
 mod client;
 mod client_limits;

@@ -71,6 +71,7 @@ pub(super) fn route(name: &str, mount: &Arc<Mount>) -> Route {
         secret_path: false,
         hashes: false,
         allows: PathAllowances::default(),
+        assertion: None,
         streaming: false,
         stream_grace: Default::default(),
     }

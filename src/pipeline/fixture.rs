@@ -67,6 +67,7 @@ pub(super) fn route(name: &str) -> Route {
         secret_path: false,
         hashes: false,
         allows: PathAllowances::default(),
+        assertion: None,
         streaming: false,
         stream_grace: Default::default(),
     }

@@ -36,6 +36,8 @@ pub struct IdentityHeaders {
     pub realm: HeaderName,
     /// Organisation or namespace.
     pub tenant: HeaderName,
+    /// The signed statement, on routes that ask for one.
+    pub assertion: HeaderName,
 }
 
 impl Default for IdentityHeaders {
@@ -49,6 +51,7 @@ impl Default for IdentityHeaders {
             key_id: HeaderName::from_static("x-auth-key-id"),
             realm: HeaderName::from_static("x-auth-realm"),
             tenant: HeaderName::from_static("x-auth-tenant"),
+            assertion: HeaderName::from_static("x-portcullis-assertion"),
         }
     }
 }

@@ -79,6 +79,15 @@ pub struct HeaderRules {
     pub response_set: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// A signed statement about the caller, for one upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assertion {
+    /// `aud`.
+    pub audience: Arc<str>,
+    /// Its life.
+    pub lifetime: Duration,
+}
+
 /// One compiled rule: what it matches and everything that follows from a match.
 #[derive(Debug)]
 pub struct Route {
@@ -116,6 +125,8 @@ pub struct Route {
     pub hashes: bool,
     /// Path forms it opts into.
     pub allows: PathAllowances,
+    /// Whether its upstream is told of the caller under our signature.
+    pub assertion: Option<Assertion>,
     /// Marked as streaming: the gap between bytes is an hour, and a WebSocket upgrade is passed on.
     pub streaming: bool,
     /// How long what runs on it may outlive the end of its credential; what ends it before ends it at once.

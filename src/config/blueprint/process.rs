@@ -311,6 +311,7 @@ fn identity_headers(top: &mut Section<'_>) -> IdentityHeaders {
         key_id: section.or("key_id", d.key_id),
         realm: section.or("realm", d.realm),
         tenant: section.or("tenant", d.tenant),
+        assertion: section.or("assertion", d.assertion),
     };
     let all = [
         ("subject", &headers.subject),
@@ -321,6 +322,7 @@ fn identity_headers(top: &mut Section<'_>) -> IdentityHeaders {
         ("key_id", &headers.key_id),
         ("realm", &headers.realm),
         ("tenant", &headers.tenant),
+        ("assertion", &headers.assertion),
     ];
     for (at, (key, name)) in all.iter().enumerate() {
         if let Some((other, _)) = all.iter().take(at).find(|(_, known)| known == name) {
@@ -328,7 +330,9 @@ fn identity_headers(top: &mut Section<'_>) -> IdentityHeaders {
             let why = format!("\"{other}\" has it already; one would overwrite the other");
             section.fault(key, Fault::new(what, why, "give each a name of its own"));
         }
-        if !is_ours_to_set(name) {
+        // Its usual name is of the family that only the gateway sets.
+        let usual = *key == "assertion" && **name == IdentityHeaders::default().assertion;
+        if !usual && !is_ours_to_set(name) {
             let what = format!("header name \"{name}\" cannot carry identity");
             let why = "it has a meaning of its own in HTTP or for the gateway";
             section.fault(key, Fault::new(what, why, "choose a name such as \"x-auth-subject\""));

@@ -24,7 +24,10 @@ use crate::{
     pipeline::{
         Authn, Authz, CredentialKind, Limit, Per,
         authz::RouteRule,
-        route::{HeaderRules, Overlap, PathAllowances, Place, RouteMatch, Timeouts, TrailingSlash},
+        route::{
+            Assertion, HeaderRules, Overlap, PathAllowances, Place, RouteMatch, Timeouts,
+            TrailingSlash,
+        },
     },
 };
 
@@ -74,6 +77,8 @@ pub struct RouteConfig {
     pub forward_credential: bool,
     /// Path forms.
     pub allows: PathAllowances,
+    /// The signed statement that its upstream gets.
+    pub assertion: Option<Assertion>,
     /// Streaming.
     pub streaming: bool,
     /// How long a stream may outlive the end of its credential.
@@ -129,6 +134,7 @@ fn one(
     let trailing_slash = trailing_slash(section);
     let forward_credential = section.or("forward_credential", false);
     let allows = allows(section);
+    let assertion = access::assertion(section, mount, public);
     Some(RouteConfig {
         name: name.into(),
         at: at?,
@@ -145,6 +151,7 @@ fn one(
         trailing_slash,
         forward_credential,
         allows,
+        assertion,
         streaming,
         stream_grace,
     })

@@ -1,6 +1,6 @@
 //! What a question may ask, and what it must not leave behind.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -8,7 +8,10 @@ use crate::{
     edge::Parts,
     identity::{IdentityError, Lookup},
     limit::{LimitError, RateLimiter, local::LocalLimiter},
-    model::{Digest, KeyId, MountName, SessionId, SystemClock, SystemRandom, Timestamp, TokenId},
+    model::{
+        Digest, KeyId, MountName, Principal, SessionId, SystemClock, SystemRandom, Timestamp,
+        TokenId,
+    },
     pipeline::{Charge, KeyEvidence, RevocationView, SessionEvidence, Toll},
     telemetry::{AccessLog, Metrics},
 };
@@ -73,6 +76,18 @@ impl Lookup for Nobody {
     }
 
     fn used(&self, _: &KeyId, _: Timestamp) {}
+
+    fn assertion(
+        &self,
+        _: &MountName,
+        _: &Principal,
+        _: &str,
+        lifetime: Duration,
+        now: Timestamp,
+    ) -> Result<(String, Timestamp), IdentityError> {
+        // Nothing is signed for a question.
+        Ok(("signed-by-the-running-gateway".to_owned(), now + lifetime))
+    }
 }
 
 impl RevocationView for Nobody {
@@ -128,4 +143,16 @@ impl Lookup for Quiet {
     }
 
     fn used(&self, _: &KeyId, _: Timestamp) {}
+
+    fn assertion(
+        &self,
+        _: &MountName,
+        _: &Principal,
+        _: &str,
+        lifetime: Duration,
+        now: Timestamp,
+    ) -> Result<(String, Timestamp), IdentityError> {
+        // Nothing is signed for a question.
+        Ok(("signed-by-the-running-gateway".to_owned(), now + lifetime))
+    }
 }

@@ -57,7 +57,7 @@ impl IdentityHeaders {
     }
 
     /// Every one of them.
-    pub fn all(&self) -> [&HeaderName; 8] {
+    pub fn all(&self) -> [&HeaderName; 9] {
         [
             &self.subject,
             &self.username,
@@ -67,6 +67,7 @@ impl IdentityHeaders {
             &self.key_id,
             &self.realm,
             &self.tenant,
+            &self.assertion,
         ]
     }
 }

@@ -1,6 +1,6 @@
 //! `authn` and `authz` of a route: who is asked for what. There is no default for `authn`: public must be written.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::Method;
 use toml::{Table as Record, Value as Toml};
@@ -15,8 +15,9 @@ use crate::{
         document::Node,
         shape::{Fault, Shape},
     },
+    identity::LONGEST_ASSERTION,
     model::AuthMethod,
-    pipeline::{Authn, Authz, CredentialKind},
+    pipeline::{Authn, Authz, CredentialKind, route::Assertion},
 };
 
 pub(super) fn authn(
@@ -320,4 +321,33 @@ fn scope(inner: &Section<'_>, node: &Node, mount: Option<&MountConfig>) -> Optio
         return None;
     }
     Some(name.into())
+}
+
+/// `assertion`: what its upstream is told of the caller under our signature.
+pub(super) fn assertion(
+    section: &mut Section<'_>,
+    mount: Option<&MountConfig>,
+    public: bool,
+) -> Option<Assertion> {
+    let mut inner = section.inner_or_off("assertion", false)?;
+    let audience = inner.need::<Arc<str>>("audience");
+    let minute = Duration::from_secs(60);
+    let lifetime = inner.checked("lifetime", minute, |span| {
+        if (Duration::from_secs(5)..=LONGEST_ASSERTION).contains(span) {
+            return Ok(());
+        }
+        let why = "it outlives a revoked credential by that, and is made anew as often";
+        Err(Fault::new("out of range", why, "write \"5s\" to \"5m\""))
+    });
+    section.note("assertion", Toml::Table(inner.finish()));
+    if public {
+        let why = "nobody is proven on a public route, so there is nobody to tell of";
+        section.fault("assertion", Fault::new("assertion on a public route", why, "remove it"));
+    }
+    if mount.is_some_and(|mount| mount.authorization_server.is_none()) {
+        let why = "the keys of the mount's standard issuer sign it, and are published for it";
+        let fix = "add [mount.authorization_server] to the mount";
+        section.fault("assertion", Fault::new("assertion without an issuer", why, fix));
+    }
+    audience.map(|audience| Assertion { audience, lifetime })
 }

@@ -62,6 +62,7 @@ fn guard(section: &Section<'_>, key: &str, name: &HeaderName, identity: &Identit
         &identity.key_id,
         &identity.realm,
         &identity.tenant,
+        &identity.assertion,
     ];
     if ours.iter().any(|own| own.as_str() == folded) || folded.starts_with("x-auth-") {
         let what = format!("header rule for the identity header \"{name}\"");
