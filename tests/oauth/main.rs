@@ -1,4 +1,4 @@
-//! The standard issuer of a mount, from outside: metadata, tokens, exchange, revocation, introspection, rotation.
+//! The standard issuer of a mount, from outside: metadata, tokens, logins, exchange, revocation, introspection, rotation.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(unreachable_pub)]
 
@@ -6,9 +6,12 @@
 #[allow(dead_code)]
 mod support;
 
+mod agents;
+mod assertion;
 mod bench;
 mod exchange;
 mod keys;
+mod login;
 mod operator;
 mod programs;
 mod proofs;

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 
 use crate::{
     bench::{Bench, Made},
-    support::programs,
+    support::{operate, programs, tmws::GOOD_PASSWORD},
 };
 
 /// What every program is told.
@@ -13,20 +13,27 @@ fn told(command: &mut Command, bench: &Bench, client: &Made, service: &Made, log
     command.env("ISSUER", bench.issuer());
     command.env("CLIENT_ID", &client.id).env("CLIENT_SECRET", &client.secret);
     command.env("SERVICE_ID", &service.id).env("SERVICE_SECRET", &service.secret);
-    command.env("LOGIN", login);
+    command.env("LOGIN", login).env("REDIRECT_URI", "https://app.example/cb");
+    command.env("NAME", operate::ADMIN).env("PASSWORD", GOOD_PASSWORD);
 }
 
 fn script(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oauth/clients").join(name)
 }
 
-/// A client that may do everything but log people in, and a service that may ask.
+/// A client that may do everything, and a service that may ask.
 fn pair(bench: &Bench) -> (Made, Made) {
     let client = bench.client(&[
         "--grant",
         "client_credentials",
         "--grant",
         "token_exchange",
+        "--grant",
+        "authorization_code",
+        "--grant",
+        "refresh_token",
+        "--redirect-uri",
+        "https://app.example/cb",
         "--scope",
         "READ",
         "--scope",

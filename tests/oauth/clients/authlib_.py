@@ -1,6 +1,8 @@
-"""Authlib as a service account, PyJWT's PyJWKClient as a resource server."""
+"""Authlib as a service account and as an application, PyJWT's PyJWKClient as a resource server."""
 
+import html
 import os
+import re
 
 import jwt
 import requests
@@ -57,3 +59,40 @@ for method in ["client_secret_basic", "client_secret_post"]:
     assert client.revoke_token(about["revocation_endpoint"], token=token).status_code == 200
     told = service.introspect_token(about["introspection_endpoint"], token=token).json()
     assert told == {"active": False}, told
+
+application = OAuth2Session(
+    os.environ["CLIENT_ID"],
+    os.environ["CLIENT_SECRET"],
+    redirect_uri=os.environ["REDIRECT_URI"],
+    scope="READ",
+    code_challenge_method="S256",
+)
+VERIFIER = "a-verifier-that-is-long-enough-to-be-one-0123456789"
+url, state = application.create_authorization_url(about["authorization_endpoint"], code_verifier=VERIFIER)
+shown = requests.get(url, timeout=10)
+cookie = shown.headers["set-cookie"].split(";")[0]
+
+
+def hidden(name):
+    return html.unescape(re.search(f'name="{name}" value="([^"]*)"', shown.text).group(1))
+
+
+form = {name: hidden(name) for name in ["request", "proof"]}
+form |= {"username": os.environ["NAME"], "password": os.environ["PASSWORD"]}
+sent = requests.post(
+    about["authorization_endpoint"], data=form, headers={"cookie": cookie}, allow_redirects=False, timeout=10
+)
+assert sent.status_code == 303, sent.text
+logged = application.fetch_token(
+    about["token_endpoint"], authorization_response=sent.headers["location"], state=state, code_verifier=VERIFIER
+)
+said = jwt.decode(
+    logged["access_token"],
+    keys.get_signing_key_from_jwt(logged["access_token"]),
+    algorithms=["ES256"],
+    audience=ISSUER,
+    issuer=ISSUER,
+)
+assert said["username"] == os.environ["NAME"]
+renewed = application.refresh_token(about["token_endpoint"], refresh_token=logged["refresh_token"])
+assert renewed["refresh_token"] != logged["refresh_token"]

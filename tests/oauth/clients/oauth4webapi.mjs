@@ -63,3 +63,47 @@ assert.equal(passes.status, 401)
 const resource = await oauth.resourceDiscoveryRequest(new URL(`${ISSUER}/api`), insecure)
 const about = await oauth.processResourceDiscoveryResponse(new URL(`${ISSUER}/api`), resource)
 assert.deepEqual(about.authorization_servers, [ISSUER])
+
+// A browser with a person before it: shows the page, types name and password, and is sent back.
+async function browser(url) {
+  const shown = await fetch(url, { redirect: 'manual' })
+  assert.equal(shown.status, 200)
+  const cookie = shown.headers.get('set-cookie').split(';')[0]
+  const page = await shown.text()
+  const hidden = (name) =>
+    page.split(`name="${name}" value="`)[1].split('"')[0].replaceAll('&amp;', '&').replaceAll('&quot;', '"')
+  const body = new URLSearchParams({
+    request: hidden('request'),
+    proof: hidden('proof'),
+    username: process.env.NAME,
+    password: process.env.PASSWORD,
+  })
+  const sent = await fetch(`${ISSUER}/oauth/authorize`, { method: 'POST', body, headers: { cookie }, redirect: 'manual' })
+  assert.equal(sent.status, 303)
+  return new URL(sent.headers.get('location'))
+}
+
+const verifier = oauth.generateRandomCodeVerifier()
+const state = oauth.generateRandomState()
+const redirect = process.env.REDIRECT_URI
+const to = new URL(as.authorization_endpoint)
+for (const [name, value] of Object.entries({
+  client_id: CLIENT_ID,
+  redirect_uri: redirect,
+  response_type: 'code',
+  scope: 'READ',
+  state,
+  code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
+  code_challenge_method: 'S256',
+})) {
+  to.searchParams.set(name, value)
+}
+// Holds state and `iss` (RFC 9207) against what it sent and knows.
+const answer = oauth.validateAuthResponse(as, client, await browser(to), state)
+const traded = await oauth.authorizationCodeGrantRequest(as, client, proof, answer, redirect, verifier, insecure)
+const logged = await oauth.processAuthorizationCodeResponse(as, client, traded)
+const login = await jose.jwtVerify(logged.access_token, keys, { issuer: ISSUER, audience: ISSUER, typ: 'at+jwt' })
+assert.equal(login.payload.username, process.env.NAME)
+const again = await oauth.refreshTokenGrantRequest(as, client, proof, logged.refresh_token, insecure)
+const renewed = await oauth.processRefreshTokenResponse(as, client, again)
+assert.notEqual(renewed.refresh_token, logged.refresh_token)

@@ -1,4 +1,4 @@
-// openid-client (panva) as a service account: discovery, client_credentials, introspection, exchange, revocation.
+// openid-client (panva): discovery, code flow, refresh, client_credentials, introspection, exchange, revocation.
 import assert from 'node:assert/strict'
 import * as client from 'openid-client'
 
@@ -40,3 +40,39 @@ assert.equal(about.act.sub, CLIENT_ID)
 await assert.rejects(client.clientCredentialsGrant(own, { scope: 'ADMIN' }), { error: 'invalid_scope' })
 const wrong = await discover(CLIENT_ID, client.ClientSecretBasic('wrong'))
 await assert.rejects(client.clientCredentialsGrant(wrong), (error) => error.error === 'invalid_client' || error.status === 401)
+
+// A browser with a person before it: shows the page, types name and password, and is sent back.
+async function browser(url) {
+  const shown = await fetch(url, { redirect: 'manual' })
+  assert.equal(shown.status, 200)
+  const cookie = shown.headers.get('set-cookie').split(';')[0]
+  const page = await shown.text()
+  const hidden = (name) =>
+    page.split(`name="${name}" value="`)[1].split('"')[0].replaceAll('&amp;', '&').replaceAll('&quot;', '"')
+  const body = new URLSearchParams({
+    request: hidden('request'),
+    proof: hidden('proof'),
+    username: process.env.NAME,
+    password: process.env.PASSWORD,
+  })
+  const sent = await fetch(`${ISSUER}/oauth/authorize`, { method: 'POST', body, headers: { cookie }, redirect: 'manual' })
+  assert.equal(sent.status, 303)
+  return new URL(sent.headers.get('location'))
+}
+
+const verifier = client.randomPKCECodeVerifier()
+const state = client.randomState()
+const redirect_uri = process.env.REDIRECT_URI
+const to = client.buildAuthorizationUrl(own, {
+  redirect_uri,
+  scope: 'READ',
+  state,
+  code_challenge: await client.calculatePKCECodeChallenge(verifier),
+  code_challenge_method: 'S256',
+})
+const back = await browser(to)
+const logged = await client.authorizationCodeGrant(own, back, { pkceCodeVerifier: verifier, expectedState: state })
+assert.equal((await client.tokenIntrospection(service, logged.access_token)).username, process.env.NAME)
+const renewed = await client.refreshTokenGrant(own, logged.refresh_token)
+assert.notEqual(renewed.refresh_token, logged.refresh_token)
+assert.equal((await client.tokenIntrospection(service, renewed.access_token)).active, true)
