@@ -230,6 +230,8 @@ fn matches_hash(password: &str, hash: &str) -> Result<bool, IdentityError> {
 
 #[cfg(test)]
 mod tests {
+    use thread_priority::{NormalThreadSchedulePolicy, ThreadSchedulePolicy};
+
     use super::*;
     use crate::model::SystemRandom;
 
@@ -281,11 +283,15 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn hashing_yields_to_traffic_and_nothing_else_does() {
-        let pool = pool(cheap(1, 1)).await;
-        let priority = || rustix::process::getpriority_process(None).unwrap();
-        let before = priority();
-        assert!(pool.run(priority).await.unwrap() >= 10);
-        assert_eq!(priority(), before);
+        let policy = || thread_priority::thread_schedule_policy().unwrap();
+        let nice = || rustix::process::getpriority_process(None).unwrap();
+        let before = (policy(), nice());
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        assert_eq!(pool(cheap(1, 1)).await.run(policy).await.unwrap(), idle);
+        let low = HashSettings { only_when_idle: false, ..cheap(1, 1) };
+        let found = pool(low).await.run(move || (policy(), nice())).await.unwrap();
+        assert!(found.0 == before.0 && found.1 >= NICE, "{found:?}");
+        assert_eq!((policy(), nice()), before);
     }
 
     // requirement: 26

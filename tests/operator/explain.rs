@@ -207,6 +207,6 @@ fn cases_are_all_run_and_a_difference_names_its_place() {
 
 #[test]
 fn the_example_cases_hold_for_the_example_configuration() {
-    let output = run(&["test", "conf/policy-tests.toml", "--config", "conf/portcullis.toml"]);
+    let output = run(&["test", "conf/policy-tests/cases.toml", "--config", "conf/portcullis.toml"]);
     assert_eq!(code(&output), 0, "{}", said(&output));
 }
