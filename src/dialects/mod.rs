@@ -10,6 +10,7 @@ pub mod exchange;
 pub mod fields;
 pub mod health;
 pub mod hh;
+mod html;
 pub mod inkpass;
 pub mod oauth;
 pub mod problem;

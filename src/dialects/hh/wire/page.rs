@@ -1,6 +1,8 @@
 //! The page at the end of a login: the exchange code with a button to copy it, or what went wrong. Russian and English.
 //! No inline script or style without the page's nonce (Content Security Policy Level 3).
 
+use crate::dialects::html::escaped;
+
 /// What browsers may load and do on the page: only what carries its nonce. Published client code reads the code here and
 /// trades it at once, so the page may ask its own origin.
 const POLICY: &str = "default-src 'none'; script-src 'nonce-{{nonce}}'; style-src 'nonce-{{nonce}}'; \
@@ -161,22 +163,6 @@ static RUSSIAN: Words = Words {
     trouble: "Сейчас войти не получается. Попробуйте позже.",
     again: "Войти снова",
 };
-
-/// Text as it may stand in an element or a quoted attribute.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
-}
 
 #[cfg(test)]
 mod tests {

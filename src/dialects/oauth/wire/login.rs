@@ -1,6 +1,6 @@
 //! The page that asks for name and password. No script, and no style without the page's nonce.
 
-use crate::identity::IdentityError;
+use crate::{dialects::html::escaped, identity::IdentityError};
 
 const POLICY: &str = "default-src 'none'; style-src 'nonce-{{nonce}}'; img-src data:; base-uri 'none'; \
                       form-action 'self' {{origin}}; frame-ancestors 'none'";
@@ -78,22 +78,6 @@ pub fn wrong_login(error: &IdentityError) -> Option<&'static str> {
 fn origin(redirect_uri: &str) -> String {
     let found = url::Url::parse(redirect_uri).map(|url| url.origin().ascii_serialization());
     found.unwrap_or_default()
-}
-
-/// Text as it may stand in an element or a quoted attribute.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
