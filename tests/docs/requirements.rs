@@ -51,10 +51,7 @@ const REQUIREMENTS: [&str; 40] = [
 ];
 
 /// Numbers without a test, and why.
-const WITHOUT: [(usize, &str); 2] = [
-    (8, "no key set of others is fetched"),
-    (35, "there is no redirect to a place of the client's choice"),
-];
+const WITHOUT: [(usize, &str); 1] = [(8, "no key set of others is fetched")];
 
 /// What is limited by default.
 const LIMITS: [&str; 11] = [

@@ -225,7 +225,7 @@ async fn codes_and_refresh_tokens_are_good_once_and_a_copy_ends_the_login() {
     renew(&bench, &client, &login.refresh, &[]).await.expect(400);
 }
 
-// requirement: 34
+// requirement: 34, 35
 #[tokio::test]
 async fn a_browser_is_sent_to_registered_addresses_only() {
     let bench = Bench::start();
