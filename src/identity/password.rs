@@ -280,6 +280,17 @@ mod tests {
         assert!(other.is_outdated(&"a".into(), &own));
     }
 
+    // requirement: 26
+    // limit: 11
+    #[test]
+    fn the_defaults_leave_a_core_to_traffic_and_let_a_few_wait() {
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let usual = HashSettings::default();
+        assert_eq!(usual.permits, (cores - 1).max(1));
+        assert_eq!(usual.queue, 4 * usual.permits);
+        assert_eq!((usual.memory_kib, usual.iterations), (19 * 1024, 2));
+    }
+
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn hashing_yields_to_traffic_and_nothing_else_does() {

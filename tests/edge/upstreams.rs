@@ -61,6 +61,32 @@ async fn nobody_listening_is_502_at_once() {
 
 // limit: 9
 #[tokio::test]
+async fn an_upstream_has_two_seconds_to_take_a_connection() {
+    // A queue that is full: the system answers nobody else.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = socket.listen(1).unwrap();
+    let address = full.local_addr().unwrap();
+    let mut held = Vec::new();
+    let patience = Duration::from_millis(300);
+    while let Ok(Ok(tcp)) =
+        tokio::time::timeout(patience, tokio::net::TcpStream::connect(address)).await
+    {
+        held.push(tcp);
+    }
+    let gateway = Gateway::start(|places| {
+        let pool = conf::upstream("main", &[address]).with("retries", "0");
+        Conf::new(places).table(pool).route(conf::open("open", "/open/**", "main")).text()
+    });
+    let began = std::time::Instant::now();
+    let reply = ask(&gateway, "GET", "/open/x").await;
+    assert!([502, 504].contains(&reply.status), "{}", reply.status);
+    let took = began.elapsed();
+    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(10), "{took:?}");
+}
+
+// limit: 9
+#[tokio::test]
 async fn a_slow_upstream_is_504_and_not_asked_again() {
     let (gateway, upstream) = before(|_| Answer::ok().after(Duration::from_secs(30)));
     for method in ["GET", "POST"] {
