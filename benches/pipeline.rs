@@ -128,6 +128,7 @@ fn mount() -> Arc<Mount> {
         tokens: Some(profile()),
         issued: None,
         resource_metadata: None,
+        issuers: Vec::new(),
         api_key_format: Some("tmws_key_".into()),
         session_carrier: None,
         credential_sizes: Default::default(),
@@ -168,6 +169,7 @@ fn route(name: &str, mount: &Arc<Mount>, authn: Authn, authz: Authz) -> Arc<Rout
         assertion: None,
         streaming: false,
         stream_grace: Default::default(),
+        issuers: Arc::default(),
     })
 }
 

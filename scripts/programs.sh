@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 python=(django==5.2.19 flask==3.1.3 fastapi==0.165.0 uvicorn==0.54.0 requests==2.34.2 httpx==0.28.1 pyjwt==2.15.1 aiohttp==3.14.5 authlib==1.9.9 cryptography==50.0.2)
 # The oldest and the newest that are published; the library imports fastapi without asking for it.
 inkpass=(0.1.2 0.2.0)
-node=(axios@1.21.1 node-fetch@3.3.2 openid-client@6.8.9 oauth4webapi@3.8.8 jose@6.2.17)
+node=(axios@1.21.1 node-fetch@3.3.2 openid-client@6.8.9 oauth4webapi@3.8.8 jose@6.2.17 oidc-provider@9.13.3)
 
 scripts/setup.sh programs
 home=target/programs

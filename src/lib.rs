@@ -9,6 +9,7 @@ pub mod demo;
 pub mod dialects;
 pub mod edge;
 pub mod identity;
+pub mod issuer;
 pub mod limit;
 pub mod mail;
 pub mod model;

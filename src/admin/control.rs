@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::pipeline::{
-    explain::{Explanation, Past, Question},
-    shadow::ShadowLine,
+use crate::{
+    issuer::KeyState,
+    pipeline::{
+        explain::{Explanation, Past, Question},
+        shadow::ShadowLine,
+    },
 };
 
 /// State of the process as probes show it.
@@ -70,6 +73,10 @@ pub trait Control: Send + Sync + 'static {
     fn refusal(&self, request_id: &str) -> Option<Past>;
     /// What rules in shadow mode would have refused.
     fn shadow(&self) -> Vec<ShadowLine>;
+    /// What is known of the keys of issuers outside.
+    fn issuer_keys(&self) -> Vec<KeyState>;
+    /// Fetches the keys of one now. `None`: nobody of this name is asked for keys.
+    async fn refresh_issuer_keys(&self, name: &str) -> Option<Result<(), String>>;
     /// Rebuilds the edge's snapshot after a signing key changed.
     async fn keys_changed(&self);
 }

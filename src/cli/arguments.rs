@@ -1,4 +1,6 @@
 //! What can be typed. Every line of `--help` comes from here.
+//!
+//! Reason for length: the words of all commands side by side, so that one is named as the other.
 
 use std::path::PathBuf;
 
@@ -91,6 +93,13 @@ pub(super) enum Command {
         #[command(flatten)]
         at: GatewayArgs,
     },
+    /// See the keys of outside issuers that the running gateway has fetched, and fetch them now.
+    Jwks {
+        #[command(subcommand)]
+        command: JwksCommand,
+        #[command(flatten)]
+        at: GatewayArgs,
+    },
     /// Back the store up, also while the gateway runs, and put a backup in its place.
     Store {
         #[command(subcommand)]
@@ -147,6 +156,21 @@ pub(super) enum Command {
     Completions {
         /// bash, zsh, fish, elvish or powershell.
         shell: clap_complete::Shell,
+    },
+}
+
+/// `jwks …`
+#[derive(Debug, Subcommand)]
+pub(super) enum JwksCommand {
+    /// List issuers whose keys are fetched: state, keys, age, and why the last fetch failed.
+    List {
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Fetch the keys of an issuer now; without a name those of all.
+    Refresh {
+        /// Name of the [[issuer]].
+        name: Option<String>,
     },
 }
 

@@ -14,6 +14,7 @@ use super::{Failure, arguments::GatewayArgs};
 use crate::{
     admin::{self, ConfigState, Control, Explained, InProcess, Readiness, ReloadOutcome},
     config::{self, Config, Machine, Report, Surroundings},
+    issuer::KeyState,
     model::{Digest, SystemClock, SystemRandom},
     pipeline::{
         explain::{Past, Question},
@@ -326,6 +327,14 @@ impl Control for Offline {
     async fn explain(&self, questions: Vec<Question>) -> Result<Explained, String> {
         let explainer = self.opened.explainer(&self.config).map_err(|error| error.to_string())?;
         Ok(Explained { evidence: "store", answers: explainer.explain_all(&questions).await })
+    }
+
+    fn issuer_keys(&self) -> Vec<KeyState> {
+        Vec::new()
+    }
+
+    async fn refresh_issuer_keys(&self, _: &str) -> Option<Result<(), String>> {
+        None
     }
 
     fn refusal(&self, _: &str) -> Option<Past> {

@@ -8,6 +8,7 @@ mod check;
 mod clients;
 mod door;
 mod explain;
+mod jwks;
 mod keys;
 mod policy_tests;
 mod process;
@@ -105,6 +106,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::SigningKey { command, at } => clients::signing_keys(command, &at),
         Command::Session { command, at } => sessions::run(command, &at),
         Command::Audit { command, at } => audit::run(command, &at),
+        Command::Jwks { command, at } => jwks::run(command, &at),
         Command::Store { command, at } => process::store(command, &at),
         Command::Config { command: ConfigCommand::Show { effective, at } } => {
             process::show_config(effective, &at)

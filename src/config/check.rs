@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     Config,
-    blueprint::{At, MountConfig, RealmConfig, RouteConfig},
+    blueprint::{At, IssuerConfig, MountConfig, RealmConfig, RouteConfig, STRICT_TYPE},
 };
 use crate::{
     dialects::Exposure,
@@ -61,6 +61,10 @@ impl Config {
         self.abuse_findings(&mut findings);
         for realm in &self.blueprint.realms {
             realm_findings(&realm.path, &realm.is, &mut findings);
+        }
+        for issuer in &self.blueprint.issuers {
+            issuer_findings(&issuer.path, &issuer.is, &mut findings);
+            introspection_findings(&issuer.path, &issuer.is, &mut findings);
         }
         for mount in &self.blueprint.mounts {
             mount_findings(&mount.path, &mount.is, &mut findings);
@@ -197,6 +201,28 @@ fn realm_findings(path: &str, realm: &RealmConfig, findings: &mut Findings) {
     if throttle.per_address.is_empty() && throttle.per_address_and_name.is_empty() {
         let key = format!("{path}.throttle");
         findings.relax("R-THROTTLE-OFF", key, "failed logins are not limited", "\"10/min\"");
+    }
+}
+
+fn issuer_findings(path: &str, issuer: &IssuerConfig, findings: &mut Findings) {
+    for kind in issuer.types.iter().filter(|kind| !kind.eq_ignore_ascii_case(STRICT_TYPE)) {
+        let key = format!("{path}.typ");
+        let what =
+            format!("tokens of typ {kind} may be others than access tokens, such as ID tokens");
+        findings.relax(
+            "R-TOKEN-TYPE",
+            key,
+            what,
+            "[\"at+jwt\"], or audiences that no ID token has",
+        );
+    }
+}
+
+fn introspection_findings(path: &str, issuer: &IssuerConfig, findings: &mut Findings) {
+    if issuer.introspection.as_ref().is_some_and(|found| !found.needs_audience) {
+        let key = format!("{path}.introspection.require_aud");
+        let what = "a token that says nothing of its audience is taken, whoever it is for";
+        findings.relax("R-NO-AUDIENCE", key, what, "true");
     }
 }
 

@@ -1,4 +1,6 @@
 //! Blueprint to what the rooms run on: the boot settings, the pure snapshot, the upstreams, identity's settings.
+//!
+//! Reason for length: one value after the other is carried over, and nothing is decided.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -17,7 +19,7 @@ use crate::{
         self, issuer_keys,
         settings::{MountSettings, RealmSettings},
     },
-    limit,
+    issuer, limit,
     model::{MountName, SecretString},
     pipeline::{
         Authn, Authz, CredentialSizes, Limit, Mount, Policy, RateHeaders, Route, Snapshot, Target,
@@ -33,6 +35,7 @@ use crate::{
 };
 
 mod conflicts;
+mod issuers;
 mod limits;
 
 /// Where the verification keys of a mount come from; `check` gives none.
@@ -68,6 +71,8 @@ pub struct Compiled {
     pub snapshot: Snapshot,
     /// Upstreams for the edge's pools.
     pub upstreams: Vec<UpstreamSettings>,
+    /// Issuers that are asked for keys.
+    pub issuers: Vec<issuer::Settings>,
     /// Log level and access log.
     pub log: logging::Settings,
 }
@@ -119,6 +124,7 @@ impl Config {
             Some(snapshot) => Ok(Compiled {
                 snapshot,
                 upstreams: self.blueprint.upstreams.clone(),
+                issuers: self.issuers(),
                 log: self.blueprint.process.log.clone(),
             }),
             // A `Config` has been compiled once before, without keys; keys change no route.
@@ -289,6 +295,7 @@ fn compile_mount(
             .protected_resource
             .as_ref()
             .map(|own| oauth::resource_metadata(&own.resource).into()),
+        issuers: config.issuers.iter().map(|issuer| issuers::profile(issuer, config)).collect(),
         api_key_format: config.api_key_format.clone(),
         session_carrier: config.oauth.as_ref().and_then(|oauth| oauth.session_carrier.clone()),
         credential_sizes: sizes,
@@ -334,6 +341,7 @@ fn plain_mount() -> Mount {
         tokens: None,
         issued: None,
         resource_metadata: None,
+        issuers: Vec::new(),
         api_key_format: None,
         session_carrier: None,
         credential_sizes: CredentialSizes::default(),
@@ -406,6 +414,7 @@ fn endpoint_route(
         assertion: None,
         streaming: false,
         stream_grace: Duration::ZERO,
+        issuers: Arc::default(),
     }
 }
 
@@ -435,6 +444,7 @@ fn route(config: &RouteConfig, mount: &Arc<Mount>, limits: &[Limit]) -> Route {
         assertion: config.assertion.clone(),
         streaming: config.streaming,
         stream_grace: config.stream_grace,
+        issuers: config.issuers.clone(),
     }
 }
 

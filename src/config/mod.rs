@@ -118,7 +118,7 @@ fn unreadable(file: &Path, error: &std::io::Error) -> Report {
 
 /// The effective record as TOML, in the order in which `conf/portcullis.toml` explains it.
 fn render(blueprint: &Blueprint) -> String {
-    const ORDER: [&str; 18] = [
+    const ORDER: [&str; 19] = [
         "version",
         "server",
         "data",
@@ -133,6 +133,7 @@ fn render(blueprint: &Blueprint) -> String {
         "http2",
         "listener",
         "realm",
+        "issuer",
         "upstream",
         "limit",
         "mount",

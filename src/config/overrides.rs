@@ -9,8 +9,8 @@ use super::{
 };
 
 /// The tables that stand in double brackets and are addressed by name.
-pub const NAMED: [&str; 7] =
-    ["listener", "forward_auth", "realm", "mount", "upstream", "limit", "route"];
+pub const NAMED: [&str; 8] =
+    ["listener", "forward_auth", "realm", "issuer", "mount", "upstream", "limit", "route"];
 
 /// Applies all overrides in order; later ones win.
 pub fn apply(root: &mut Table, sets: &[String], problems: &Problems) {

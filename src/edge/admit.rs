@@ -10,7 +10,7 @@ use http::Method;
 use pingora::http::RequestHeader;
 
 use super::{
-    Live, Shared,
+    Live, Shared, bearer,
     client::Caller,
     ctx::{Admitted, Trail},
     failures, framing, head,
@@ -25,7 +25,7 @@ use crate::{
     model::{Principal, Timestamp},
     pipeline::{
         Authn, Charge, Credential, Deny, RequestView, Route, RouteTable, Target, authn, authz,
-        deny::{self, Malformed, TokenFault},
+        deny::{self, Malformed},
         mutate::{self, HopFacts},
         quota,
         view::{Field, Known, check_target},
@@ -240,25 +240,24 @@ pub(super) async fn prove<W: Witness>(
     let who = match credential {
         None => return Ok(None),
         Some(Credential::Jwt(text)) => {
-            let profile = mount.tokens.as_ref().ok_or(Deny::Token(TokenFault::Invalid))?;
-            let metrics = &edge.parts.metrics;
-            let claims = match live.tokens.known(profile, text, metrics) {
-                Some(claims) => claims,
+            let profile = mount.tokens.as_ref().ok_or(bearer::INVALID)?;
+            let known = live.tokens.known(&mount.name, text, moment, &edge.parts.metrics);
+            let who = match known {
+                Some(who) => who,
                 None => {
                     witness.sees(Seen::Evidence("the signing keys of the mount"));
-                    failures::refuse_guesser(edge, live, address).await?;
-                    let profile = mount.profile_of(text).unwrap_or(profile);
-                    live.tokens.verify(profile, text, now, metrics)?
+                    bearer::unknown(edge, live, route, text, address, (now, moment)).await?
                 }
             };
             witness.enters(Stage::Authentication);
-            // A token of another kind is none for this route, as good as it may be elsewhere.
+            // A token of another kind or issuer is none for this route, as good as it may be elsewhere.
             // The contract's own endpoints look at no scopes, so one that is narrowed to some is none there.
-            let narrowed = claims.scopes.is_some() && route.target == Target::Identity;
-            if narrowed || !asks.takes(claims.method) {
-                return Err(Deny::Token(TokenFault::Invalid));
+            let narrowed = who.scopes.is_some() && route.target == Target::Identity;
+            let taken = asks.takes(who.method) && route.takes_issuer(who.issuer.as_deref());
+            if narrowed || !taken {
+                return Err(bearer::INVALID);
             }
-            authn::establish_token(&claims, &*edge.parts.revocations, profile.leeway, now)?
+            authn::establish_token(&who, &*edge.parts.revocations, profile.leeway, now)?
         }
         Some(Credential::ApiKey(presented)) => {
             let (lookup, metrics) = (&*edge.parts.lookup, &edge.parts.metrics);

@@ -53,7 +53,7 @@ impl Explainer {
         snapshot: Arc<Snapshot>,
         evidence: Evidence,
     ) -> Result<Self, EdgeError> {
-        let live = Live::build(snapshot, &[], None, &parts.metrics);
+        let live = Live::build(snapshot, &[], Arc::default(), None, &parts.metrics);
         let listeners = settings.listeners.clone();
         let settings = Settings { listeners: Vec::new(), forward_auth: Vec::new(), ..settings };
         let shared = Shared::new(watched(parts, evidence), settings, live)?;

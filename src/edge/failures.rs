@@ -60,7 +60,7 @@ pub(super) fn show(trail: &mut Trail, deny: &Deny) {
 fn is_guess(deny: &Deny) -> bool {
     matches!(
         deny,
-        Deny::Token(TokenFault::Invalid)
+        Deny::Token(TokenFault::Invalid | TokenFault::Inactive)
             | Deny::Key(KeyFault::Malformed | KeyFault::Unknown)
             | Deny::Session(SessionFault::Invalid)
     )

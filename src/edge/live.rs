@@ -9,11 +9,13 @@ use std::{
 use super::{
     UpstreamSettings,
     assertions::Assertions,
+    opaque::Answers,
     resolve::{TokenCache, Told},
     slash::Spellings,
     upstream::Pool,
 };
 use crate::{
+    issuer::Issuers,
     pipeline::{Limit, Mount, Route, Snapshot, Target},
     telemetry::{Metrics, PublicRoute, RouteMetrics},
 };
@@ -24,6 +26,8 @@ pub struct Live {
     pub(super) tokens: TokenCache,
     pub(super) told: Told,
     pub(super) assertions: Assertions,
+    pub(super) answers: Answers,
+    issuers: Arc<Issuers>,
     /// By the address of the route, which the snapshot above keeps in place.
     routes: HashMap<usize, Arc<RouteLive>, BuildHasherDefault<AddressHasher>>,
     pools: Vec<Arc<Pool>>,
@@ -45,10 +49,11 @@ pub(super) struct RouteLive {
 
 impl Live {
     /// Builds pools, caches and metric handles for a snapshot. Pools of `previous` whose settings and files did not change
-    /// are taken over with their state.
+    /// are taken over with their state. `issuers`: those that the snapshot names.
     pub fn build(
         snapshot: Arc<Snapshot>,
         upstreams: &[UpstreamSettings],
+        issuers: Arc<Issuers>,
         previous: Option<&Live>,
         metrics: &Metrics,
     ) -> Self {
@@ -84,6 +89,8 @@ impl Live {
             tokens: TokenCache::new(),
             told: Told::new(),
             assertions: Assertions::new(),
+            answers: Answers::new(),
+            issuers,
             routes,
             pools,
             unrouted,
@@ -93,6 +100,11 @@ impl Live {
     /// The configuration that decides.
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// Issuers that are asked for keys.
+    pub fn issuers(&self) -> &Arc<Issuers> {
+        &self.issuers
     }
 
     pub(super) fn pools(&self) -> &[Arc<Pool>] {

@@ -14,11 +14,11 @@ use quick_cache::{Equivalent, sync::Cache};
 
 use crate::{
     identity::{IdentityError, Lookup},
-    model::{Digest, Fingerprint, Fingerprints, KeyId, MountName, Principal, Timestamp},
+    issuer::Keeper,
+    model::{Digest, Fingerprint, Fingerprints, KeyId, MountName, Principal},
     pipeline::{
         Deny, KeyEvidence, SessionEvidence,
         deny::TokenFault,
-        jwt::TokenProfile,
         mutate::{IdentityFields, IdentityHeaders},
     },
     telemetry::{Metrics, metrics::CacheKind},
@@ -51,7 +51,7 @@ const ATTEMPTS: usize = 3;
 /// A refused one is remembered for a moment, so that a client that repeats it costs no signature each time. By the digest
 /// of the whole token: by its signature alone, somebody could have another's good one refused.
 pub(super) struct TokenCache {
-    refused: Cache<(MountName, [u8; 32]), (TokenFault, Instant)>,
+    refused: Cache<Whole, (TokenFault, Instant)>,
     /// By the fingerprint of the signature alone, which is short. Nobody outside can aim at one.
     entries: Cache<Fingerprint, Arc<Verified>>,
     names: Fingerprints,
@@ -60,8 +60,21 @@ pub(super) struct TokenCache {
 struct Verified {
     /// Header and payload, exactly as they were signed. Without the signature they are no credential.
     signed: Box<str>,
-    mount: MountName,
     principal: Arc<Principal>,
+    keys: Option<Generation>,
+}
+
+/// A token at a mount.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Whole(MountName, [u8; 32]);
+
+/// Keys that change while the configuration stays, and which of their sets it was.
+pub(super) type Generation = (Arc<Keeper>, u64);
+
+/// Whom a token proves, and by which keys, where those may change or grow too old.
+pub(super) struct Proven {
+    pub(super) principal: Arc<Principal>,
+    pub(super) keys: Option<Generation>,
 }
 
 impl TokenCache {
@@ -73,17 +86,20 @@ impl TokenCache {
         }
     }
 
-    /// The claims of a token that was verified before. Says nothing about time or revocation: the caller asks on.
+    /// The claims of a token that was verified before at this mount. Says nothing about time or revocation: the caller asks
+    /// on.
     pub(super) fn known(
         &self,
-        profile: &TokenProfile,
+        mount: &MountName,
         token: &str,
+        moment: Instant,
         metrics: &Metrics,
     ) -> Option<Arc<Principal>> {
         let (signed, name) = self.parts(token);
         if let Some(hit) = self.entries.get(&name)
             && *hit.signed == *signed
-            && hit.mount == profile.mount
+            && hit.principal.mount == *mount
+            && hit.keys.as_ref().is_none_or(|(keys, own)| keys.still_holds(*own, moment))
         {
             metrics.cache(CacheKind::Token, true);
             return Some(Arc::clone(&hit.principal));
@@ -92,44 +108,32 @@ impl TokenCache {
         None
     }
 
-    /// The claims of a token, verified now.
-    pub(super) fn verify(
+    /// The name under which a token would be refused, unless it was refused a moment ago.
+    pub(super) fn unrefused(
         &self,
-        profile: &TokenProfile,
+        mount: &MountName,
         token: &str,
-        now: Timestamp,
+        moment: Instant,
         metrics: &Metrics,
-    ) -> Result<Arc<Principal>, Deny> {
-        self.verify_at(profile, token, (now, Instant::now()), metrics)
+    ) -> Result<Whole, TokenFault> {
+        let whole = Whole(mount.clone(), *Digest::of(token.as_bytes()).as_bytes());
+        let refused = self.refused.get(&whole).filter(|(_, until)| moment < *until);
+        metrics.cache(CacheKind::Refused, refused.is_some());
+        refused.map_or(Ok(whole), |(fault, _)| Err(fault))
     }
 
-    fn verify_at(
-        &self,
-        profile: &TokenProfile,
-        token: &str,
-        (now, moment): (Timestamp, Instant),
-        metrics: &Metrics,
-    ) -> Result<Arc<Principal>, Deny> {
-        let whole = (profile.mount.clone(), *Digest::of(token.as_bytes()).as_bytes());
-        if let Some((fault, until)) = self.refused.get(&whole)
-            && moment < until
-        {
-            metrics.cache(CacheKind::Refused, true);
-            return Err(Deny::Token(fault));
-        }
-        metrics.cache(CacheKind::Refused, false);
-        let principal = match profile.verify(token, now) {
-            Ok(principal) => Arc::new(principal),
-            Err(fault) => {
-                self.refused.insert(whole, (fault, moment + REFUSED));
-                return Err(Deny::Token(fault));
-            }
-        };
+    /// Remembers that a token is no good. Not for what a newer set of keys may change.
+    pub(super) fn refuse(&self, whole: Whole, fault: TokenFault, moment: Instant) {
+        self.refused.insert(whole, (fault, moment + REFUSED));
+    }
+
+    /// Keeps what a token proves.
+    pub(super) fn keep(&self, token: &str, proven: Proven) -> Arc<Principal> {
+        let Proven { principal, keys } = proven;
         let (signed, name) = self.parts(token);
-        let mount = profile.mount.clone();
-        let entry = Verified { signed: signed.into(), mount, principal: Arc::clone(&principal) };
+        let entry = Verified { signed: signed.into(), principal: Arc::clone(&principal), keys };
         self.entries.insert(name, Arc::new(entry));
-        Ok(principal)
+        principal
     }
 
     /// What was signed, and the fingerprint of the signature, which stands for it: a token itself is never kept.

@@ -301,8 +301,13 @@ mod tests {
         }
         shadows.count(key("a"), true, ("req_x", 1), Timestamp(3_000));
         let snapshot = crate::edge::testing::snapshot();
-        let live =
-            Live::build(Arc::new(snapshot), &[], None, &crate::telemetry::Metrics::new().unwrap());
+        let live = Live::build(
+            Arc::new(snapshot),
+            &[],
+            Arc::default(),
+            None,
+            &crate::telemetry::Metrics::new().unwrap(),
+        );
         let lines = shadows.report(&live);
         let [line] = &*lines else { panic!("{lines:?}") };
         assert_eq!((line.count, line.undetermined), (500, 1));

@@ -72,7 +72,8 @@ impl Open {
                 Some(shown.map_or(Timestamp(0), |shown| shown.not_after))
             }
             AuthMethod::Jwt | AuthMethod::Agent => {
-                leniency += route.mount.tokens.as_ref().map_or(Duration::ZERO, |own| own.leeway);
+                let own = || route.mount.tokens.as_ref().map_or(Duration::ZERO, |own| own.leeway);
+                leniency += who.issuer.as_ref().map_or_else(own, |issuer| issuer.leeway);
                 who.expires_at
             }
             AuthMethod::ApiKey | AuthMethod::Session => who.expires_at,

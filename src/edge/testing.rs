@@ -37,6 +37,7 @@ pub(super) fn mount(name: &str) -> Mount {
         tokens: None,
         issued: None,
         resource_metadata: None,
+        issuers: Vec::new(),
         api_key_format: None,
         session_carrier: None,
         credential_sizes: Default::default(),
@@ -74,6 +75,7 @@ pub(super) fn route(name: &str, mount: &Arc<Mount>) -> Route {
         assertion: None,
         streaming: false,
         stream_grace: Default::default(),
+        issuers: Arc::default(),
     }
 }
 

@@ -92,6 +92,7 @@ fn evidence(found: OwnedKey) -> KeyEvidence {
         allowed_ips: key.allowed_ips,
         rate_limit_per_hour: key.rate_limit_per_hour,
         expires_at: key.expires_at,
+        issuer: None,
     };
     KeyEvidence {
         digest: key.digest,

@@ -87,6 +87,7 @@ impl Identity {
             allowed_ips: key.allowed_ips.clone(),
             rate_limit_per_hour: None,
             expires_at: None,
+            issuer: None,
         };
         let mut revoked = false;
         match &key.holder {

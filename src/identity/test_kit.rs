@@ -227,6 +227,7 @@ impl Kit {
             allowed_ips: Vec::new(),
             rate_limit_per_hour: None,
             expires_at: claims["exp"].as_i64().map(Timestamp::from_secs),
+            issuer: None,
         }
     }
 

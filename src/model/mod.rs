@@ -24,7 +24,7 @@ pub use id::{
     AccountId, ClientId, KeyId, MountName, OrganisationId, PermissionId, RealmName, SessionId,
     TeamId, TokenId,
 };
-pub use principal::{AuthMethod, Principal};
+pub use principal::{AuthMethod, Issuer, Principal};
 pub use random::{Random, SystemRandom};
 pub use scope::ScopeSet;
 pub use secret::{Digest, SecretString};

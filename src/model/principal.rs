@@ -1,6 +1,6 @@
 //! A proven caller.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -42,10 +42,29 @@ impl AuthMethod {
     }
 }
 
+/// An issuer outside that vouches for a caller. Such a caller is no account of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issuer {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// Its `iss`.
+    pub url: Arc<str>,
+    /// How far its clock may be from ours.
+    pub leeway: Duration,
+}
+
+impl Issuer {
+    /// The name under which a caller of this issuer is known here: never that of an account, nor of another issuer's
+    /// caller, because no name of an issuer has a bar in it.
+    pub fn known_as(&self, subject: &str) -> String {
+        format!("{}|{subject}", self.name)
+    }
+}
+
 /// Who is calling. Built only by the authentication stage, from a verified token or from key evidence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Principal {
-    /// The account, `sub` of our tokens.
+    /// The account, `sub` of our tokens; of a caller from outside, [`Issuer::known_as`].
     pub subject: AccountId,
     /// Login name, where the account has one.
     pub username: Option<Arc<str>>,
@@ -77,4 +96,7 @@ pub struct Principal {
     pub rate_limit_per_hour: Option<u32>,
     /// When the credential ends by itself.
     pub expires_at: Option<Timestamp>,
+    /// Who vouches for the caller; `None`: we ourselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Arc<Issuer>>,
 }

@@ -218,13 +218,15 @@ pub fn establish_certificate(
     Ok(Arc::clone(who))
 }
 
-/// Holds an already verified token against time and revocations. Done on every request, also on a cache hit.
+/// Holds an already verified token against time and revocations. Done on every request, also on a cache hit. `leeway`: for
+/// tokens of our own.
 pub fn establish_token(
     principal: &Arc<Principal>,
     revocations: &dyn RevocationView,
     leeway: std::time::Duration,
     now: Timestamp,
 ) -> Result<Arc<Principal>, Deny> {
+    let leeway = principal.issuer.as_ref().map_or(leeway, |issuer| issuer.leeway);
     // RFC 7519 section 4.1.4: not accepted *on* or after `exp`. A token without an end is none of ours.
     if principal.expires_at.is_none_or(|end| now >= end + leeway) {
         return Err(Deny::Token(TokenFault::Expired));

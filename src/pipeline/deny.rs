@@ -84,6 +84,8 @@ pub enum TokenFault {
     Expired,
     /// Genuine, but logged out, or its session or account ended.
     Revoked,
+    /// Its issuer says that it is none, or none any more.
+    Inactive,
 }
 
 /// Why an API key was refused. All look the same from outside.
@@ -171,7 +173,8 @@ pub enum Deny {
     RateLimited(Toll),
     /// 503: a dependency of the decision could not be asked.
     Unavailable {
-        /// Which one, for the log: `store`, `identity`, `limiter`, `upstream` (it is full), `descriptors`, [`HASHING`].
+        /// Which one, for the log: `store`, `identity`, `issuer`, `limiter`, `upstream` (it is full), `descriptors`,
+        /// [`HASHING`].
         dependency: &'static str,
     },
     /// 502, 503 or 504: permitted, but the upstream could not serve it.
@@ -239,6 +242,7 @@ impl Deny {
             Deny::Token(TokenFault::Scheme) => "token_scheme",
             Deny::Token(TokenFault::Expired) => "token_expired",
             Deny::Token(TokenFault::Revoked) => "token_revoked",
+            Deny::Token(TokenFault::Inactive) => "token_inactive",
             Deny::Key(KeyFault::Malformed) => "key_malformed",
             Deny::Key(KeyFault::Unknown) => "key_unknown",
             Deny::Key(KeyFault::Expired) => "key_expired",

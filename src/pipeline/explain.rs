@@ -73,6 +73,7 @@ impl Assumed {
             allowed_ips: Vec::new(),
             rate_limit_per_hour: None,
             expires_at: None,
+            issuer: None,
         }
     }
 }

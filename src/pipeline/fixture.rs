@@ -33,6 +33,7 @@ pub(super) fn mount(name: &str) -> Mount {
         tokens: None,
         issued: None,
         resource_metadata: None,
+        issuers: Vec::new(),
         api_key_format: Some("tmws_key_".into()),
         session_carrier: None,
         credential_sizes: Default::default(),
@@ -70,6 +71,7 @@ pub(super) fn route(name: &str) -> Route {
         assertion: None,
         streaming: false,
         stream_grace: Default::default(),
+        issuers: Arc::default(),
     }
 }
 
@@ -91,6 +93,7 @@ pub(super) fn principal(roles: &[&str], scopes: Option<&[&str]>) -> Principal {
         allowed_ips: Vec::new(),
         rate_limit_per_hour: None,
         expires_at: Some(Timestamp::from_secs(2_000)),
+        issuer: None,
     }
 }
 

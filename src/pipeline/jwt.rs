@@ -10,9 +10,19 @@ use crate::model::{MountName, Principal, RealmName, Timestamp};
 mod check;
 mod claims;
 mod form;
+mod issuer;
 mod json;
+mod key_set;
+mod mapping;
 
 pub use form::{Form, algorithm_name};
+pub use issuer::{IssuerKeys, IssuerProfile, Presented, Unproven};
+pub use json::object as read_claims;
+pub use key_set::{KeySet, KeySetFault, MAX_SET_BYTES};
+pub use mapping::{ClaimMap, ClaimPath, Names};
+
+/// The claims of a token: its JSON, strictly read.
+pub type Claims = serde_json::Map<String, serde_json::Value>;
 
 /// `type` of an agent token.
 pub const AGENT: &str = "agent";
@@ -72,19 +82,27 @@ impl TokenProfile {
     }
 
     /// The claims of a compact JWS that one of our keys has signed, whatever they say.
-    pub fn verified_claims(
-        &self,
-        token: &str,
-    ) -> Option<serde_json::Map<String, serde_json::Value>> {
+    pub fn verified_claims(&self, token: &str) -> Option<Claims> {
         let form = Form::read(token)?;
+        if self.has_signed(&form) { form.claims() } else { None }
+    }
+
+    /// As [`Self::verify`], for a token that was taken apart to see whose it is.
+    pub fn verify_presented(
+        &self,
+        token: Presented<'_>,
+        now: Timestamp,
+    ) -> Result<Principal, TokenFault> {
+        if !self.has_signed(&token.form) {
+            return Err(TokenFault::Invalid);
+        }
+        claims::principal(token.claims, self, now)
+    }
+
+    fn has_signed(&self, form: &Form<'_>) -> bool {
         // A token of one kind is none of the other, whoever signed it (RFC 8725 section 3.11).
-        if form.is_access_token() != self.standard {
-            return None;
-        }
-        if !self.keys.iter().any(|key| form.names(key) && form.is_signed_by(key)) {
-            return None;
-        }
-        form.claims()
+        let kind = if self.standard { form::ACCESS } else { form::PLAIN };
+        form.is_a(kind) && self.keys.iter().any(|key| form.names(key) && form.is_signed_by(key))
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     carrier::CredentialSizes,
     cors::Cors,
     deny::Face,
-    jwt::{Form, TokenProfile},
+    jwt::{IssuerProfile, TokenProfile},
     policy::Policy,
     quota::Limit,
     session_carrier::SessionCarrier,
@@ -41,6 +41,8 @@ pub struct Mount {
     pub issued: Option<TokenProfile>,
     /// Where it tells which tokens its routes take (RFC 9728); a part of every challenge.
     pub resource_metadata: Option<Arc<str>>,
+    /// Other issuers whose tokens it takes, each known by its own `iss`.
+    pub issuers: Vec<Arc<IssuerProfile>>,
     /// How its API keys look; `None`: the contract has no keys.
     pub api_key_format: Option<KeyFormat>,
     /// Where a session id may sit on protected routes; `None`: it is no credential there.
@@ -66,13 +68,24 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// Whose rules and keys hold for a token. Its `iss` says so before anything is proven; a lie only has it held against
-    /// keys that did not sign it.
-    pub fn profile_of(&self, token: &str) -> Option<&TokenProfile> {
-        let issued = self.issued.as_ref().filter(|own| {
-            let said = Form::read(token).and_then(|form| form.issuer());
-            said.is_some_and(|said| said == *own.issuer)
-        });
-        issued.or(self.tokens.as_ref())
+    /// The profile of all tokens, where there is one only.
+    pub fn only_profile(&self) -> Option<&TokenProfile> {
+        let only = self.issued.is_none() && self.issuers.is_empty();
+        self.tokens.as_ref().filter(|_| only)
+    }
+
+    /// The profile of our own tokens with this `iss`: of the contract's login, or of the standard issuer.
+    pub fn own_profile(&self, iss: &str) -> Option<&TokenProfile> {
+        self.tokens.iter().chain(&self.issued).find(|own| *own.issuer == *iss)
+    }
+
+    /// The profile of tokens with this `iss` of somebody else.
+    pub fn issuer(&self, iss: &str) -> Option<&Arc<IssuerProfile>> {
+        self.issuers.iter().find(|own| *own.issuer == *iss)
+    }
+
+    /// The issuer that is to be asked about a token, instead of verifying it here.
+    pub fn asked_about(&self, token: &str) -> Option<&Arc<IssuerProfile>> {
+        self.issuers.iter().find(|own| own.is_asked_about(token))
     }
 }

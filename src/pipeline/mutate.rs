@@ -38,6 +38,8 @@ pub struct IdentityHeaders {
     pub tenant: HeaderName,
     /// The signed statement, on routes that ask for one.
     pub assertion: HeaderName,
+    /// The issuer outside that vouches, as its `iss`; not set for accounts and keys of ours.
+    pub issuer: HeaderName,
 }
 
 impl Default for IdentityHeaders {
@@ -52,6 +54,7 @@ impl Default for IdentityHeaders {
             realm: HeaderName::from_static("x-auth-realm"),
             tenant: HeaderName::from_static("x-auth-tenant"),
             assertion: HeaderName::from_static("x-portcullis-assertion"),
+            issuer: HeaderName::from_static("x-auth-issuer"),
         }
     }
 }

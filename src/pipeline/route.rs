@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue, Method};
 
 use super::{Authn, Authz, Limit, Mount, deny::Deny, shadow::Shadow};
+use crate::model::Issuer;
 
 mod build;
 mod table;
@@ -131,6 +132,16 @@ pub struct Route {
     pub streaming: bool,
     /// How long what runs on it may outlive the end of its credential; what ends it before ends it at once.
     pub stream_grace: Duration,
+    /// Names of the issuers outside whose callers it takes. None on the endpoints of a contract, which are for accounts of
+    /// ours.
+    pub issuers: Arc<[Arc<str>]>,
+}
+
+impl Route {
+    /// Whether it takes a caller that this issuer vouches for; `None`: we ourselves.
+    pub fn takes_issuer(&self, issuer: Option<&Issuer>) -> bool {
+        issuer.is_none_or(|issuer| self.issuers.contains(&issuer.name))
+    }
 }
 
 /// What a route matches, as given to the table's builder. Paths are relative to the mount's prefix.

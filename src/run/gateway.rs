@@ -16,6 +16,7 @@ use crate::{
     config::{self, Config, Machine, Report, reload::first_line},
     edge::{self, Live},
     identity::{Actor, AuditEvent, EventKind},
+    issuer::{self, Issuers, KeyState},
     limit::local::LocalLimiter,
     mail::Mailer,
     model::{MountName, SystemClock, SystemRandom},
@@ -53,7 +54,10 @@ impl Gateway {
         let compiled = config.compile(&|mount: &MountName| identity.verification_keys(mount))?;
         let mailer = mailer(&config).map_err(RunError::Mail)?;
         let metrics = &opened.metrics;
-        let live = Live::build(Arc::new(compiled.snapshot), &compiled.upstreams, None, metrics);
+        let asking = issuer_parts(metrics);
+        let issuers = Issuers::build(&compiled.issuers, None, &asking).map_err(RunError::Issuer)?;
+        let (snapshot, issuers) = (Arc::new(compiled.snapshot), Arc::new(issuers));
+        let live = Live::build(snapshot, &compiled.upstreams, issuers, None, metrics);
         let parts = opened.edge_parts(metrics.clone(), log.access());
         metrics.config_active(&config.hash, SystemTime::now());
         let limiter: Arc<LocalLimiter> = opened.limiter.clone();
@@ -62,8 +66,13 @@ impl Gateway {
             metrics.limiter(limiter.tracked(), limiter.cap(), limiter.coarse());
             metrics.log_lines_dropped(handle.dropped());
         });
+        let edge = edge::Shared::new(parts, settings, live)?;
+        let shown = Arc::downgrade(&edge);
+        metrics.probe(move |_| {
+            shown.upgrade().iter().for_each(|edge| edge.live().issuers().publish());
+        });
         Ok(Arc::new(Self {
-            edge: edge::Shared::new(parts, settings, live)?,
+            edge,
             opened,
             sets,
             active: ArcSwap::from_pointee(config),
@@ -192,6 +201,8 @@ impl Gateway {
     async fn apply(&self, next: Config) -> Result<(), String> {
         let identity = &self.opened.identity;
         let mailer = mailer(&next)?;
+        let (before, asking) = (self.edge.live(), issuer_parts(self.metrics()));
+        let issuers = Issuers::build(&next.issuers(), Some(before.issuers()), &asking)?;
         // All that can fail without identity is tried first: identity and edge must not be of two configurations.
         next.compile(&|_: &MountName| Vec::new())
             .map_err(|report| report.to_string())?
@@ -208,16 +219,16 @@ impl Gateway {
         self.log.set(&compiled.log).map_err(|error| error.to_string())?;
         // The internal plane first: the edge never sends to a mount that is not there yet.
         set_mounts(&self.opened.mounts, &next, identity, self.metrics());
-        self.swap(compiled);
+        self.swap(compiled, Arc::new(issuers));
         self.mailer.store(mailer);
         self.active.store(Arc::new(next));
         Ok(())
     }
 
-    fn swap(&self, compiled: config::Compiled) {
+    fn swap(&self, compiled: config::Compiled, issuers: Arc<Issuers>) {
         let before = self.edge.live();
-        let snapshot = Arc::new(compiled.snapshot);
-        let live = Live::build(snapshot, &compiled.upstreams, Some(&before), self.metrics());
+        let (snapshot, metrics) = (Arc::new(compiled.snapshot), self.metrics());
+        let live = Live::build(snapshot, &compiled.upstreams, issuers, Some(&before), metrics);
         self.edge.swap(live);
         // The old one goes here, on the control runtime, unless a request still holds it.
         drop(before);
@@ -229,6 +240,11 @@ impl Gateway {
         self.stale.store(Some(Arc::new(short)));
         ReloadOutcome::Refused { report }
     }
+}
+
+fn issuer_parts(metrics: &Metrics) -> issuer::Parts {
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+    issuer::Parts { metrics: metrics.clone(), clock, random }
 }
 
 /// The mailer of a configuration; `None`: it sends no mail.
@@ -332,6 +348,15 @@ impl Control for Gateway {
         Ok(Explained { evidence: "running", answers: explainer.explain_all(&questions).await })
     }
 
+    fn issuer_keys(&self) -> Vec<KeyState> {
+        self.edge.live().issuers().states()
+    }
+
+    async fn refresh_issuer_keys(&self, name: &str) -> Option<Result<(), String>> {
+        let live = self.edge.live();
+        Some(live.issuers().keeper(name)?.refresh().await)
+    }
+
     fn refusal(&self, request_id: &str) -> Option<Past> {
         self.edge.refusal(request_id)
     }
@@ -345,7 +370,7 @@ impl Control for Gateway {
         let identity = &self.opened.identity;
         let keys = |mount: &MountName| identity.verification_keys(mount);
         match self.active().compile(&keys) {
-            Ok(compiled) => self.swap(compiled),
+            Ok(compiled) => self.swap(compiled, self.edge.live().issuers().clone()),
             Err(report) => {
                 tracing::error!(event = "keys_not_taken_over", reason = %first_line(&report))
             }

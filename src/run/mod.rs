@@ -102,6 +102,9 @@ pub enum RunError {
     /// Threads or signals.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
+    /// Something about issuers outside.
+    #[error("{0}")]
+    Issuer(String),
     /// Mail.
     #[error("mail: {0}")]
     Mail(String),
@@ -187,6 +190,7 @@ impl Threads {
             let grace = boot.edge.grace_period.min(INTERNAL_GRACE);
             let watch_file = boot.watch;
             let gateway = Gateway::new(opened, config, sets, boot.edge, log)?;
+            gateway.edge().live().issuers().warm().await;
             let operator = admin::operator_router(gateway.operator_parts());
             let contract = admin::contract_router(gateway.mounts());
             let stop = stop_internal.subscribe();

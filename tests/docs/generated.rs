@@ -110,12 +110,13 @@ fn describe(command: &mut Command, path: &str, out: &mut String) {
 
 #[test]
 fn layout() {
-    const ROOMS: [&str; 15] = [
+    const ROOMS: [&str; 16] = [
         "model",
         "pipeline",
         "limit",
         "courier",
         "mail",
+        "issuer",
         "store",
         "telemetry",
         "identity",

@@ -5,7 +5,7 @@ use crate::{
     support::wire::Reaction,
 };
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "X-Auth-Subject",
     "X-Auth-Username",
     "X-Auth-Roles",
@@ -14,6 +14,7 @@ const NAMES: [&str; 8] = [
     "X-Auth-Key-Id",
     "X-Auth-Realm",
     "X-Auth-Tenant",
+    "X-Auth-Issuer",
 ];
 
 const FORWARDING: [&str; 12] = [

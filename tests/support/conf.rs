@@ -26,6 +26,10 @@ impl Table {
         self
     }
 
+    pub fn name(&self) -> &str {
+        self.lines.first().map_or("", |(_, name)| name.trim_matches('"'))
+    }
+
     pub fn without(mut self, key: &str) -> Self {
         self.lines.retain(|(known, _)| known != key);
         self

@@ -14,6 +14,8 @@ pub mod operate;
 pub mod plain;
 pub mod ports;
 pub mod programs;
+pub mod provider;
+pub mod signer;
 pub mod site;
 pub mod smtp;
 pub mod tls;

@@ -4,6 +4,7 @@
 mod ask;
 mod clients;
 mod explain;
+mod issuers;
 mod keys;
 mod process;
 mod sessions;
@@ -98,6 +99,8 @@ pub fn operator_router(parts: Parts) -> Router {
         .routes(routes!(clients::remove))
         .routes(routes!(process::signing_keys))
         .routes(routes!(process::rotate_signing_keys))
+        .routes(routes!(issuers::list))
+        .routes(routes!(issuers::refresh))
         .routes(routes!(process::rotate_signing_key))
         .routes(routes!(process::backup))
         .routes(routes!(process::effective))

@@ -74,6 +74,14 @@ impl Control for FakeControl {
         Err("nothing runs here".into())
     }
 
+    fn issuer_keys(&self) -> Vec<crate::issuer::KeyState> {
+        Vec::new()
+    }
+
+    async fn refresh_issuer_keys(&self, _: &str) -> Option<Result<(), String>> {
+        None
+    }
+
     fn refusal(&self, _: &str) -> Option<Past> {
         None
     }

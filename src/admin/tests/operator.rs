@@ -294,6 +294,8 @@ async fn every_endpoint_is_described() {
             "/v1/clients/{id}/rotate-secret",
             "/v1/config/effective",
             "/v1/explain",
+            "/v1/issuers",
+            "/v1/issuers/{name}/refresh",
             "/v1/keys",
             "/v1/keys/{id}/revoke",
             "/v1/keys/{id}/rotate",

@@ -4,6 +4,7 @@
 
 mod client_limits;
 mod forward_auth;
+mod issuer;
 mod listener;
 mod mail;
 mod mount;
@@ -16,12 +17,13 @@ mod tls;
 mod trust;
 mod upstream;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use toml::{Table as Record, Value as Toml};
 
 use self::names::Names;
 pub use self::{
+    issuer::{IssuerConfig, IssuerKeys, STRICT_TYPE},
     mount::MountConfig,
     mount::provider::OAuthConfig,
     mount::{PLAIN, StaticKeyConfig},
@@ -66,6 +68,8 @@ pub struct Blueprint {
     pub forward_auth: Vec<ForwardAuth>,
     /// Realms.
     pub realms: Vec<Declared<RealmConfig>>,
+    /// Issuers outside.
+    pub issuers: Vec<Declared<Arc<IssuerConfig>>>,
     /// Mounts.
     pub mounts: Vec<Declared<MountConfig>>,
     /// Upstreams.
@@ -103,7 +107,8 @@ pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Probl
     let forward_auth = forward_auth::read(&mut top, &context, &listeners);
     let realms = realm::read(&mut top, &context);
     let limits = listener::read_limits(&mut top, &context);
-    let mounts = mount::read(&mut top, &context, &realms);
+    let issuers = issuer::read(&mut top, &context);
+    let mounts = mount::read(&mut top, &context, &realms, &issuers);
     tls::check_client_certs(&mounts, &listeners, problems);
     let upstreams = upstream::read(&mut top, &context);
     let routes = route::read(&mut top, &context, &process, &realms, &mounts, &limits);
@@ -115,6 +120,7 @@ pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Probl
         listeners,
         forward_auth,
         realms,
+        issuers,
         mounts,
         upstreams,
         limits,

@@ -4,7 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use toml::Value as Toml;
 
-use super::{Context, Declared, each, policy, realm::RealmConfig};
+use super::{
+    Context, Declared, each,
+    issuer::{self, IssuerConfig},
+    policy,
+    realm::RealmConfig,
+};
 use crate::{
     config::{
         problem::Place as Written,
@@ -54,6 +59,8 @@ pub struct MountConfig {
     pub default: bool,
     /// Tokens.
     pub tokens: TokenSettings,
+    /// Other issuers whose tokens it takes.
+    pub issuers: Vec<Arc<IssuerConfig>>,
     /// Agents, in contracts that have them.
     pub agents: Option<AgentSettings>,
     /// Webhooks, in contracts that have them.
@@ -122,6 +129,7 @@ pub(super) fn read(
     top: &mut Section<'_>,
     context: &Context<'_>,
     realms: &[Declared<RealmConfig>],
+    issuers: &[Declared<Arc<IssuerConfig>>],
 ) -> Vec<Declared<MountConfig>> {
     let mut defaults_at: Vec<(Place, String)> = Vec::new();
     let mut secrets: Vec<(crate::model::SecretString, String, Written)> = Vec::new();
@@ -132,7 +140,7 @@ pub(super) fn read(
             let fault = Fault::new(format!("the name \"{PLAIN}\" is taken"), why, "choose another");
             section.fault("name", fault);
         }
-        let mount = one(name, section, context, realms)?;
+        let mount = one(name, section, context, realms, issuers)?;
         if mount.default {
             for place in &mount.places {
                 match defaults_at.iter().find(|(known, _)| overlaps(known, place)) {
@@ -186,6 +194,7 @@ fn one(
     section: &mut Section<'_>,
     context: &Context<'_>,
     realms: &[Declared<RealmConfig>],
+    issuers: &[Declared<Arc<IssuerConfig>>],
 ) -> Option<MountConfig> {
     let dialect = dialect(section);
     let realm = realm(section, context);
@@ -222,6 +231,11 @@ fn one(
         authorization_server::read(section, &places, &tokens.issuer, &policy);
     let own = authorization_server.as_deref();
     let protected_resource = authorization_server::resource(section, &places, own);
+    let ours: Vec<&str> = own.iter().map(|own| &*own.issuer).chain([&*tokens.issuer]).collect();
+    let issuers = issuer::of_mount(section, context, issuers, &ours);
+    for role in issuers.iter().flat_map(|issuer| issuer.roles()) {
+        static_keys::known_role(section, "issuers", role, &around);
+    }
     let static_keys = static_keys::read(section, context, &around);
     let client_certs = client_certs::read(section, name, &around);
     let cors = cors(section);
@@ -240,6 +254,7 @@ fn one(
         places,
         default,
         tokens,
+        issuers,
         agents,
         webhooks,
         authorization_server,

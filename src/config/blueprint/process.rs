@@ -312,6 +312,7 @@ fn identity_headers(top: &mut Section<'_>) -> IdentityHeaders {
         realm: section.or("realm", d.realm),
         tenant: section.or("tenant", d.tenant),
         assertion: section.or("assertion", d.assertion),
+        issuer: section.or("issuer", d.issuer),
     };
     let all = [
         ("subject", &headers.subject),
@@ -323,6 +324,7 @@ fn identity_headers(top: &mut Section<'_>) -> IdentityHeaders {
         ("realm", &headers.realm),
         ("tenant", &headers.tenant),
         ("assertion", &headers.assertion),
+        ("issuer", &headers.issuer),
     ];
     for (at, (key, name)) in all.iter().enumerate() {
         if let Some((other, _)) = all.iter().take(at).find(|(_, known)| known == name) {

@@ -6,7 +6,7 @@ use http::Method;
 use toml::Value as Toml;
 
 use super::{
-    Context, Declared, each,
+    Context, Declared, each, issuer,
     mount::{
         MountConfig, known_limits,
         places::{hosts, listener, odd_path},
@@ -21,6 +21,7 @@ use crate::{
         section::Section,
         shape::{Fault, Shape, Size},
     },
+    model::AuthMethod,
     pipeline::{
         Authn, Authz, CredentialKind, Limit, Per,
         authz::RouteRule,
@@ -55,6 +56,8 @@ pub struct RouteConfig {
     pub matches: RouteMatch,
     /// Credentials.
     pub authn: Authn,
+    /// Issuers outside whose callers it takes.
+    pub issuers: Arc<[Arc<str>]>,
     /// What the caller must be allowed.
     pub authz: Authz,
     /// Kinds that are judged beside and refuse nothing.
@@ -123,6 +126,9 @@ fn one(
     let upstream = upstream(section, around.context);
     let (authn, shadow_authn) = access::authn(section, mount, plain).unzip();
     let public = matches!(authn, Some(Authn::Public));
+    let believed = mount.map(|mount| mount.issuers.as_slice()).unwrap_or_default();
+    let takes_tokens = authn.as_ref().is_some_and(|authn| authn.takes(AuthMethod::Jwt));
+    let issuers = issuer::of_route(section, believed, takes_tokens);
     let (authz, shadow_authz) = access::authz(section, mount, authn.as_ref(), around);
     let limits = limits(section, mount, public, around);
     let headers = headers::read(section, &around.process.identity_headers);
@@ -140,6 +146,7 @@ fn one(
         at: at?,
         matches: matches?,
         authn: authn?,
+        issuers,
         authz,
         shadow_authn: shadow_authn.flatten(),
         shadow_authz,

@@ -28,6 +28,7 @@ fn who(subject: &str) -> Arc<Principal> {
         allowed_ips: Vec::new(),
         rate_limit_per_hour: None,
         expires_at: None,
+        issuer: None,
     })
 }
 

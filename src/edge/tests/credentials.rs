@@ -261,6 +261,7 @@ fn issued(per_hour: Option<u32>) -> (String, Arc<Keys>) {
         allowed_ips: Vec::new(),
         rate_limit_per_hour: per_hour,
         expires_at: None,
+        issuer: None,
     };
     let digest: Digest = key.digest;
     let evidence =
@@ -286,7 +287,13 @@ fn a_token_refused_a_moment_ago_passes_once_its_key_is_there() {
     let settings = [upstream.settings()];
     let previous = edge.shared.live();
     let metrics = &edge.shared.parts.metrics;
-    let next = crate::edge::Live::build(Arc::new(guarded()), &settings, Some(&previous), metrics);
+    let next = crate::edge::Live::build(
+        Arc::new(guarded()),
+        &settings,
+        Arc::default(),
+        Some(&previous),
+        metrics,
+    );
     edge.shared.swap(next);
     assert_eq!(bearer(&edge, &token).status, 200);
 }

@@ -94,7 +94,7 @@ impl Edge {
             limits: Arc::default(),
             http2: Http2::default(),
         };
-        let live = Live::build(Arc::new(snapshot), upstreams, None, &metrics);
+        let live = Live::build(Arc::new(snapshot), upstreams, Arc::default(), None, &metrics);
         let shared = Shared::new(parts, settings, live).unwrap();
         let (stop, stopped) = watch::channel(false);
         let mut bound = shared.bound();

@@ -9,7 +9,7 @@ use crate::{
     model::{
         AuthMethod, MountName, Principal, ScopeSet, SecretString, Timestamp, secret::ExposeSecret,
     },
-    pipeline::{RevocationView, carrier::MAX_TOKEN_BYTES, jwt::Form},
+    pipeline::{RevocationView, carrier::MAX_TOKEN_BYTES, jwt::Presented},
     store::ClientRecord,
 };
 
@@ -147,7 +147,7 @@ impl Identity {
             return None;
         }
         // Not proven yet: it only says whose keys and whose rules hold.
-        let standard = Form::read(text)?.issuer().is_some_and(|said| said == *server.own.issuer);
+        let standard = Presented::read(text)?.issuer() == Some(&*server.own.issuer);
         let profile = if standard {
             self.issued_profile(server, now)
         } else {

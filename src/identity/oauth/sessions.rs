@@ -165,6 +165,7 @@ fn evidence(found: ForeignSession) -> SessionEvidence {
         allowed_ips: Vec::new(),
         rate_limit_per_hour: None,
         expires_at: Some(session.expires_at),
+        issuer: None,
     };
     SessionEvidence { principal: Arc::new(principal), ended }
 }

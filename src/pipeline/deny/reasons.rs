@@ -28,8 +28,13 @@ impl Deny {
             Malformed::Reserved,
             Malformed::Upgrade,
         ];
-        let token =
-            [TokenFault::Invalid, TokenFault::Scheme, TokenFault::Expired, TokenFault::Revoked];
+        let token = [
+            TokenFault::Invalid,
+            TokenFault::Scheme,
+            TokenFault::Expired,
+            TokenFault::Revoked,
+            TokenFault::Inactive,
+        ];
         let key = [KeyFault::Malformed, KeyFault::Unknown, KeyFault::Expired, KeyFault::Revoked];
         let session = [SessionFault::Invalid, SessionFault::Expired, SessionFault::Ended];
         let upstream = [UpstreamFault::Unreachable, UpstreamFault::Timeout, UpstreamFault::Broken];
@@ -209,6 +214,10 @@ impl TokenFault {
             TokenFault::Revoked => (
                 "Genuine, but logged out, or its session or account ended.",
                 "The client logs in again.",
+            ),
+            TokenFault::Inactive => (
+                "The issuer of an opaque token says that it is not active: made up, ended, or revoked there.",
+                "The client gets a new one from its provider.",
             ),
         }
     }

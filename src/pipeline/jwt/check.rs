@@ -8,11 +8,11 @@ use super::{TokenProfile, VerificationKey, algorithm_name};
 
 /// Longest leeway.
 const MAX_LEEWAY: Duration = Duration::from_secs(60);
-/// Bytes of a 2048-bit modulus, and of the smallest DER form of a key with one.
-const RSA_MODULUS: usize = 256;
+/// Bits of a modulus, and bytes of the smallest DER form of a key with the shortest.
+const RSA_BITS: usize = 2048;
 const RSA_DER: usize = 266;
-/// Bytes of an 8192-bit modulus: a larger one only costs time.
-const LONGEST_RSA_MODULUS: usize = 1024;
+/// A larger one only costs time.
+const MOST_RSA_BITS: usize = 8192;
 /// The least public exponent (F4, as in FIPS 186-5).
 const RSA_EXPONENT: u64 = 65_537;
 
@@ -36,7 +36,7 @@ impl TokenProfile {
 
 impl VerificationKey {
     /// The key fits its algorithm and is long enough for it.
-    fn check(&self) -> Result<(), &'static str> {
+    pub(super) fn check(&self) -> Result<(), &'static str> {
         let family = self.key.family();
         if algorithm_name(self.algorithm).is_none()
             || !family.algorithms().contains(&self.algorithm)
@@ -46,7 +46,7 @@ impl VerificationKey {
         let long_enough = match self.key.kind() {
             DecodingKeyKind::RsaModulusExponent { n, e } => {
                 let exponent = e.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
-                if n.len() > LONGEST_RSA_MODULUS || e.len() > 4 {
+                if bits(n) > MOST_RSA_BITS || e.len() > 4 {
                     return Err("an RSA key is larger than any should be");
                 }
                 if exponent < RSA_EXPONENT || exponent % 2 == 0 {
@@ -55,7 +55,7 @@ impl VerificationKey {
                 if is_roca(n) {
                     return Err("an RSA key can be factored (ROCA, CVE-2017-15361)");
                 }
-                n.len() >= RSA_MODULUS
+                bits(n) >= RSA_BITS
             }
             DecodingKeyKind::SecretOrDer(bytes) => {
                 let least = match self.algorithm {
@@ -70,6 +70,14 @@ impl VerificationKey {
         };
         if long_enough { Ok(()) } else { Err("a key is too short for its algorithm") }
     }
+}
+
+/// Length of a number without the zeros before it.
+fn bits(number: &[u8]) -> usize {
+    let mut rest = number.iter().skip_while(|byte| **byte == 0);
+    let Some(first) = rest.next() else { return 0 };
+    let first = 8 - usize::try_from(first.leading_zeros()).unwrap_or(8);
+    first + 8 * rest.count()
 }
 
 /// Whether a modulus has the form of a broken key generator: modulo every small prime it is a power of 65537. A sound

@@ -3,9 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{AGENT, TokenProfile};
+use super::{AGENT, Claims, TokenProfile};
 use crate::{
     model::{AccountId, Agent, AuthMethod, Principal, ScopeSet, SessionId, Timestamp, TokenId},
     pipeline::deny::TokenFault,
@@ -17,22 +17,20 @@ const LAST_DATE: u64 = 253_402_300_799;
 const MIN_TOKEN_ID: usize = 16;
 /// Longest id, and longest role or other text of a claim.
 const MAX_ID: usize = 128;
-const MAX_TEXT: usize = 320;
+pub(super) const MAX_TEXT: usize = 320;
 /// Longest list of scopes.
 const MAX_SCOPE: usize = 4096;
 /// Most roles, and most capabilities.
-const MAX_LIST: usize = 64;
+pub(super) const MAX_LIST: usize = 64;
 
 /// How far ahead of our clock a token may say that it was issued.
-const MAX_AHEAD: Duration = Duration::from_secs(60);
+pub(super) const MAX_AHEAD: Duration = Duration::from_secs(60);
 
 /// The dates that a principal does not keep.
 struct Dates {
     not_before: Option<Timestamp>,
     issued_at: Option<Timestamp>,
 }
-
-type Claims = Map<String, Value>;
 
 /// Reads the claims of a token whose signature was verified by `profile`'s keys.
 pub(super) fn principal(
@@ -86,6 +84,7 @@ fn read(claims: &Claims, profile: &TokenProfile) -> Option<(Principal, Dates)> {
         allowed_ips: Vec::new(),
         rate_limit_per_hour: None,
         expires_at: Some(expires_at),
+        issuer: None,
     };
     Some((caller, dates))
 }
@@ -123,7 +122,7 @@ fn agent(claims: &Claims) -> Option<Agent> {
 }
 
 /// RFC 7519 section 4.1.3: one text or a list of texts.
-fn names_audience(value: Option<&Value>, own: &str) -> bool {
+pub(super) fn names_audience(value: Option<&Value>, own: &str) -> bool {
     match value {
         Some(Value::String(one)) => one == own,
         Some(Value::Array(many)) => {
@@ -135,7 +134,7 @@ fn names_audience(value: Option<&Value>, own: &str) -> bool {
 
 // The readers below: outer `None` is a wrong type or range, inner `None` an absent claim.
 
-fn date(claims: &Claims, name: &str) -> Option<Option<Timestamp>> {
+pub(super) fn date(claims: &Claims, name: &str) -> Option<Option<Timestamp>> {
     let Some(value) = claims.get(name) else { return Some(None) };
     let secs = value.as_u64().filter(|secs| *secs <= LAST_DATE)?;
     Some(Some(Timestamp::from_secs(i64::try_from(secs).ok()?)))
@@ -154,11 +153,11 @@ fn scope(claims: &Claims) -> Option<ScopeSet> {
 /// Ids reach headers, logs and map keys: visible ASCII only.
 fn id<'c>(claims: &'c Claims, name: &str) -> Option<Option<&'c str>> {
     let Some(value) = claims.get(name) else { return Some(None) };
-    let text = value.as_str()?;
-    let fits = !text.is_empty()
-        && text.len() <= MAX_ID
-        && text.bytes().all(|byte| byte.is_ascii_graphic());
-    fits.then_some(Some(text))
+    value.as_str().filter(|text| is_id(text, MAX_ID)).map(Some)
+}
+
+pub(super) fn is_id(text: &str, longest: usize) -> bool {
+    !text.is_empty() && text.len() <= longest && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn text(claims: &Claims, name: &str) -> Option<Option<Arc<str>>> {

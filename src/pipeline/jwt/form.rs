@@ -10,6 +10,13 @@ use super::{MAX_TOKEN_BYTES, VerificationKey, json};
 /// Longest `kid`; it is a map key and nothing else.
 const MAX_KID_BYTES: usize = 256;
 
+/// `typ` of a token that is no more than that.
+pub(super) const PLAIN: &str = "JWT";
+/// `typ` of an access token that can be nothing else (RFC 9068 section 2.1).
+pub(super) const ACCESS: &str = "at+jwt";
+/// What may stand before a `typ`.
+const FAMILY: &str = "application/";
+
 /// A compact JWS whose form is right. Its signature was not looked at: nothing in it is to be believed.
 #[derive(Clone, Debug)]
 pub struct Form<'a> {
@@ -18,7 +25,7 @@ pub struct Form<'a> {
     signature: &'a str,
     algorithm: String,
     kid: Option<String>,
-    access_token: bool,
+    kind: Option<String>,
 }
 
 impl<'a> Form<'a> {
@@ -42,16 +49,9 @@ impl<'a> Form<'a> {
         if odd.iter().any(|name| header.contains_key(*name)) {
             return None;
         }
-        let access_token = match header.get("typ") {
-            None => false,
-            Some(Value::String(kind)) if kind.eq_ignore_ascii_case("JWT") => false,
-            // RFC 9068 section 4: the media type may stand there whole.
-            Some(Value::String(kind))
-                if kind.eq_ignore_ascii_case("at+jwt")
-                    || kind.eq_ignore_ascii_case("application/at+jwt") =>
-            {
-                true
-            }
+        let kind = match header.get("typ") {
+            None => None,
+            Some(Value::String(kind)) => Some(kind.clone()),
             Some(_) => return None,
         };
         let kid = match header.get("kid") {
@@ -59,27 +59,35 @@ impl<'a> Form<'a> {
             Some(Value::String(kid)) if kid.len() <= MAX_KID_BYTES => Some(kid.clone()),
             Some(_) => return None,
         };
-        let algorithm = algorithm.clone();
-        Some(Self { signing_input, payload, signature, algorithm, kid, access_token })
+        Some(Self { signing_input, payload, signature, algorithm: algorithm.clone(), kid, kind })
     }
 
-    /// Whether it says that it is an access token (`typ` is `at+jwt`).
-    pub(super) fn is_access_token(&self) -> bool {
-        self.access_token
+    /// Whether `typ` says this, in any case and with or without `application/` (RFC 7515 section 4.1.9). A plain `JWT`
+    /// need not be said (RFC 7519 section 5.1).
+    pub(super) fn is_a(&self, wanted: &str) -> bool {
+        let Some(kind) = &self.kind else { return wanted.eq_ignore_ascii_case(PLAIN) };
+        let family = kind.get(..FAMILY.len()).filter(|start| start.eq_ignore_ascii_case(FAMILY));
+        let kind = family.and_then(|found| kind.get(found.len()..)).unwrap_or(kind);
+        kind.eq_ignore_ascii_case(wanted)
     }
 
-    /// `iss` as it stands there. Not proven: it may only choose whose keys and whose rules are held against the token.
-    pub fn issuer(&self) -> Option<String> {
-        match self.claims()?.remove("iss")? {
-            Value::String(issuer) => Some(issuer),
-            _ => None,
-        }
+    /// The id of the key it names.
+    pub(super) fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
     }
 
     /// Whether this key may be tried: the algorithm is the key's, and `kid`, where sent, is the key's.
     pub(super) fn names(&self, key: &VerificationKey) -> bool {
+        self.is_by(key) && self.kid.as_deref().is_none_or(|kid| kid == &*key.kid)
+    }
+
+    /// The same for keys of others, of which some have no id: such a one may be tried whatever the token names.
+    pub(super) fn may_name(&self, key: &VerificationKey) -> bool {
+        self.names(key) || (key.kid.is_empty() && self.is_by(key))
+    }
+
+    fn is_by(&self, key: &VerificationKey) -> bool {
         algorithm_name(key.algorithm) == Some(self.algorithm.as_str())
-            && self.kid.as_deref().is_none_or(|kid| kid == &*key.kid)
     }
 
     /// Whether the signature is this key's.

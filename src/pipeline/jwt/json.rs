@@ -1,6 +1,6 @@
 //! JSON as tokens may write it: an object, no member twice, no deep nesting (RFC 7515 section 4, RFC 8725 section 2.4).
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -8,10 +8,14 @@ use serde_json::{Map, Number, Value};
 /// Deepest nesting taken.
 const MAX_DEPTH: usize = 16;
 
+/// Most values in one object: read, each takes many times the bytes in which it was written.
+const MAX_VALUES: usize = 8192;
+
 /// Reads one strict JSON object with nothing behind it.
-pub(super) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
+pub fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth: 0 }.deserialize(&mut reader).ok()?;
+    let left = Cell::new(MAX_VALUES);
+    let value = Strict { depth: 0, left: &left }.deserialize(&mut reader).ok()?;
     reader.end().ok()?;
     match value {
         Value::Object(members) => Some(members),
@@ -20,20 +24,24 @@ pub(super) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
 }
 
 /// Reads a value `depth` levels down.
-struct Strict {
+struct Strict<'l> {
     depth: usize,
+    /// How many values and ends of lists there may still be.
+    left: &'l Cell<usize>,
 }
 
-impl Strict {
-    fn deeper<E: Error>(&self) -> Result<Strict, E> {
+impl Strict<'_> {
+    fn deeper<E: Error>(&self) -> Result<Self, E> {
         if self.depth >= MAX_DEPTH {
             return Err(E::custom("nested too deeply"));
         }
-        Ok(Strict { depth: self.depth + 1 })
+        let left = self.left.get().checked_sub(1).ok_or_else(|| E::custom("too many values"))?;
+        self.left.set(left);
+        Ok(Self { depth: self.depth + 1, left: self.left })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
@@ -41,7 +49,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,6 +123,13 @@ mod tests {
             assert_eq!(object(text.as_bytes()).is_some(), text == "{} ", "{text}");
         }
         assert!(object(b"{\"a\":\"\xff\"}").is_none());
+    }
+
+    #[test]
+    fn no_object_grows_beyond_measure() {
+        let of = |values: usize| format!("{{\"a\":[{}0]}}", "0,".repeat(values - 3));
+        assert!(object(of(MAX_VALUES).as_bytes()).is_some());
+        assert!(object(of(MAX_VALUES + 1).as_bytes()).is_none());
     }
 
     // requirement: 4

@@ -50,6 +50,9 @@ fn set(out: &mut Fields, names: &IdentityHeaders, who: &Principal) {
     if let Some(tenant) = &who.tenant {
         add(&names.tenant, tenant);
     }
+    if let Some(issuer) = &who.issuer {
+        add(&names.issuer, &issuer.url);
+    }
     if let Some(key) = &who.key {
         add(&names.key_id, key.as_str());
     }

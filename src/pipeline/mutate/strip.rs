@@ -57,7 +57,7 @@ impl IdentityHeaders {
     }
 
     /// Every one of them.
-    pub fn all(&self) -> [&HeaderName; 9] {
+    pub fn all(&self) -> [&HeaderName; 10] {
         [
             &self.subject,
             &self.username,
@@ -68,6 +68,7 @@ impl IdentityHeaders {
             &self.realm,
             &self.tenant,
             &self.assertion,
+            &self.issuer,
         ]
     }
 }

@@ -57,7 +57,7 @@ fn removed(patch: &HeaderPatch) -> Vec<&str> {
     names
 }
 
-const SPOOFED: [&str; 39] = [
+const SPOOFED: [&str; 40] = [
     "x-forwarded",
     "true-client-ip",
     "x-client-ip",
@@ -74,6 +74,7 @@ const SPOOFED: [&str; 39] = [
     "x-auth-key-id",
     "x-auth-realm",
     "x-auth-tenant",
+    "x-auth-issuer",
     "x-auth-anything",
     "x_auth_subject",
     "X-Auth_Subject",

@@ -53,6 +53,7 @@ pub(super) fn read(
                 allowed_ips: Vec::new(),
                 rate_limit_per_hour: None,
                 expires_at: None,
+                issuer: None,
             });
             all.extend(names.into_iter().map(|name| (normal(name).into(), Arc::clone(&who))));
         }

@@ -147,18 +147,29 @@ fn holder(section: &mut Section<'_>, around: &Around<'_>) -> Option<Holder> {
 }
 
 pub(super) fn known_roles(section: &Section<'_>, roles: &[Arc<str>], around: &Around<'_>) {
+    roles.iter().for_each(|role| known_role(section, "roles", role, around));
+}
+
+/// Reports a role that no account of the realm could have. `key`: where it comes from.
+pub(super) fn known_role(
+    section: &Section<'_>,
+    key: &'static str,
+    role: &Arc<str>,
+    around: &Around<'_>,
+) {
     let realm = around.realms.iter().find(|realm| Some(&realm.is.name) == around.realm);
     let known = realm.map(|realm| realm.is.rules.roles.as_slice()).unwrap_or_default();
-    for role in roles.iter().filter(|role| !known.is_empty() && !known.contains(role)) {
-        section.problems.unknown(
-            &section.place_of("roles"),
-            section.key("roles"),
-            "role",
-            role,
-            known.iter().map(|role| &**role),
-            "add it to the roles of the realm",
-        );
+    if known.is_empty() || known.contains(role) {
+        return;
     }
+    section.problems.unknown(
+        &section.place_of(key),
+        section.key(key),
+        "role",
+        role,
+        known.iter().map(|role| &**role),
+        "add it to the roles of the realm",
+    );
 }
 
 /// Scopes of the mount's policy; a contract without such a table takes any.

@@ -63,6 +63,7 @@ fn guard(section: &Section<'_>, key: &str, name: &HeaderName, identity: &Identit
         &identity.realm,
         &identity.tenant,
         &identity.assertion,
+        &identity.issuer,
     ];
     if ours.iter().any(|own| own.as_str() == folded) || folded.starts_with("x-auth-") {
         let what = format!("header rule for the identity header \"{name}\"");

@@ -29,9 +29,9 @@ pub type Refusal = refusal::Refusal<Shape>;
 pub fn denied(deny: &Deny, path: &str) -> Refusal {
     let refusal = Refusal::from(deny);
     match deny {
-        Deny::Token(TokenFault::Expired | TokenFault::Invalid | TokenFault::Revoked)
-            if path.ends_with(LOGOUT) =>
-        {
+        Deny::Token(
+            TokenFault::Expired | TokenFault::Invalid | TokenFault::Revoked | TokenFault::Inactive,
+        ) if path.ends_with(LOGOUT) => {
             Refusal { text: "Invalid or expired token".into(), ..refusal }
         }
         _ => refusal,

@@ -26,6 +26,7 @@ fn caller(role: &str, scopes: Option<&[&str]>) -> Principal {
         allowed_ips: Vec::new(),
         rate_limit_per_hour: None,
         expires_at: None,
+        issuer: None,
     }
 }
 

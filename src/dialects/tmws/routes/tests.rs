@@ -186,6 +186,7 @@ fn caller(account: &Account) -> Principal {
         allowed_ips: Vec::new(),
         rate_limit_per_hour: None,
         expires_at: None,
+        issuer: None,
     }
 }
 

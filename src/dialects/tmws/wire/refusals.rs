@@ -62,9 +62,12 @@ impl ErrorShape for Shape {
         let text: Cow<'static, str> = match deny {
             Deny::MissingCredential => "Authentication required - missing credentials".into(),
             Deny::Token(TokenFault::Expired) => EXPIRED.into(),
-            Deny::Token(TokenFault::Invalid | TokenFault::Scheme | TokenFault::Revoked) => {
-                UNPROVEN.into()
-            }
+            Deny::Token(
+                TokenFault::Invalid
+                | TokenFault::Scheme
+                | TokenFault::Revoked
+                | TokenFault::Inactive,
+            ) => UNPROVEN.into(),
             Deny::Key(
                 KeyFault::Malformed | KeyFault::Unknown | KeyFault::Expired | KeyFault::Revoked,
             ) => "Invalid API key".into(),

@@ -1,0 +1,177 @@
+//! A bearer token that is not known yet: whose it says it is, and what that issuer's profile alone makes of it.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, LazyLock},
+    time::Instant,
+};
+
+use super::{
+    Live, Shared, failures,
+    resolve::{Proven, Whole},
+};
+use crate::{
+    issuer::{Keeper, NotInTime},
+    model::{Principal, Timestamp},
+    pipeline::{
+        Deny, Mount, Route,
+        deny::TokenFault,
+        jwt::{IssuerKeys, IssuerProfile, KeySet, Presented, Unproven},
+    },
+};
+
+/// No token of ours, nor of anybody whom the route believes.
+pub(super) const INVALID: Deny = Deny::Token(TokenFault::Invalid);
+/// Whether it is one cannot be told now.
+pub(super) const UNTOLD: Deny = Deny::Unavailable { dependency: "issuer" };
+
+/// When a request came, by both clocks.
+type Moment = (Timestamp, Instant);
+
+/// What can be said of a token with the keys in hand.
+enum Verdict {
+    Proven(Proven),
+    Fault(TokenFault),
+    /// Nobody can be asked here.
+    Unasked,
+    /// Its key is not in hand. `last`: nor is it anywhere, as far as the issuer can be asked.
+    Wanting {
+        keeper: Arc<Keeper>,
+        last: bool,
+    },
+}
+
+/// Finds out whom a token proves.
+pub(super) async fn unknown(
+    edge: &Shared,
+    live: &Live,
+    route: &Route,
+    token: &str,
+    address: IpAddr,
+    at: Moment,
+) -> Result<Arc<Principal>, Deny> {
+    let (mount, metrics) = (&route.mount, &edge.parts.metrics);
+    let Some(profile) = mount.asked_about(token) else {
+        failures::refuse_guesser(edge, live, address).await?;
+        return verify(edge, live, route, token, at).await;
+    };
+    let name = match live.answers.at_hand(&mount.name, token, at.1, metrics) {
+        Ok(answer) => return answer,
+        Err(name) => name,
+    };
+    failures::refuse_guesser(edge, live, address).await?;
+    // Nobody is asked for the sake of a token that this route would not take.
+    if !route.issuers.contains(&profile.name) {
+        return Err(INVALID);
+    }
+    Box::pin(live.answers.ask(live, profile, token, name, at)).await
+}
+
+/// Verifies a token and keeps what it proves. Waits only where keys of an issuer must be fetched for it.
+async fn verify(
+    edge: &Shared,
+    live: &Live,
+    route: &Route,
+    token: &str,
+    at: Moment,
+) -> Result<Arc<Principal>, Deny> {
+    let (mount, metrics) = (&route.mount, &edge.parts.metrics);
+    let whole = live.tokens.unrefused(&mount.name, token, at.1, metrics).map_err(Deny::Token)?;
+    match judge(live, mount, token, at) {
+        Verdict::Proven(proven) => Ok(live.tokens.keep(token, proven)),
+        Verdict::Fault(fault) => refuse(live, whole, fault, at),
+        Verdict::Unasked => Err(UNTOLD),
+        // In a box: a token whose key is at hand must not carry the space that waiting takes.
+        Verdict::Wanting { keeper, last } => {
+            Box::pin(fetch(live, route, token, at, whole, (keeper, last))).await
+        }
+    }
+}
+
+/// Has newer keys fetched until they tell what the token is, or it is plain that they cannot be had in time.
+async fn fetch(
+    live: &Live,
+    route: &Route,
+    token: &str,
+    at: Moment,
+    whole: Whole,
+    (keeper, last): (Arc<Keeper>, bool),
+) -> Result<Arc<Principal>, Deny> {
+    // Nobody is asked for the sake of a token that this route would not take.
+    if last || !route.issuers.contains(keeper.name()) {
+        return Err(INVALID);
+    }
+    let untold = |_: NotInTime| UNTOLD;
+    let mut waiting = keeper.wait(at.1).map_err(untold)?;
+    // Looked at once more first: a fetch may have ended before the wait began.
+    loop {
+        match judge(live, &route.mount, token, at) {
+            Verdict::Proven(proven) => return Ok(live.tokens.keep(token, proven)),
+            Verdict::Fault(fault) => return refuse(live, whole, fault, at),
+            Verdict::Unasked => return Err(UNTOLD),
+            Verdict::Wanting { last: true, .. } => return Err(INVALID),
+            Verdict::Wanting { last: false, .. } => waiting.next().await.map_err(untold)?,
+        }
+    }
+}
+
+fn refuse<T>(live: &Live, whole: Whole, fault: TokenFault, at: Moment) -> Result<T, Deny> {
+    live.tokens.refuse(whole, fault, at.1);
+    Err(Deny::Token(fault))
+}
+
+fn judge(live: &Live, mount: &Mount, token: &str, (now, moment): Moment) -> Verdict {
+    const NONE: Verdict = Verdict::Fault(TokenFault::Invalid);
+    // Where there is nobody else, it is of the contract's login or none, whatever it says.
+    if let Some(only) = mount.only_profile() {
+        return fixed(only.verify(token, now).map_err(Unproven::Fault));
+    }
+    let Some(presented) = Presented::read(token) else { return NONE };
+    let Some(issuer) = presented.issuer() else { return NONE };
+    if let Some(own) = mount.own_profile(issuer) {
+        return fixed(own.verify_presented(presented, now).map_err(Unproven::Fault));
+    }
+    let Some(profile) = mount.issuer(issuer) else { return NONE };
+    match &profile.keys {
+        IssuerKeys::Fixed(keys) => fixed(profile.verify(&presented, keys, now)),
+        IssuerKeys::Fetched => {
+            // A question is walked through without the issuers: nobody is asked for its sake.
+            let Some(keeper) = live.issuers().keeper(&profile.name) else {
+                return Verdict::Unasked;
+            };
+            fetched(keeper, profile, &presented, (now, moment))
+        }
+        IssuerKeys::None => NONE,
+    }
+}
+
+/// Keys of the configuration: what they do not verify is nothing.
+fn fixed(found: Result<Principal, Unproven>) -> Verdict {
+    match found {
+        Ok(principal) => Verdict::Proven(Proven { principal: Arc::new(principal), keys: None }),
+        Err(Unproven::Fault(fault)) => Verdict::Fault(fault),
+        Err(Unproven::UnknownKey { .. }) => Verdict::Fault(TokenFault::Invalid),
+    }
+}
+
+fn fetched(
+    keeper: &Arc<Keeper>,
+    profile: &IssuerProfile,
+    presented: &Presented<'_>,
+    (now, moment): Moment,
+) -> Verdict {
+    static NO_KEYS: LazyLock<KeySet> = LazyLock::new(KeySet::default);
+    let held = keeper.held().filter(|held| held.is_usable(moment));
+    let keys = held.as_ref().map_or(&*NO_KEYS, |held| &*held.keys);
+    match profile.verify(presented, keys, now) {
+        Ok(principal) => {
+            let keys = held.map(|held| (Arc::clone(keeper), held.generation));
+            Verdict::Proven(Proven { principal: Arc::new(principal), keys })
+        }
+        Err(Unproven::Fault(fault)) => Verdict::Fault(fault),
+        Err(Unproven::UnknownKey { issued_at }) => Verdict::Wanting {
+            keeper: Arc::clone(keeper),
+            last: held.is_some_and(|held| held.is_final(moment, issued_at)),
+        },
+    }
+}

@@ -1,0 +1,18 @@
+//! What is asked of issuers outside: their keys, fetched ahead of need and kept, and whether an opaque token is good.
+//!
+//! Only addresses of the configuration are asked, or such as an issuer names at an origin of the configuration. An issuer
+//! that is away, slow or talking nonsense costs its own callers a 503 once its last good keys are too old, and nobody else
+//! anything.
+
+mod client;
+mod discovery;
+mod introspection;
+mod keeper;
+mod registry;
+mod settings;
+
+pub use client::{FetchFault, is_safe};
+pub use introspection::{Asker, Untold};
+pub use keeper::{Held, Keeper, KeyState, NotInTime, Waiting};
+pub use registry::{Issuers, Parts};
+pub use settings::{Asking, Fetching, KeysAt, Settings};

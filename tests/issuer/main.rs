@@ -1,0 +1,13 @@
+//! Tokens of issuers outside, from outside: the real binary, providers of our own making, and real ones.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(unreachable_pub)]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code)]
+mod support;
+
+mod fetched;
+mod fixed;
+mod opaque;
+mod programs;
+mod rig;

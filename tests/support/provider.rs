@@ -1,0 +1,232 @@
+//! An identity provider that can be in every kind of trouble: metadata, keys, and whether an opaque token is good.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use super::upstream::{Answer, Recorded, Step, Upstream};
+
+/// How it answers when it is asked for keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    Well,
+    /// It breaks off.
+    Down,
+    /// It never answers.
+    Hanging,
+    /// A hundred mebibytes.
+    Huge,
+    /// The same, without saying how long it is.
+    Endless,
+    /// A page for people.
+    Page,
+    /// Ten thousand keys.
+    ManyKeys,
+    /// Its keys, the first of them twice.
+    Twice,
+    /// Its keys, said to be a page.
+    WrongType,
+    /// A list in place of a set.
+    WrongShape,
+    /// Somewhere else.
+    Redirect,
+    /// 500.
+    Failing,
+}
+
+/// Every kind of trouble.
+pub const TROUBLE: [Mood; 11] = [
+    Mood::Down,
+    Mood::Hanging,
+    Mood::Huge,
+    Mood::Endless,
+    Mood::Page,
+    Mood::ManyKeys,
+    Mood::Twice,
+    Mood::WrongType,
+    Mood::WrongShape,
+    Mood::Redirect,
+    Mood::Failing,
+];
+
+struct State {
+    mood: Mood,
+    keys: Value,
+    jwks_uri: Option<String>,
+    headers: Vec<(String, String)>,
+    /// When keys were asked for.
+    fetches: Vec<Instant>,
+    /// What is known of opaque tokens.
+    tokens: HashMap<String, Value>,
+    /// Tokens it was asked about, with what the asker sent as `Authorization`.
+    questions: Vec<(String, String)>,
+}
+
+/// The provider.
+pub struct Provider {
+    server: Upstream,
+    state: Arc<Mutex<State>>,
+}
+
+impl Provider {
+    /// Publishes this set.
+    pub fn new(keys: Value) -> Self {
+        let state = State {
+            mood: Mood::Well,
+            keys,
+            jwks_uri: None,
+            headers: Vec::new(),
+            fetches: Vec::new(),
+            tokens: HashMap::new(),
+            questions: Vec::new(),
+        };
+        let state = Arc::new(Mutex::new(state));
+        let server = Upstream::start();
+        let (own, address) = (Arc::clone(&state), server.address);
+        server.answer(move |request| answer(request, &own, address));
+        Provider { server, state }
+    }
+
+    /// Its `iss`.
+    pub fn issuer(&self) -> String {
+        self.server.url()
+    }
+
+    pub fn feel(&self, mood: Mood) {
+        self.state.lock().expect("no panic inside").mood = mood;
+    }
+
+    pub fn publish(&self, keys: Value) {
+        self.state.lock().expect("no panic inside").keys = keys;
+    }
+
+    /// Says that its keys are elsewhere.
+    pub fn point(&self, jwks_uri: &str) {
+        self.state.lock().expect("no panic inside").jwks_uri = Some(jwks_uri.to_owned());
+    }
+
+    /// Sends this along with its keys.
+    pub fn say(&self, name: &str, value: &str) {
+        let mut state = self.state.lock().expect("no panic inside");
+        state.headers.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// When keys were asked for.
+    pub fn fetches(&self) -> Vec<Instant> {
+        self.state.lock().expect("no panic inside").fetches.clone()
+    }
+
+    /// Knows an opaque token from now on.
+    pub fn know(&self, token: &str, claims: Value) {
+        self.state.lock().expect("no panic inside").tokens.insert(token.to_owned(), claims);
+    }
+
+    /// What it was asked about, and as whom.
+    pub fn questions(&self) -> Vec<(String, String)> {
+        self.state.lock().expect("no panic inside").questions.clone()
+    }
+
+    /// Connections that it saw, whatever for.
+    pub fn connections(&self) -> usize {
+        self.server.connections()
+    }
+}
+
+fn answer(request: &Recorded, state: &Mutex<State>, address: SocketAddr) -> Answer {
+    let mut state = state.lock().expect("no panic inside");
+    match request.target().as_str() {
+        "/.well-known/openid-configuration" => {
+            let issuer = format!("http://{address}");
+            let own = format!("{issuer}/jwks");
+            let jwks_uri = state.jwks_uri.clone().unwrap_or(own);
+            Answer::json(200, &json!({ "issuer": issuer, "jwks_uri": jwks_uri }).to_string())
+        }
+        "/jwks" => {
+            state.fetches.push(Instant::now());
+            keys(&state)
+        }
+        "/introspect" => {
+            let form: HashMap<String, String> =
+                form_urlencoded::parse(&request.body).into_owned().collect();
+            let token = form.get("token").cloned().unwrap_or_default();
+            let proof = request.field("authorization").unwrap_or_default();
+            state.questions.push((token.clone(), proof));
+            introspection(&state, &token)
+        }
+        _ => Answer::json(404, "{}"),
+    }
+}
+
+fn introspection(state: &State, token: &str) -> Answer {
+    match state.mood {
+        Mood::Down => Answer::steps(vec![Step::Reset]),
+        Mood::Hanging => Answer::steps(vec![Step::Wait(Duration::from_secs(3600))]),
+        Mood::Failing => Answer::json(500, "{}"),
+        Mood::Page => Answer::new(200, &[("Content-Type", "text/html")], "<html>Sorry</html>"),
+        Mood::WrongShape => Answer::json(200, r#"{"active":"true"}"#),
+        _ => match state.tokens.get(token) {
+            Some(claims) => {
+                let mut claims = claims.clone();
+                claims["active"] = true.into();
+                // So that questions about one token meet while it is answered.
+                let Answer(mut steps) = Answer::json(200, &claims.to_string());
+                steps.insert(0, Step::Wait(Duration::from_millis(30)));
+                Answer::steps(steps)
+            }
+            None => Answer::json(200, r#"{"active":false}"#),
+        },
+    }
+}
+
+fn keys(state: &State) -> Answer {
+    const MANY: u64 = 100 << 20;
+    let good = state.keys.to_string();
+    let head = |length: &str| {
+        let text = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{length}\r\n");
+        Step::Send(text.into_bytes())
+    };
+    match state.mood {
+        Mood::Well => {
+            let mut headers: Vec<(&str, &str)> =
+                state.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            headers.push(("Content-Type", "application/json"));
+            Answer::new(200, &headers, good)
+        }
+        Mood::Down => Answer::steps(vec![Step::Reset]),
+        Mood::Hanging => Answer::steps(vec![Step::Wait(Duration::from_secs(3600))]),
+        Mood::Huge => {
+            let length = format!("Content-Length: {MANY}\r\n");
+            Answer::steps(vec![head(&length), Step::Fill(MANY)])
+        }
+        Mood::Endless => {
+            Answer::steps(vec![head("Connection: close\r\n"), Step::Fill(MANY), Step::Close])
+        }
+        Mood::Page => Answer::new(200, &[("Content-Type", "text/html")], "<html>Sorry</html>"),
+        Mood::ManyKeys => {
+            let key = state.keys["keys"][0].clone();
+            let many: Vec<Value> = (0..10_000)
+                .map(|n| {
+                    let mut key = key.clone();
+                    key["kid"] = format!("k{n}").into();
+                    key
+                })
+                .collect();
+            Answer::json(200, &json!({ "keys": many }).to_string())
+        }
+        Mood::Twice => {
+            let mut set = state.keys.clone();
+            let first = set["keys"][0].clone();
+            set["keys"].as_array_mut().expect("a list").push(first);
+            Answer::json(200, &set.to_string())
+        }
+        Mood::WrongType => Answer::new(200, &[("Content-Type", "text/html")], good),
+        Mood::WrongShape => Answer::json(200, &state.keys["keys"].to_string()),
+        Mood::Redirect => Answer::new(302, &[("Location", "/elsewhere")], ""),
+        Mood::Failing => Answer::json(500, "{}"),
+    }
+}
