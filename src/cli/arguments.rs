@@ -86,6 +86,13 @@ pub(super) enum Command {
         #[command(flatten)]
         at: GatewayArgs,
     },
+    /// See and revoke tokens of agents and of the standard issuer. Those of logins end with their session.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+        #[command(flatten)]
+        at: GatewayArgs,
+    },
     /// See the audit log, and check that nobody has changed it.
     Audit {
         #[command(subcommand)]
@@ -506,6 +513,26 @@ pub(super) enum SessionCommand {
     /// End a session and everything issued in it; holds for the next request.
     End {
         /// The session's id.
+        id: String,
+    },
+}
+
+/// `token …`
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// List live tokens.
+    List {
+        /// Only on behalf of this user: login name, e-mail address or id.
+        #[arg(long)]
+        user: Option<String>,
+        #[command(flatten)]
+        realm: RealmArg,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Revoke a token and all that were made from it; holds for the next request, and ends what runs under it.
+    Revoke {
+        /// The token's id, its jti.
         id: String,
     },
 }

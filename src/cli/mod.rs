@@ -105,6 +105,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::Client { command, at } => clients::run(command, &at),
         Command::SigningKey { command, at } => clients::signing_keys(command, &at),
         Command::Session { command, at } => sessions::run(command, &at),
+        Command::Token { command, at } => sessions::tokens(command, &at),
         Command::Audit { command, at } => audit::run(command, &at),
         Command::Jwks { command, at } => jwks::run(command, &at),
         Command::Store { command, at } => process::store(command, &at),

@@ -38,6 +38,7 @@ mod jwks;
 mod key_rules;
 mod keyring;
 mod keys;
+mod live_tokens;
 mod lockout;
 mod login;
 mod mount_keys;
@@ -100,7 +101,7 @@ pub use settings::{
 pub use static_keys::{Holder, StaticKey};
 pub use types::*;
 
-pub use crate::store::AuditRange;
+pub use crate::store::{AuditRange, LiveToken};
 
 use crate::{
     limit::RateLimiter,

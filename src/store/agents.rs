@@ -4,7 +4,7 @@ use super::{
     AgentTokenRecord, AuditRecord, Connection, ExpiredAgent, RevokedToken, Row, Spare, Store,
     StoreError, revocations, rows,
 };
-use crate::model::{AccountId, SessionId, Timestamp};
+use crate::model::{AccountId, SessionId, Timestamp, TokenId};
 
 /// Rows per transaction.
 const BATCH: u64 = 200;
@@ -149,14 +149,22 @@ pub(super) async fn end_of(
     .bind(now.millis())
     .fetch_all(&mut *tx)
     .await?;
-    let mut tokens = Vec::with_capacity(ended.len());
-    for row in &ended {
-        let token = RevokedToken {
-            id: rows::get::<String>(row, "id")?.into(),
-            expires_at: rows::time(row, "expires_at")?,
-        };
-        revocations::insert(tx, &token).await?;
-        tokens.push(token);
-    }
-    Ok(tokens)
+    revocations::insert_all(tx, &ended).await
+}
+
+/// The same for one token.
+pub(super) async fn end_one(
+    tx: &mut Connection,
+    id: &TokenId,
+    now: Timestamp,
+) -> Result<Vec<RevokedToken>, StoreError> {
+    let ended = sqlx::query(
+        "UPDATE agent_token SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL \
+         AND expires_at > $2 RETURNING id, expires_at",
+    )
+    .bind(id.as_str())
+    .bind(now.millis())
+    .fetch_all(&mut *tx)
+    .await?;
+    revocations::insert_all(tx, &ended).await
 }

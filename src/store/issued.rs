@@ -54,7 +54,7 @@ impl Store {
     ) -> Result<Vec<RevokedToken>, StoreError> {
         self.bounded("end_issued", async {
             let mut tx = self.begin().await?;
-            let ended = end(&mut tx, Roots::Token(id), now).await?;
+            let ended = end_of_token(&mut tx, id, now).await?;
             if !ended.is_empty() {
                 self.record(&mut tx, audit).await?;
             }
@@ -80,6 +80,15 @@ pub(super) async fn end_of_client(
     end(tx, Roots::Client(client), now).await
 }
 
+/// Ends a token, and all that were made from it.
+pub(super) async fn end_of_token(
+    tx: &mut Connection,
+    id: &TokenId,
+    now: Timestamp,
+) -> Result<Vec<RevokedToken>, StoreError> {
+    end(tx, Roots::Token(id), now).await
+}
+
 async fn end(
     tx: &mut Connection,
     roots: Roots<'_>,
@@ -100,16 +109,7 @@ async fn end(
     .bind(now.millis())
     .fetch_all(&mut *tx)
     .await?;
-    let mut ended = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let token = RevokedToken {
-            id: rows::get::<String>(row, "id")?.into(),
-            expires_at: rows::time(row, "expires_at")?,
-        };
-        revocations::insert(tx, &token).await?;
-        ended.push(token);
-    }
-    Ok(ended)
+    revocations::insert_all(tx, &rows).await
 }
 
 /// Notes a token inside a transaction.

@@ -29,6 +29,7 @@ mod foreign_sessions;
 mod issued;
 mod keyring;
 mod keys;
+mod live_tokens;
 mod lock;
 mod meta;
 mod open;

@@ -1,6 +1,6 @@
 //! Access tokens that end before their time.
 
-use super::{AuditRecord, Connection, LONG_CALL, RevokedToken, Store, StoreError, rows};
+use super::{AuditRecord, Connection, LONG_CALL, RevokedToken, Row, Store, StoreError, rows};
 use crate::model::Timestamp;
 
 impl Store {
@@ -28,12 +28,7 @@ impl Store {
                 .fetch_all(self.readers())
                 .await?
                 .iter()
-                .map(|row| {
-                    Ok(RevokedToken {
-                        id: rows::get::<String>(row, "id")?.into(),
-                        expires_at: rows::time(row, "expires_at")?,
-                    })
-                })
+                .map(revoked)
                 .collect()
         })
         .await
@@ -50,4 +45,25 @@ pub(super) async fn insert(tx: &mut Connection, token: &RevokedToken) -> Result<
     .execute(tx)
     .await?;
     Ok(added.rows_affected() == 1)
+}
+
+/// Revokes, inside a transaction, the tokens that an UPDATE has just ended: rows of `id` and `expires_at`.
+pub(super) async fn insert_all(
+    tx: &mut Connection,
+    ended: &[Row],
+) -> Result<Vec<RevokedToken>, StoreError> {
+    let mut tokens = Vec::with_capacity(ended.len());
+    for row in ended {
+        let token = revoked(row)?;
+        insert(tx, &token).await?;
+        tokens.push(token);
+    }
+    Ok(tokens)
+}
+
+fn revoked(row: &Row) -> Result<RevokedToken, StoreError> {
+    Ok(RevokedToken {
+        id: rows::get::<String>(row, "id")?.into(),
+        expires_at: rows::time(row, "expires_at")?,
+    })
 }

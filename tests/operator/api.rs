@@ -82,6 +82,8 @@ async fn the_description_is_valid_and_lists_every_verb() {
         ("/v1/keys/{id}/rotate", "post"),
         ("/v1/sessions", "get"),
         ("/v1/sessions/{id}/end", "post"),
+        ("/v1/tokens", "get"),
+        ("/v1/tokens/{id}/revoke", "post"),
         ("/v1/store/backup", "post"),
         ("/v1/config/effective", "get"),
         ("/v1/reload", "post"),

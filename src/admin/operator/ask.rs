@@ -109,7 +109,7 @@ pub(super) struct ClientsAsked {
     pub(super) limit: Option<u32>,
 }
 
-/// The newest live sessions.
+/// The newest of what lives, of sessions or tokens.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

@@ -8,6 +8,7 @@ mod issuers;
 mod keys;
 mod process;
 mod sessions;
+mod tokens;
 mod users;
 mod views;
 
@@ -89,6 +90,8 @@ pub fn operator_router(parts: Parts) -> Router {
         .routes(routes!(keys::rotate))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::end))
+        .routes(routes!(tokens::list))
+        .routes(routes!(tokens::revoke))
         .routes(routes!(sessions::audit))
         .routes(routes!(sessions::export_audit))
         .routes(routes!(sessions::verify_audit))

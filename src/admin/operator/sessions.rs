@@ -15,7 +15,7 @@ use super::{
 use crate::{
     admin::problem::Problem,
     identity::{Actor, AuditCheck, AuditRange},
-    model::SessionId,
+    model::{AccountId, RealmName, SessionId},
 };
 
 /// Live sessions.
@@ -51,20 +51,28 @@ pub(super) async fn list(
     Asked(page): Asked<SessionsAsked>,
 ) -> Result<Json<Sessions>, Problem> {
     let limit = limit(page.limit)?;
-    let (realm, account) = match &page.user {
-        None => (app.realm_filter(page.realm.as_deref())?, None),
-        Some(user) => {
-            let realm = app.realm(page.realm.as_deref())?;
-            let account = app.account(&realm, user).await?;
-            (Some(realm), Some(account.id))
-        }
-    };
+    let (realm, account) = whose(&app, &page).await?;
     // One beyond the limit tells whether there are more.
     let found = app.parts.identity.sessions(realm.as_ref(), account.as_ref(), limit + 1).await?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > most;
     let sessions = found.into_iter().take(most).map(SessionView::from).collect();
     Ok(Json(Sessions { sessions, more }))
+}
+
+/// Whom it is asked about.
+pub(super) async fn whose(
+    app: &App,
+    page: &SessionsAsked,
+) -> Result<(Option<RealmName>, Option<AccountId>), Problem> {
+    match &page.user {
+        None => Ok((app.realm_filter(page.realm.as_deref())?, None)),
+        Some(user) => {
+            let realm = app.realm(page.realm.as_deref())?;
+            let account = app.account(&realm, user).await?;
+            Ok((Some(realm), Some(account.id)))
+        }
+    }
 }
 
 /// Ends a session and everything issued in it.

@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use crate::{
     identity::{
-        Account, ApiKey, AuditEntry, Client, NewClientSecret, NewKeyText, RotatedKey, Session,
+        Account, ApiKey, AuditEntry, Client, LiveToken, NewClientSecret, NewKeyText, RotatedKey,
+        Session,
     },
     model::{Timestamp, secret::ExposeSecret},
 };
@@ -210,6 +211,39 @@ impl From<Session> for SessionView {
             address: session.address.map(|address| address.to_string()),
             user_agent: session.user_agent,
             device: session.device,
+        }
+    }
+}
+
+/// A token of an agent, or of the standard issuer, that lives.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TokenView {
+    /// Its `jti`.
+    id: String,
+    mount: String,
+    /// The client it was issued to; null: the contract issued it to an agent.
+    client: Option<String>,
+    agent: Option<String>,
+    /// On whose behalf; null: the client's own.
+    account: Option<String>,
+    name: Option<String>,
+    session: Option<String>,
+    created_at: String,
+    expires_at: String,
+}
+
+impl From<LiveToken> for TokenView {
+    fn from(token: LiveToken) -> Self {
+        Self {
+            id: token.id.to_string(),
+            mount: token.mount.to_string(),
+            client: token.client.map(|id| id.to_string()),
+            agent: token.agent,
+            account: token.account.map(|id| id.to_string()),
+            name: token.name,
+            session: token.session.map(|id| id.to_string()),
+            created_at: token.created_at.iso(),
+            expires_at: token.expires_at.iso(),
         }
     }
 }

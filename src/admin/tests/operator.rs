@@ -309,6 +309,8 @@ async fn every_endpoint_is_described() {
             "/v1/signing-keys/{mount}/rotate",
             "/v1/status",
             "/v1/store/backup",
+            "/v1/tokens",
+            "/v1/tokens/{id}/revoke",
             "/v1/users",
             "/v1/users/import",
             "/v1/users/{name}/disable",

@@ -225,7 +225,7 @@ impl Identity {
 
 impl crate::identity::Inner {
     /// Tells the revocation view of a token that the store has ended.
-    pub(super) fn forget_token(&self, id: TokenId, expires_at: Timestamp) {
+    pub(in crate::identity) fn forget_token(&self, id: TokenId, expires_at: Timestamp) {
         const MARGIN: Duration = Duration::from_secs(120);
         self.feed.end_token(id, expires_at + MARGIN);
     }

@@ -73,6 +73,42 @@ pub struct IssuedRecord {
     pub expires_at: Timestamp,
 }
 
+/// An access token that lives and was noted when it was issued: an agent's, or one of the standard issuer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveToken {
+    /// `jti`.
+    pub id: TokenId,
+    /// Mount.
+    pub mount: MountName,
+    /// Realm.
+    pub realm: Option<RealmName>,
+    /// The client it was issued to; `None`: the contract issued it.
+    pub client: Option<ClientId>,
+    /// Type of the agent, where the contract issued it to one.
+    pub agent: Option<String>,
+    /// On whose behalf; `None`: the client's own.
+    pub account: Option<AccountId>,
+    /// Login name or e-mail of the account.
+    pub name: Option<String>,
+    /// Session it ends with.
+    pub session: Option<SessionId>,
+    /// Issued.
+    pub created_at: Timestamp,
+    /// End by itself.
+    pub expires_at: Timestamp,
+}
+
+/// Which of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LiveTokens<'a> {
+    /// Only of this realm.
+    pub realm: Option<&'a RealmName>,
+    /// Only on behalf of this account.
+    pub account: Option<&'a AccountId>,
+    /// Only this one.
+    pub id: Option<&'a TokenId>,
+}
+
 /// What ended with a client.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EndedGrants {

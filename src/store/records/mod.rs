@@ -24,7 +24,8 @@ pub use account::{
 pub use agent::{AgentTokenRecord, ExpiredAgent};
 pub use audit::{AuditFault, AuditRange, AuditRecord, AuditVerdict, ChainedRecord};
 pub use client::{
-    ClientLogged, ClientRecord, ClientSession, EndedGrants, IssuedRecord, RedeemedGrant,
+    ClientLogged, ClientRecord, ClientSession, EndedGrants, IssuedRecord, LiveToken, LiveTokens,
+    RedeemedGrant,
 };
 pub use code::{CodeProof, CodeRecord, Judged};
 pub use foreign::{
