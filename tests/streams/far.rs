@@ -109,9 +109,11 @@ async fn serve(mut tcp: TcpStream, gone: Gone) {
                     writer
                         .write_all(
                             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
-                              Connection: Upgrade\r\n\r\n\x82\x05he",
+                              Connection: Upgrade\r\n\r\n",
                         )
                         .await?;
+                    let _ = heard.recv().await;
+                    writer.write_all(b"\x82\x05he").await?;
                 }
                 "events" => {
                     writer
@@ -131,6 +133,14 @@ async fn serve(mut tcp: TcpStream, gone: Gone) {
                     let block = vec![b'x'; 64 << 10];
                     loop {
                         writer.write_all(&block).await?;
+                    }
+                }
+                "trickle" => {
+                    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
+                    writer.write_all(head.as_bytes()).await?;
+                    loop {
+                        writer.write_all(&[b'x'; 1000]).await?;
+                        tokio::time::sleep(Duration::from_millis(100)).await;
                     }
                 }
                 // An upload that is read, a question that is not answered.

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use h2::{RecvStream, SendStream, client::SendRequest};
 use http::Request;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split},
+    net::TcpSocket,
 };
 
 use crate::support::{http2::Client, tls::Caller};
@@ -24,6 +24,14 @@ pub struct Door {
 
 /// A frame of a client.
 const PING: [u8; 8] = [0x82, 0x82, 1, 2, 3, 4, b'h' ^ 1, b'i' ^ 2];
+
+/// How often a busy client asks for an echo, in milliseconds, unless `PORTCULLIS_ECHO` says otherwise.
+const ECHO: u64 = 100;
+/// Of the buffer of a client that takes slowly, in bytes.
+const ROOM: u32 = 8 << 10;
+/// What it takes at a time, and when it does so again.
+const MOUTHFUL: usize = 4 << 10;
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// A credential as a header field.
 pub type Credential = (&'static str, String);
@@ -44,11 +52,15 @@ pub enum End {
 }
 
 pub enum Line {
-    /// Asked for an echo, or silent.
+    /// Silent.
     WebSocket(Box<dyn Io>),
+    /// Asked for an echo again and again.
+    Busy(Box<dyn Io>),
     /// Chunks over HTTP/1.
     Events(Box<dyn Io>),
     Download(Box<dyn Io>),
+    /// A download that the client takes slowly.
+    Slow(Box<dyn Io>),
     Upload(Box<dyn Io>),
     Call(RecvStream, SendStream<Bytes>, SendRequest<Bytes>),
     /// Over HTTP/2.
@@ -56,18 +68,33 @@ pub enum Line {
 }
 
 impl Door {
-    pub async fn connect(&self, protocol: &str) -> Box<dyn Io> {
+    async fn connect(&self, protocol: &str, room: Option<u32>) -> Box<dyn Io> {
+        let socket = TcpSocket::new_v4().unwrap();
+        if let Some(room) = room {
+            socket.set_recv_buffer_size(room).unwrap();
+        }
+        let tcp = socket.connect(self.address).await.unwrap();
         match &self.tls {
-            None => Box::new(TcpStream::connect(self.address).await.unwrap()),
+            None => Box::new(tcp),
             Some(caller) => {
                 let caller = caller.clone().speaking(&[protocol]);
-                Box::new(caller.connect(self.address, "a.test").await.unwrap())
+                Box::new(caller.over(tcp, "a.test").await.unwrap())
             }
         }
     }
 
     async fn asked(&self, line: &str, who: &Credential, more: &str) -> Box<dyn Io> {
-        let mut io = self.connect("http/1.1").await;
+        self.asked_with(None, line, who, more).await
+    }
+
+    async fn asked_with(
+        &self,
+        room: Option<u32>,
+        line: &str,
+        who: &Credential,
+        more: &str,
+    ) -> Box<dyn Io> {
+        let mut io = self.connect("http/1.1", room).await;
         let (name, value) = who;
         let head = format!("{line} HTTP/1.1\r\nHost: a.test\r\n{name}: {value}\r\n{more}\r\n");
         io.write_all(head.as_bytes()).await.unwrap();
@@ -83,8 +110,7 @@ impl Door {
             let mut io = self.asked(&format!("GET {path}"), who, more).await;
             let head = head_of(&mut io).await;
             assert!(head.starts_with("HTTP/1.1 101"), "{head}");
-            let ping = if path.contains("torn") { &[][..] } else { &PING };
-            let begun = io.write_all(ping).await;
+            let begun = io.write_all(&PING).await;
             if begun.is_ok() && io.read_exact(&mut [0; 4]).await.is_ok() {
                 return Line::WebSocket(io);
             }
@@ -105,6 +131,21 @@ impl Door {
         Line::Download(io)
     }
 
+    /// A download whose client has little room and takes little.
+    pub async fn slow(&self, path: &str, who: &Credential) -> Line {
+        let mut io = self.asked_with(Some(ROOM), &format!("GET {path}"), who, "").await;
+        assert!(head_of(&mut io).await.starts_with("HTTP/1.1 200"));
+        Line::Slow(io)
+    }
+
+    /// A download of which the upstream has little at a time.
+    pub async fn trickle(&self, path: &str, who: &Credential) -> Line {
+        let mut io = self.asked(&format!("GET {path}"), who, "").await;
+        assert!(head_of(&mut io).await.starts_with("HTTP/1.1 200"));
+        io.read_exact(&mut [0; 100]).await.unwrap();
+        Line::Download(io)
+    }
+
     pub async fn upload(&self, path: &str, who: &Credential) -> Line {
         let more = "Transfer-Encoding: chunked\r\n";
         let mut io = self.asked(&format!("POST {path}"), who, more).await;
@@ -113,7 +154,7 @@ impl Door {
     }
 
     async fn requests(&self) -> SendRequest<Bytes> {
-        Client::over(self.connect("h2").await).await.requests
+        Client::over(self.connect("h2", None).await).await.requests
     }
 
     fn request(&self, method: &str, path: &str, who: &Credential) -> http::request::Builder {
@@ -156,11 +197,19 @@ async fn head_of(io: &mut Box<dyn Io>) -> String {
 }
 
 impl Line {
+    /// The same WebSocket, asked for an echo while it is waited for its end.
+    pub fn busy(self) -> Self {
+        match self {
+            Line::WebSocket(io) => Line::Busy(io),
+            other => other,
+        }
+    }
+
     /// Looks whether it still carries what it is there for.
     pub async fn lives(&mut self) {
         let alive = async {
             match self {
-                Line::WebSocket(io) => {
+                Line::WebSocket(io) | Line::Busy(io) => {
                     io.write_all(&PING).await.unwrap();
                     let mut frame = [0; 4];
                     io.read_exact(&mut frame).await.expect("an echo");
@@ -169,8 +218,8 @@ impl Line {
                 Line::Events(io) => {
                     io.read_exact(&mut [0; 14]).await.expect("the next event");
                 }
-                Line::Download(io) => {
-                    io.read_exact(&mut vec![0; 100_000]).await.expect("the next bytes");
+                Line::Download(io) | Line::Slow(io) => {
+                    io.read_exact(&mut [0; 2_000]).await.expect("the next bytes");
                 }
                 Line::Upload(io) => io.write_all(b"5\r\nhello\r\n").await.unwrap(),
                 Line::Call(answers, sender, _) => {
@@ -191,25 +240,14 @@ impl Line {
     /// Waits for the end, and says how it was.
     pub async fn end(self) -> End {
         match self {
-            Line::WebSocket(mut io) => {
-                let mut head = [0; 2];
-                loop {
-                    if io.read_exact(&mut head).await.is_err() {
-                        return End::Cut;
-                    }
-                    let mut payload = vec![0; usize::from(head[1])];
-                    if io.read_exact(&mut payload).await.is_err() {
-                        return End::Cut;
-                    }
-                    if head[0] == 0x88 {
-                        let code = u16::from_be_bytes([payload[0], payload[1]]);
-                        let words = String::from_utf8(payload[2..].to_vec()).unwrap();
-                        // As RFC 6455 has it: the close is answered, and the server goes first.
-                        io.write_all(&[0x88, 0x80, 0, 0, 0, 0]).await.unwrap();
-                        assert_eq!(io.read(&mut head).await.unwrap_or(0), 0, "nothing behind it");
-                        return End::Closed(code, words);
-                    }
+            Line::WebSocket(io) => last_frame(io, false).await,
+            Line::Busy(io) => last_frame(io, true).await,
+            Line::Slow(mut io) => {
+                let mut piece = [0; MOUTHFUL];
+                while io.read(&mut piece).await.is_ok_and(|count| count > 0) {
+                    tokio::time::sleep(PAUSE).await;
                 }
+                End::Cut
             }
             Line::Events(io) => {
                 let all = rest(io).await;
@@ -249,6 +287,47 @@ impl Line {
             },
         }
     }
+}
+
+/// Reads frames up to the one that closes, beside asking for echoes.
+async fn last_frame(io: Box<dyn Io>, busy: bool) -> End {
+    let (mut reader, mut writer) = split(io);
+    let end = tokio::select! {
+        end = frames(&mut reader) => end,
+        () = echoes(&mut writer, busy) => unreachable!("it goes on"),
+    };
+    if matches!(end, End::Closed(..)) {
+        // As RFC 6455 has it: the close is answered, and the server goes first.
+        writer.write_all(&[0x88, 0x80, 0, 0, 0, 0]).await.unwrap();
+        assert_eq!(reader.read(&mut [0; 2]).await.unwrap_or(0), 0, "nothing behind it");
+    }
+    end
+}
+
+async fn frames(reader: &mut ReadHalf<Box<dyn Io>>) -> End {
+    let mut head = [0; 2];
+    loop {
+        if reader.read_exact(&mut head).await.is_err() {
+            return End::Cut;
+        }
+        let mut payload = vec![0; usize::from(head[1])];
+        if reader.read_exact(&mut payload).await.is_err() {
+            return End::Cut;
+        }
+        if head[0] == 0x88 {
+            let code = u16::from_be_bytes([payload[0], payload[1]]);
+            return End::Closed(code, String::from_utf8(payload[2..].to_vec()).unwrap());
+        }
+    }
+}
+
+async fn echoes(writer: &mut WriteHalf<Box<dyn Io>>, busy: bool) {
+    let pause = std::env::var("PORTCULLIS_ECHO").ok().and_then(|text| text.parse().ok());
+    let pause = Duration::from_millis(pause.unwrap_or(ECHO));
+    while busy && writer.write_all(&PING).await.is_ok() {
+        tokio::time::sleep(pause).await;
+    }
+    std::future::pending().await
 }
 
 /// What comes until the connection ends, but no more of it than anybody looks at.

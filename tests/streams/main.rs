@@ -6,7 +6,11 @@
 #[allow(dead_code)]
 mod support;
 
+mod bench;
 mod ends;
+mod expiry;
 mod far;
+mod issued;
 mod lines;
+mod race;
 mod told;

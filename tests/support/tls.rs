@@ -89,10 +89,13 @@ impl Authority {
 
     /// For a client with a common name and a URI.
     pub fn client(&self, name: &str, uri: &str) -> Pair {
-        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-        params.distinguished_name = named(name);
-        params.subject_alt_names = vec![SanType::URI(uri.try_into().expect("ASCII"))];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(of_client(name, uri))
+    }
+
+    /// The same, good until so many seconds after 1970.
+    pub fn client_until(&self, name: &str, uri: &str, end: u64) -> Pair {
+        let mut params = of_client(name, uri);
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + std::time::Duration::from_secs(end);
         self.sign(params)
     }
 
@@ -157,6 +160,14 @@ impl Authority {
         });
         port
     }
+}
+
+fn of_client(name: &str, uri: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    params.distinguished_name = named(name);
+    params.subject_alt_names = vec![SanType::URI(uri.try_into().expect("ASCII"))];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params
 }
 
 fn named(name: &str) -> DistinguishedName {
