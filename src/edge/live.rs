@@ -77,6 +77,8 @@ impl Live {
             .into_iter()
             .map(|route| (address(route), Arc::new(RouteLive::new(route, &pools, metrics))))
             .collect();
+        let said = previous.map(|live| &live.answers);
+        let answers = Answers::of(&snapshot.mounts, &issuers, said);
         let mounts = snapshot.mounts.iter().chain([&snapshot.stranger]);
         let unrouted = mounts
             .map(|mount| {
@@ -89,7 +91,7 @@ impl Live {
             tokens: TokenCache::new(),
             told: Told::new(),
             assertions: Assertions::new(),
-            answers: Answers::new(),
+            answers,
             issuers,
             routes,
             pools,

@@ -17,9 +17,12 @@ const AGENT: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
 /// Why nothing usable came. Says nothing of what was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchFault {
-    /// No connection, or it broke.
+    /// No connection.
     #[error("no connection")]
     Unreachable,
+    /// A connection that broke.
+    #[error("the connection broke")]
+    Broken,
     /// Not in time.
     #[error("no whole answer in 3 s")]
     Timeout,
@@ -45,12 +48,26 @@ impl FetchFault {
     pub const fn reason(self) -> &'static str {
         match self {
             FetchFault::Unreachable => "unreachable",
+            FetchFault::Broken => "broken",
             FetchFault::Timeout => "timeout",
             FetchFault::Status(_) => "status",
             FetchFault::TooLong => "too_long",
             FetchFault::WrongType => "wrong_type",
             FetchFault::Metadata(_) => "metadata",
             FetchFault::Keys(fault) => fault.reason(),
+        }
+    }
+
+    /// Whether it says that the issuer as a whole answers nobody now, whatever it was asked.
+    pub(super) const fn is_about_all(self) -> bool {
+        match self {
+            FetchFault::Unreachable | FetchFault::Broken | FetchFault::Timeout => true,
+            // We are not known there, have asked too often, or somebody before it does not reach it.
+            FetchFault::Status(status) => matches!(status, 401 | 429 | 502 | 503 | 504),
+            FetchFault::TooLong
+            | FetchFault::WrongType
+            | FetchFault::Metadata(_)
+            | FetchFault::Keys(_) => false,
         }
     }
 }
@@ -159,7 +176,11 @@ fn max_age(headers: &http::HeaderMap) -> Option<Duration> {
 }
 
 fn kind(error: reqwest::Error) -> FetchFault {
-    if error.is_timeout() { FetchFault::Timeout } else { FetchFault::Unreachable }
+    match error {
+        slow if slow.is_timeout() => FetchFault::Timeout,
+        none if none.is_connect() => FetchFault::Unreachable,
+        _ => FetchFault::Broken,
+    }
 }
 
 #[cfg(test)]

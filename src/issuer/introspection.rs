@@ -20,10 +20,15 @@ use crate::{
     pipeline::jwt::{Claims, read_claims},
 };
 
-/// Calls to one issuer at once.
+/// Calls to one issuer at once, and questions that wait for a place among them.
 const MAX_CALLS: usize = 64;
-/// After a failed call nobody else is asked for so long.
+const MAX_WAITING: usize = 1024;
+/// Longest wait for a place.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// After a call that says that nobody is answered, nobody else is asked for so long.
 const BREATH: Duration = Duration::from_secs(1);
+/// What can be the fault of one token is told no more often than this: whoever makes tokens up could fill the log.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// The issuer could not be asked, or its answer is none: nothing can be said of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub struct Asker {
     authorization: HeaderValue,
     parts: Parts,
     calls: Semaphore,
+    /// Places of those who call and those who wait for it.
+    seats: Semaphore,
     away: Mutex<Away>,
 }
 
@@ -46,6 +53,16 @@ struct Away {
     until: Option<Instant>,
     /// What was told of it.
     told: Option<&'static str>,
+    /// When a fault was told that says nothing of other tokens.
+    murmured: Option<Instant>,
+}
+
+/// Why a question has no answer.
+#[derive(Clone, Copy)]
+struct Unanswered {
+    reason: &'static str,
+    /// Others would have none either.
+    about_all: bool,
 }
 
 impl Asker {
@@ -55,7 +72,8 @@ impl Asker {
             .map_err(|error| failed(error.to_string()))?;
         let authorization = basic(&settings).map_err(|error| failed(error.to_string()))?;
         let (calls, away) = (Semaphore::new(MAX_CALLS), Mutex::default());
-        Ok(Arc::new(Self { name, settings, client, authorization, parts, calls, away }))
+        let seats = Semaphore::new(MAX_CALLS + MAX_WAITING);
+        Ok(Arc::new(Self { name, settings, client, authorization, parts, calls, seats, away }))
     }
 
     /// Name of the issuer.
@@ -67,6 +85,12 @@ impl Asker {
         &self.settings
     }
 
+    /// Stands for everything that makes an answer this issuer's: under other settings it is asked again.
+    pub fn policy(&self) -> impl std::fmt::Debug + '_ {
+        let Asking { url, client_id, secret: _, cache, authorities } = &self.settings;
+        (&self.name, url, client_id, cache, authorities)
+    }
+
     /// How long an answer is taken as it is.
     pub fn cache(&self) -> Duration {
         self.settings.cache
@@ -74,33 +98,62 @@ impl Asker {
 
     /// What the issuer says of a token; `Ok(None)`: that it is not active.
     pub async fn ask(&self, token: &str) -> Result<Option<Claims>, Untold> {
-        let now = Instant::now();
-        let resting = |away: &Away| away.until.is_some_and(|until| now < until);
-        let call = self.calls.try_acquire();
-        let (Ok(_call), false) = (call, resting(&self.away())) else {
+        let not_asked = || {
             self.parts.metrics.introspection(&self.name, "not_asked");
-            return Err(Untold);
+            Untold
         };
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("token", token)
-            .append_pair("token_type_hint", "access_token")
-            .finish();
-        let asked = self.client.post(&self.settings.url, &self.authorization, form);
-        let reply = tokio::time::timeout(DEADLINE, asked).await;
-        let reply = reply.unwrap_or(Err(FetchFault::Timeout));
-        match reply.map_err(FetchFault::reason).and_then(|reply| read(&reply.body)) {
+        if self.is_away() {
+            return Err(not_asked());
+        }
+        let _seat = self.seats.try_acquire().map_err(|_| not_asked())?;
+        let turn = tokio::time::timeout(PATIENCE, self.calls.acquire()).await;
+        let Ok(Ok(_call)) = turn else { return Err(not_asked()) };
+        // It may have turned out meanwhile.
+        if self.is_away() {
+            return Err(not_asked());
+        }
+        match self.call(token).await {
             Ok(said) => {
                 self.came_back();
                 let result = if said.is_some() { "active" } else { "inactive" };
                 self.parts.metrics.introspection(&self.name, result);
                 Ok(said)
             }
-            Err(reason) => {
-                self.went_away(now, reason);
-                self.parts.metrics.introspection(&self.name, reason);
+            Err(fault) => {
+                self.parts.metrics.introspection(&self.name, fault.reason);
+                if fault.about_all {
+                    self.went_away(fault.reason);
+                } else {
+                    self.murmur(fault.reason);
+                }
                 Err(Untold)
             }
         }
+    }
+
+    async fn call(&self, token: &str) -> Result<Option<Claims>, Unanswered> {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("token", token)
+            .append_pair("token_type_hint", "access_token")
+            .finish();
+        let post = || self.client.post(&self.settings.url, &self.authorization, form.clone());
+        let asked = async {
+            match post().await {
+                // One that it closed just then says nothing of the issuer, and a question may be asked twice.
+                Err(FetchFault::Broken) => post().await,
+                told => told,
+            }
+        };
+        let reply = tokio::time::timeout(DEADLINE, asked).await;
+        let reply = reply.unwrap_or(Err(FetchFault::Timeout)).map_err(|fault| Unanswered {
+            reason: fault.reason(),
+            about_all: fault.is_about_all(),
+        })?;
+        read(&reply.body).map_err(|reason| Unanswered { reason, about_all: false })
+    }
+
+    fn is_away(&self) -> bool {
+        self.away().until.is_some_and(|until| Instant::now() < until)
     }
 
     fn away(&self) -> std::sync::MutexGuard<'_, Away> {
@@ -108,18 +161,35 @@ impl Asker {
     }
 
     fn came_back(&self) {
-        let before = std::mem::take(&mut *self.away());
-        if before.told.is_some() {
+        let mut away = self.away();
+        away.until = None;
+        let was_away = away.told.take().is_some();
+        drop(away);
+        if was_away {
             tracing::info!(event = "introspection_again", issuer = %self.name);
         }
     }
 
-    fn went_away(&self, now: Instant, reason: &'static str) {
+    fn went_away(&self, reason: &'static str) {
         let mut away = self.away();
-        away.until = Some(now + BREATH);
+        away.until = Some(Instant::now() + BREATH);
         let first = away.told.replace(reason) != Some(reason);
         drop(away);
         if first {
+            tracing::warn!(event = "introspection_failed", issuer = %self.name, reason);
+        }
+    }
+
+    /// Tells of an answer that is none: perhaps of this token only.
+    fn murmur(&self, reason: &'static str) {
+        let now = Instant::now();
+        let mut away = self.away();
+        let quiet = away.murmured.is_some_and(|at| now.saturating_duration_since(at) < QUIET);
+        if !quiet {
+            away.murmured = Some(now);
+        }
+        drop(away);
+        if !quiet {
             tracing::warn!(event = "introspection_failed", issuer = %self.name, reason);
         }
     }

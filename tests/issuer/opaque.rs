@@ -118,7 +118,15 @@ async fn an_issuer_that_cannot_tell_makes_503_and_is_forgotten_at_once() {
     let iss = provider.issuer();
     provider.know("kept", claims(&iss, AUDIENCE, "ada"));
     rig.get("/closed/x", "kept").await.expect(200);
-    for mood in [Mood::Down, Mood::Hanging, Mood::Failing, Mood::Page, Mood::WrongShape] {
+    for mood in [
+        Mood::Down,
+        Mood::Hanging,
+        Mood::Failing,
+        Mood::Page,
+        Mood::WrongShape,
+        Mood::Redirect,
+        Mood::Huge,
+    ] {
         let name = format!("asked-{mood:?}");
         provider.know(&name, claims(&iss, AUDIENCE, "bob"));
         provider.feel(mood);
@@ -156,4 +164,121 @@ async fn signed_tokens_are_verified_here_where_there_are_keys_and_asked_about_wh
         !provider.questions().iter().any(|(asked, _)| *asked == other),
         "it is none of its own"
     );
+}
+
+#[tokio::test]
+async fn a_token_at_which_the_issuer_stumbles_costs_no_other_token_anything() {
+    let provider = Provider::new(json!({ "keys": [] }));
+    let rig = rig(asked(&provider, "30s"));
+    let iss = provider.issuer();
+    for (at, status) in [400, 403, 413, 500].into_iter().enumerate() {
+        let (odd, good) = (format!("odd-{status}"), format!("good-{at}"));
+        provider.stumble(&odd, status);
+        provider.know(&good, claims(&iss, AUDIENCE, "ada"));
+        let reply = rig.get("/closed/x", &odd).await.expect(503);
+        assert!(reply.header("retry-after").is_some());
+        // At once: nobody rests because of what somebody made up.
+        rig.get("/closed/x", &good).await.expect(200);
+    }
+    // What says that nobody is answered holds for a moment for everybody.
+    provider.stumble("too-often", 429);
+    provider.know("new", claims(&iss, AUDIENCE, "ada"));
+    rig.get("/closed/x", "too-often").await.expect(503);
+    let before = provider.questions().len();
+    rig.get("/closed/x", "new").await.expect(503);
+    assert_eq!(provider.questions().len(), before, "it rests");
+    until("it is asked again", || async {
+        (rig.get("/closed/x", "new").await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_the_issuer_has_closed_costs_nobody_anything() {
+    let provider = Provider::new(json!({ "keys": [] }));
+    let rig = rig(asked(&provider, "30s"));
+    let iss = provider.issuer();
+    provider.feel(Mood::Fickle);
+    for n in 0..10 {
+        let name = format!("good-{n}");
+        provider.know(&name, claims(&iss, AUDIENCE, "ada"));
+        rig.get("/closed/x", &name).await.expect(200);
+    }
+    assert_eq!(provider.questions().len(), 10);
+}
+
+#[tokio::test]
+async fn more_tokens_than_calls_at_once_wait_for_their_turn() {
+    let provider = Provider::new(json!({ "keys": [] }));
+    let rig = rig(asked(&provider, "30s"));
+    let names: Vec<String> = (0..150).map(|n| format!("good-{n}")).collect();
+    for name in &names {
+        provider.know(name, claims(&provider.issuer(), AUDIENCE, "ada"));
+    }
+    let asked = names.iter().map(|name| rig.get("/closed/x", name));
+    for reply in futures_of(asked).await {
+        reply.expect(200);
+    }
+    assert_eq!(provider.questions().len(), names.len());
+}
+
+#[tokio::test]
+async fn answers_outlive_a_reload_that_leaves_their_rules_alone() {
+    let provider = Provider::new(json!({ "keys": [] }));
+    let rig = rig(asked(&provider, "5m"));
+    provider.know("good", claims(&provider.issuer(), AUDIENCE, "ada"));
+    rig.get("/closed/x", "good").await.expect(200);
+    let text = std::fs::read_to_string(&rig.gateway.config).unwrap();
+    let reload = |from: &str, to: &str| {
+        let other = text.replace(from, to);
+        assert_ne!(other, text);
+        std::fs::write(&rig.gateway.config, other).unwrap();
+        rig.gateway.cli_ok(&["reload"]);
+    };
+    // While the issuer is away nothing else may be lost by it.
+    provider.feel(Mood::Down);
+    reload("1000000/s", "999999/s");
+    rig.get("/closed/x", "good").await.expect(200);
+    assert_eq!(provider.questions().len(), 1);
+    // Under other rules nobody has said anything yet: of the issuer, and of how it is asked.
+    for (from, to) in [
+        ("base_roles = [\"USER\"]", "base_roles = [\"READONLY\"]"),
+        ("audiences = [\"api\"]", "audiences = [\"api\", \"api-2\"]"),
+        ("cache = \"5m\"", "cache = \"4m\""),
+        ("client_id = \"gateway\"", "client_id = \"other\""),
+    ] {
+        reload(from, to);
+        rig.get("/closed/x", "good").await.expect(503);
+    }
+    provider.feel(Mood::Well);
+    until("it is asked again", || async {
+        (rig.get("/closed/x", "good").await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_flood_of_made_up_tokens_takes_a_bounded_place() {
+    let provider = Provider::new(json!({ "keys": [] }));
+    let rig = rig(asked(&provider, "30s"));
+    provider.know("good", claims(&provider.issuer(), AUDIENCE, "ada"));
+    rig.get("/closed/x", "good").await.expect(200);
+    let rounds = async |from: usize, to: usize| {
+        for round in from..to {
+            let made_up: Vec<String> = (0..50).map(|n| format!("made-up-{round}-{n}")).collect();
+            let asked = made_up.iter().map(|token| rig.get("/closed/x", token));
+            for reply in futures_of(asked).await {
+                reply.expect(401);
+            }
+        }
+    };
+    rounds(0, 20).await;
+    let before = rig.gateway.resident_kib();
+    rounds(20, 80).await;
+    let after = rig.gateway.resident_kib();
+    println!("3000 made-up tokens: {before} KiB before, {after} KiB after");
+    assert!(after <= before + 2048, "{before} KiB grew to {after} KiB");
+    let asked = provider.questions().len();
+    rig.get("/closed/x", "good").await.expect(200);
+    assert_eq!(provider.questions().len(), asked, "what is used stays");
 }

@@ -1,7 +1,7 @@
 //! An identity provider that can be in every kind of trouble: metadata, keys, and whether an opaque token is good.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -37,6 +37,8 @@ pub enum Mood {
     Redirect,
     /// 500.
     Failing,
+    /// Whoever asks a second time on one connection finds it broken; for questions about tokens.
+    Fickle,
 }
 
 /// Every kind of trouble.
@@ -56,11 +58,19 @@ pub const TROUBLE: [Mood; 11] = [
 
 struct State {
     mood: Mood,
+    /// Whether its metadata is in the same mood.
+    wholly: bool,
     keys: Value,
     jwks_uri: Option<String>,
     headers: Vec<(String, String)>,
     /// When keys were asked for.
     fetches: Vec<Instant>,
+    /// When its metadata was asked for.
+    lookups: Vec<Instant>,
+    /// Connections on which it was asked about a token.
+    asked_on: HashSet<usize>,
+    /// Tokens at which it stumbles, and with which status.
+    stumbles: HashMap<String, u16>,
     /// What is known of opaque tokens.
     tokens: HashMap<String, Value>,
     /// Tokens it was asked about, with what the asker sent as `Authorization`.
@@ -78,10 +88,14 @@ impl Provider {
     pub fn new(keys: Value) -> Self {
         let state = State {
             mood: Mood::Well,
+            wholly: false,
             keys,
             jwks_uri: None,
             headers: Vec::new(),
             fetches: Vec::new(),
+            lookups: Vec::new(),
+            asked_on: HashSet::new(),
+            stumbles: HashMap::new(),
             tokens: HashMap::new(),
             questions: Vec::new(),
         };
@@ -97,8 +111,16 @@ impl Provider {
         self.server.url()
     }
 
+    /// How its keys and its answers about tokens are from now on.
     pub fn feel(&self, mood: Mood) {
-        self.state.lock().expect("no panic inside").mood = mood;
+        let mut state = self.state.lock().expect("no panic inside");
+        (state.mood, state.wholly) = (mood, false);
+    }
+
+    /// The same with its metadata.
+    pub fn feel_wholly(&self, mood: Mood) {
+        let mut state = self.state.lock().expect("no panic inside");
+        (state.mood, state.wholly) = (mood, true);
     }
 
     pub fn publish(&self, keys: Value) {
@@ -121,6 +143,17 @@ impl Provider {
         self.state.lock().expect("no panic inside").fetches.clone()
     }
 
+    /// When its metadata was asked for.
+    pub fn lookups(&self) -> Vec<Instant> {
+        self.state.lock().expect("no panic inside").lookups.clone()
+    }
+
+    /// Answers questions about this token with this status.
+    pub fn stumble(&self, token: &str, status: u16) {
+        let mut state = self.state.lock().expect("no panic inside");
+        state.stumbles.insert(token.to_owned(), status);
+    }
+
     /// Knows an opaque token from now on.
     pub fn know(&self, token: &str, claims: Value) {
         self.state.lock().expect("no panic inside").tokens.insert(token.to_owned(), claims);
@@ -141,6 +174,10 @@ fn answer(request: &Recorded, state: &Mutex<State>, address: SocketAddr) -> Answ
     let mut state = state.lock().expect("no panic inside");
     match request.target().as_str() {
         "/.well-known/openid-configuration" => {
+            state.lookups.push(Instant::now());
+            if state.wholly {
+                return keys(&state);
+            }
             let issuer = format!("http://{address}");
             let own = format!("{issuer}/jwks");
             let jwks_uri = state.jwks_uri.clone().unwrap_or(own);
@@ -155,8 +192,15 @@ fn answer(request: &Recorded, state: &Mutex<State>, address: SocketAddr) -> Answ
                 form_urlencoded::parse(&request.body).into_owned().collect();
             let token = form.get("token").cloned().unwrap_or_default();
             let proof = request.field("authorization").unwrap_or_default();
+            let is_first = state.asked_on.insert(request.connection);
+            if state.mood == Mood::Fickle && !is_first {
+                return Answer::steps(vec![Step::Reset]);
+            }
             state.questions.push((token.clone(), proof));
-            introspection(&state, &token)
+            match state.stumbles.get(&token) {
+                Some(status) => Answer::json(*status, "{}"),
+                None => introspection(&state, &token),
+            }
         }
         _ => Answer::json(404, "{}"),
     }
@@ -168,6 +212,12 @@ fn introspection(state: &State, token: &str) -> Answer {
         Mood::Hanging => Answer::steps(vec![Step::Wait(Duration::from_secs(3600))]),
         Mood::Failing => Answer::json(500, "{}"),
         Mood::Page => Answer::new(200, &[("Content-Type", "text/html")], "<html>Sorry</html>"),
+        Mood::Redirect => Answer::new(307, &[("Location", "/elsewhere")], ""),
+        Mood::Huge => {
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
+            let steps = vec![Step::Send(head.into()), Step::Fill(MANY), Step::Close];
+            Answer::steps(steps)
+        }
         Mood::WrongShape => Answer::json(200, r#"{"active":"true"}"#),
         _ => match state.tokens.get(token) {
             Some(claims) => {
@@ -183,15 +233,17 @@ fn introspection(state: &State, token: &str) -> Answer {
     }
 }
 
+/// Bytes of an answer that nobody should read.
+const MANY: u64 = 100 << 20;
+
 fn keys(state: &State) -> Answer {
-    const MANY: u64 = 100 << 20;
     let good = state.keys.to_string();
     let head = |length: &str| {
         let text = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{length}\r\n");
         Step::Send(text.into_bytes())
     };
     match state.mood {
-        Mood::Well => {
+        Mood::Well | Mood::Fickle => {
             let mut headers: Vec<(&str, &str)> =
                 state.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             headers.push(("Content-Type", "application/json"));
