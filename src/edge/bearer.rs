@@ -135,11 +135,16 @@ fn judge(live: &Live, mount: &Mount, token: &str, (now, moment): Moment) -> Verd
     match &profile.keys {
         IssuerKeys::Fixed(keys) => fixed(profile.verify(&presented, keys, now)),
         IssuerKeys::Fetched => {
-            // A question is walked through without the issuers: nobody is asked for its sake.
+            // A question is walked through with what is known: nobody is asked for its sake.
             let Some(keeper) = live.issuers().keeper(&profile.name) else {
                 return Verdict::Unasked;
             };
-            fetched(keeper, profile, &presented, (now, moment))
+            match fetched(keeper, profile, &presented, (now, moment)) {
+                Verdict::Wanting { last: false, .. } if live.issuers().is_quiet() => {
+                    Verdict::Unasked
+                }
+                verdict => verdict,
+            }
         }
         IssuerKeys::None => NONE,
     }

@@ -27,6 +27,7 @@ use super::{
     framing::Watch,
 };
 use crate::{
+    issuer::Issuers,
     pipeline::{
         Deny, Snapshot,
         deny::{Malformed, TokenFault},
@@ -47,13 +48,15 @@ pub struct Explainer {
 
 impl Explainer {
     /// Puts a data plane together that listens nowhere. `parts.metrics` are nobody else's: questions are no traffic.
+    /// `issuers`: what is known of their keys.
     pub fn new(
         parts: Parts,
         settings: Settings,
         snapshot: Arc<Snapshot>,
+        issuers: &Issuers,
         evidence: Evidence,
     ) -> Result<Self, EdgeError> {
-        let live = Live::build(snapshot, &[], Arc::default(), None, &parts.metrics);
+        let live = Live::build(snapshot, &[], Arc::new(issuers.quiet()), None, &parts.metrics);
         let listeners = settings.listeners.clone();
         let settings = Settings { listeners: Vec::new(), forward_auth: Vec::new(), ..settings };
         let shared = Shared::new(watched(parts, evidence), settings, live)?;
@@ -67,7 +70,8 @@ impl Explainer {
         snapshot: Arc<Snapshot>,
         metrics: Metrics,
     ) -> Result<Self, EdgeError> {
-        Self::new(surroundings::nobodys(metrics), settings, snapshot, Evidence::None)
+        let none = Issuers::default();
+        Self::new(surroundings::nobodys(metrics), settings, snapshot, &none, Evidence::None)
     }
 
     /// What becomes of some requests, one after the other.
@@ -104,6 +108,10 @@ impl Explainer {
                     "Ask with the store or the running gateway, or name the caller with --as.",
                 );
             }
+            Err(Deny::Unavailable { dependency: "issuer" }) => told.undetermined(
+                "Whether the token is good only its issuer can tell, who is not asked for a question.",
+                "Ask the running gateway, which has the keys that it fetched, or name the caller with --as.",
+            ),
             Err(deny) => told.refuse(&deny),
         }
         told

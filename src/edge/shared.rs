@@ -135,8 +135,10 @@ impl Shared {
     /// Answers questions about the configuration in force, on the evidence of this data plane. `metrics` are nobody else's.
     pub fn explainer(&self, metrics: Metrics) -> Result<Explainer, EdgeError> {
         let parts = Parts { metrics, ..self.parts.clone() };
-        let snapshot = Arc::clone(self.live().snapshot());
-        Explainer::new(parts, self.settings.clone(), snapshot, Evidence::Running)
+        let live = self.live();
+        let snapshot = Arc::clone(live.snapshot());
+        let settings = self.settings.clone();
+        Explainer::new(parts, settings, snapshot, live.issuers(), Evidence::Running)
     }
 
     /// What the rules that are not enforced would have refused, since the start.

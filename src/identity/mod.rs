@@ -35,6 +35,7 @@ mod feed;
 mod import;
 mod import_lines;
 mod jwks;
+mod kept;
 mod key_rules;
 mod keyring;
 mod keys;

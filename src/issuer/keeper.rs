@@ -12,39 +12,39 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use url::Url;
 
 use super::{
     client::{Client, DEADLINE, FetchFault},
     discovery,
+    held::Held,
     registry::Parts,
+    rounds::{NotInTime, Round, Waiting},
     settings::{Fetching, KeysAt},
+    shelf::{self, Kept},
 };
-use crate::{
-    model::{Digest, Timestamp},
-    pipeline::jwt::{KeySet, algorithm_name},
-};
+use crate::{model::Timestamp, pipeline::jwt::KeySet};
 
 /// A key that is asked for is fetched within this time, or whoever asked is told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Requests that wait for keys of one issuer; more are told to come back.
-const MAX_WAITING: usize = 64;
-/// What is taken for a difference of clocks where a token says when it was issued.
-const SKEW: Duration = Duration::from_secs(60);
+const MAX_WAITING: usize = 512;
 /// A set may say that it is fresh for a shorter time; fetched it is no more often than this.
 const SHORTEST_REFRESH: Duration = Duration::from_secs(60);
 /// Longest pause between two tries while the issuer is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The same set is put on the shelf again after this time.
+const SHELVED: Duration = Duration::from_secs(60);
 /// Where the metadata says that keys are is asked again after this time, and after a failure.
 const METADATA_AGE: Duration = Duration::from_secs(3600);
 
 /// The keys of one issuer.
 pub struct Keeper {
     name: Arc<str>,
-    settings: Fetching,
+    pub(super) settings: Fetching,
     client: Client,
-    parts: Parts,
+    pub(super) parts: Parts,
     held: ArcSwapOption<Held>,
     rounds: watch::Sender<Round>,
     plan: Mutex<Plan>,
@@ -54,101 +54,25 @@ pub struct Keeper {
     seats: Arc<Semaphore>,
 }
 
-/// A set in hand.
-#[derive(Clone, Debug)]
-pub struct Held {
-    /// The keys.
-    pub keys: Arc<KeySet>,
-    /// When they were asked for.
-    pub asked: Instant,
-    /// The same as the calendar has it.
-    pub asked_at: Timestamp,
-    /// Counts changes of the keys.
-    pub generation: u64,
-    /// From then on they are not used any more.
-    good_until: Instant,
-    digest: Digest,
-}
-
-impl Held {
-    /// Whether it may be used.
-    pub fn is_usable(&self, now: Instant) -> bool {
-        now < self.good_until
-    }
-
-    /// Whether a key that is not in it is none of the issuer's: it was asked for after the token was shown, or well after the
-    /// token says that it was made.
-    pub fn is_final(&self, shown: Instant, issued_at: Option<Timestamp>) -> bool {
-        self.asked >= shown || issued_at.is_some_and(|issued| issued + SKEW < self.asked_at)
-    }
-}
-
-/// One fetch that has ended.
-#[derive(Clone, Copy, Debug, Default)]
-struct Round {
-    number: u64,
-    began: Option<Instant>,
-    fault: Option<FetchFault>,
-}
-
-struct Plan {
+pub(super) struct Plan {
     /// When the next fetch is due by itself.
-    due: Instant,
+    pub(super) due: Instant,
     /// Before this none begins.
     earliest: Instant,
     failures: u32,
-    last_fault: Option<FetchFault>,
+    pub(super) last_fault: Option<FetchFault>,
     /// What was told of the age of the last good set.
     told_too_old: bool,
     found: Option<(Url, Instant)>,
+    /// When the set in hand was last put on the shelf.
+    shelved: Option<Instant>,
 }
 
-/// What is known about the keys of an issuer, for operators.
-#[derive(Clone, Debug)]
-pub struct KeyState {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Its `iss`.
-    pub issuer: Arc<str>,
-    /// The address that the configuration names.
-    pub url: String,
-    /// `fresh`, `stale` (the last good set, while no newer one can be had), `too_old`, or `none`.
-    pub state: &'static str,
-    /// Id and algorithm of each key.
-    pub keys: Vec<(Arc<str>, &'static str)>,
-    /// Keys of the set that are not used.
-    pub passed_over: usize,
-    /// When the set was asked for.
-    pub fetched_at: Option<Timestamp>,
-    /// How long ago.
-    pub age: Option<Duration>,
-    /// Until the next fetch.
-    pub next_in: Duration,
-    /// Why the last fetch brought nothing.
-    pub fault: Option<String>,
-}
-
-/// Nothing came in time; the caller is to come back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotInTime;
-
-/// A request that waits for keys.
-pub struct Waiting {
-    rounds: watch::Receiver<Round>,
-    shown: Instant,
-    until: Instant,
-    _seat: OwnedSemaphorePermit,
-}
-
-impl Waiting {
-    /// Waits for the end of a fetch. `Err`: one that began after the wait did brought nothing, or none ended in time.
-    pub async fn next(&mut self) -> Result<(), NotInTime> {
-        let end = tokio::time::timeout_at(self.until.into(), self.rounds.changed()).await;
-        let Ok(Ok(())) = end else { return Err(NotInTime) };
-        let round = *self.rounds.borrow_and_update();
-        let own = round.began.is_some_and(|began| began >= self.shown);
-        if own && round.fault.is_some() { Err(NotInTime) } else { Ok(()) }
-    }
+/// A set as it came.
+struct Came {
+    keys: KeySet,
+    text: Vec<u8>,
+    max_age: Option<Duration>,
 }
 
 impl Keeper {
@@ -168,6 +92,7 @@ impl Keeper {
             last_fault: None,
             told_too_old: false,
             found: None,
+            shelved: None,
         };
         let keeper = Arc::new(Self {
             name,
@@ -205,17 +130,21 @@ impl Keeper {
         held.as_ref().is_some_and(|held| held.generation == generation && held.is_usable(now))
     }
 
-    /// Asks for a fetch, and takes a place among those who wait for it. `Err`: all places are taken, or the floor lets none
-    /// begin soon; it will be made all the same.
+    /// Asks for a fetch, and takes a place among those who wait for it. `Err`: all places are taken, the floor lets none begin
+    /// soon, or the last one brought nothing; it will be made all the same.
     pub fn wait(&self, shown: Instant) -> Result<Waiting, NotInTime> {
         let rounds = self.rounds.subscribe();
-        let earliest = self.plan().earliest;
+        let (earliest, is_away) = {
+            let plan = self.plan();
+            (plan.earliest, plan.last_fault.is_some())
+        };
         self.wanted.notify_one();
-        if earliest > shown + PATIENCE {
+        // Whoever waited for an issuer that is away would hold his place for nothing.
+        if is_away || earliest > shown + PATIENCE {
             return Err(NotInTime);
         }
         let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(|_| NotInTime)?;
-        Ok(Waiting { rounds, shown, until: shown + PATIENCE + DEADLINE, _seat: seat })
+        Ok(Waiting::new(rounds, shown + PATIENCE + DEADLINE, seat))
     }
 
     /// Fetches now, whatever the floor says, and tells what came of it.
@@ -243,50 +172,7 @@ impl Keeper {
         let _ = self.rounds.subscribe().wait_for(|round| round.number > 0).await;
     }
 
-    /// What is known, for operators.
-    pub fn state(&self) -> KeyState {
-        let (now, held) = (Instant::now(), self.held());
-        let (next_in, fault) = {
-            let plan = self.plan();
-            (plan.due.saturating_duration_since(now), plan.last_fault)
-        };
-        let keys = held.as_ref().map(|held| {
-            let name = |key: &crate::pipeline::jwt::VerificationKey| {
-                (key.kid.clone(), algorithm_name(key.algorithm).unwrap_or_default())
-            };
-            held.keys.keys().iter().map(name).collect()
-        });
-        KeyState {
-            name: self.name.clone(),
-            issuer: self.settings.issuer.clone(),
-            url: self.settings.at.url().to_string(),
-            state: match (&held, fault) {
-                (None, _) => "none",
-                (Some(held), _) if !held.is_usable(now) => "too_old",
-                (Some(_), Some(_)) => "stale",
-                (Some(_), None) => "fresh",
-            },
-            keys: keys.unwrap_or_default(),
-            passed_over: held.as_ref().map_or(0, |held| held.keys.passed_over()),
-            fetched_at: held.as_ref().map(|held| held.asked_at),
-            age: held.as_ref().map(|held| now.saturating_duration_since(held.asked)),
-            next_in,
-            fault: fault.map(|fault| fault.to_string()),
-        }
-    }
-
-    /// Brings the figures up to date.
-    pub(super) fn publish(&self) {
-        let (now, held) = (Instant::now(), self.held());
-        let keys = held
-            .as_ref()
-            .filter(|held| held.is_usable(now))
-            .map_or(0, |held| held.keys.keys().len());
-        let age = held.map(|held| now.saturating_duration_since(held.asked));
-        self.parts.metrics.issuer_keys(&self.name, keys, age);
-    }
-
-    fn plan(&self) -> MutexGuard<'_, Plan> {
+    pub(super) fn plan(&self) -> MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -305,14 +191,11 @@ impl Keeper {
         self.forced.store(false, Ordering::SeqCst);
         self.plan().earliest = began + self.settings.floor;
         let asked = tokio::time::timeout(DEADLINE, self.ask(began)).await;
-        let fault = match asked.unwrap_or(Err(FetchFault::Timeout)) {
-            Ok((keys, max_age)) => {
-                self.take(keys, max_age, (began, began_at));
-                None
-            }
+        let (fault, text) = match asked.unwrap_or(Err(FetchFault::Timeout)) {
+            Ok(came) => (None, Some(self.take(came, began, began_at))),
             Err(fault) => {
                 self.miss(fault, began);
-                Some(fault)
+                (Some(fault), None)
             }
         };
         let result = fault.map_or("ok", FetchFault::reason);
@@ -320,9 +203,13 @@ impl Keeper {
         self.rounds.send_modify(|round| {
             *round = Round { number: round.number + 1, began: Some(began), fault };
         });
+        // Last: nobody waits for it.
+        if let Some(text) = text.flatten() {
+            shelf::put(self, Kept::new(&self.settings, began_at, text)).await;
+        }
     }
 
-    async fn ask(&self, now: Instant) -> Result<(KeySet, Option<Duration>), FetchFault> {
+    async fn ask(&self, now: Instant) -> Result<Came, FetchFault> {
         let url = match &self.settings.at {
             KeysAt::Set(url) => url.clone(),
             KeysAt::Metadata { url, origins } => {
@@ -342,37 +229,60 @@ impl Keeper {
             }
         };
         let fetched = self.client.get(&url).await?;
-        Ok((KeySet::read(&fetched.body, &self.settings.algorithms)?, fetched.max_age))
+        let keys = KeySet::read(&fetched.body, &self.settings.algorithms)?;
+        Ok(Came { keys, text: fetched.body, max_age: fetched.max_age })
     }
 
-    fn take(
-        &self,
-        keys: KeySet,
-        max_age: Option<Duration>,
-        (asked, asked_at): (Instant, Timestamp),
-    ) {
-        let (digest, name) = (keys.digest(), &self.name);
-        let old = self.held();
-        let same = old.as_ref().is_some_and(|old| old.digest == digest);
-        let generation = old.as_ref().map_or(0, |old| old.generation) + u64::from(!same);
-        let (count, passed_over) = (keys.keys().len(), keys.passed_over());
-        // The same keys are kept in one place, however often they come.
-        let keys = old.filter(|_| same).map_or_else(|| Arc::new(keys), |old| Arc::clone(&old.keys));
-        let good_until = asked + self.settings.keep;
-        let held = Held { keys, asked, asked_at, generation, good_until, digest };
-        self.held.store(Some(Arc::new(held)));
+    /// Takes a set over, and gives its text back if it is to be put on the shelf.
+    fn take(&self, came: Came, asked: Instant, asked_at: Timestamp) -> Option<Vec<u8>> {
+        let Came { keys, text, max_age } = came;
+        let (count, passed_over, name) = (keys.keys().len(), keys.passed_over(), &self.name);
+        let same = self.hold(keys, asked, asked_at);
         let wait = self.fresh_for(max_age);
         let mut plan = self.plan();
         let was_away = plan.last_fault.take().is_some();
         plan.failures = 0;
         plan.told_too_old = false;
         plan.due = asked + wait;
+        // Its age counts there, too.
+        let pause = SHELVED.min(self.settings.keep / 4);
+        let long_ago = plan.shelved.is_none_or(|at| asked.saturating_duration_since(at) >= pause);
+        let to_shelve = !same || long_ago;
+        if to_shelve {
+            plan.shelved = Some(asked);
+        }
         drop(plan);
         if !same {
             tracing::info!(event = "issuer_keys_changed", issuer = %name, keys = count, passed_over);
         } else if was_away {
             tracing::info!(event = "issuer_keys_again", issuer = %name, keys = count);
         }
+        to_shelve.then_some(text)
+    }
+
+    /// Puts a set into the place of the one in hand; tells whether it has the same keys.
+    fn hold(&self, keys: KeySet, asked: Instant, asked_at: Timestamp) -> bool {
+        let (digest, old) = (keys.digest(), self.held());
+        let same = old.as_ref().is_some_and(|old| old.digest == digest);
+        let generation = old.as_ref().map_or(0, |old| old.generation) + u64::from(!same);
+        // The same keys are kept in one place, however often they come.
+        let keys = old.filter(|_| same).map_or_else(|| Arc::new(keys), |old| Arc::clone(&old.keys));
+        let good_until = asked + self.settings.keep;
+        let held = Held { keys, asked, asked_at, generation, good_until, digest };
+        self.held.store(Some(Arc::new(held)));
+        same
+    }
+
+    /// Takes the set over that was in hand when the process last ended, as old as it is.
+    async fn recall(&self) {
+        let (now, now_at) = (Instant::now(), self.parts.clock.now());
+        let Some((keys, asked_at)) = shelf::get(self, now_at).await else { return };
+        let age = now_at.since(asked_at);
+        // Before the machine was started, too, on every system that we know.
+        let Some(asked) = now.checked_sub(age).filter(|_| age < self.settings.keep) else { return };
+        let (name, keys_of) = (&self.name, keys.keys().len());
+        self.hold(keys, asked, asked_at);
+        tracing::info!(event = "issuer_keys_recalled", issuer = %name, keys = keys_of, age = age.as_secs());
     }
 
     fn miss(&self, fault: FetchFault, began: Instant) {
@@ -428,6 +338,9 @@ impl std::fmt::Debug for Keeper {
 /// The one task that fetches.
 async fn tend(keeper: Weak<Keeper>, wanted: Arc<Notify>) {
     let mut asked = false;
+    if let Some(keeper) = keeper.upgrade() {
+        keeper.recall().await;
+    }
     loop {
         let Some(at) = keeper.upgrade().map(|keeper| keeper.next(asked)) else { return };
         if at <= Instant::now() {

@@ -6,13 +6,21 @@
 
 mod client;
 mod discovery;
+mod held;
 mod introspection;
 mod keeper;
 mod registry;
+mod rounds;
 mod settings;
+mod shelf;
+mod state;
 
 pub use client::{FetchFault, is_safe};
+pub use held::Held;
 pub use introspection::{Asker, Untold};
-pub use keeper::{Held, Keeper, KeyState, NotInTime, Waiting};
+pub use keeper::Keeper;
 pub use registry::{Issuers, Parts};
+pub use rounds::{NotInTime, Waiting};
 pub use settings::{Asking, Fetching, KeysAt, Settings};
+pub use shelf::Shelf;
+pub use state::KeyState;

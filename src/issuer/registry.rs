@@ -3,9 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    introspection::Asker,
-    keeper::{Keeper, KeyState},
-    settings::Settings,
+    introspection::Asker, keeper::Keeper, settings::Settings, shelf::Shelf, state::KeyState,
 };
 use crate::{
     model::{Clock, Random},
@@ -24,6 +22,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Randomness, so that many gateways do not ask at once.
     pub random: Arc<dyn Random>,
+    /// Where the last good sets are kept through a restart.
+    pub shelf: Arc<dyn Shelf>,
 }
 
 /// The issuers that are asked.
@@ -31,6 +31,8 @@ pub struct Parts {
 pub struct Issuers {
     keepers: Vec<Arc<Keeper>>,
     askers: Vec<Arc<Asker>>,
+    /// What is known may be used, and nobody asked.
+    quiet: bool,
 }
 
 impl Issuers {
@@ -60,6 +62,16 @@ impl Issuers {
             }
         }
         Ok(out)
+    }
+
+    /// The same for questions: what is known, of which nobody is asked for more.
+    pub fn quiet(&self) -> Self {
+        Self { keepers: self.keepers.clone(), askers: Vec::new(), quiet: true }
+    }
+
+    /// Whether nobody may be asked.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Who asks this issuer about tokens.

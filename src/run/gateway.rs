@@ -9,13 +9,14 @@ use tokio::sync::{Mutex, watch};
 use super::{
     Opened, RunError,
     deliveries::{self, Mails},
+    kept_sets::KeptSets,
     open::set_mounts,
 };
 use crate::{
     admin::{self, ConfigState, Control, Explained, Readiness, ReloadOutcome, Shared},
     config::{self, Config, Machine, Report, reload::first_line},
     edge::{self, Live},
-    identity::{Actor, AuditEvent, EventKind},
+    identity::{Actor, AuditEvent, EventKind, Identity},
     issuer::{self, Issuers, KeyState},
     limit::local::LocalLimiter,
     mail::Mailer,
@@ -54,7 +55,7 @@ impl Gateway {
         let compiled = config.compile(&|mount: &MountName| identity.verification_keys(mount))?;
         let mailer = mailer(&config).map_err(RunError::Mail)?;
         let metrics = &opened.metrics;
-        let asking = issuer_parts(metrics);
+        let asking = issuer_parts(metrics, identity);
         let issuers = Issuers::build(&compiled.issuers, None, &asking).map_err(RunError::Issuer)?;
         let (snapshot, issuers) = (Arc::new(compiled.snapshot), Arc::new(issuers));
         let live = Live::build(snapshot, &compiled.upstreams, issuers, None, metrics);
@@ -201,7 +202,7 @@ impl Gateway {
     async fn apply(&self, next: Config) -> Result<(), String> {
         let identity = &self.opened.identity;
         let mailer = mailer(&next)?;
-        let (before, asking) = (self.edge.live(), issuer_parts(self.metrics()));
+        let (before, asking) = (self.edge.live(), issuer_parts(self.metrics(), identity));
         let issuers = Issuers::build(&next.issuers(), Some(before.issuers()), &asking)?;
         // All that can fail without identity is tried first: identity and edge must not be of two configurations.
         next.compile(&|_: &MountName| Vec::new())
@@ -242,9 +243,10 @@ impl Gateway {
     }
 }
 
-fn issuer_parts(metrics: &Metrics) -> issuer::Parts {
+fn issuer_parts(metrics: &Metrics, identity: &Identity) -> issuer::Parts {
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
-    issuer::Parts { metrics: metrics.clone(), clock, random }
+    let shelf = Arc::new(KeptSets(identity.clone()));
+    issuer::Parts { metrics: metrics.clone(), clock, random, shelf }
 }
 
 /// The mailer of a configuration; `None`: it sends no mail.

@@ -6,6 +6,7 @@
 mod deliveries;
 pub mod gateway;
 mod generated;
+mod kept_sets;
 pub mod open;
 mod signals;
 mod timers;

@@ -9,6 +9,7 @@ use crate::{
     dialects::{self, oauth},
     edge,
     identity::{self, Identity},
+    issuer::Issuers,
     limit::local::LocalLimiter,
     model::{MountName, SystemClock, SystemRandom},
     store::{self, Store},
@@ -100,7 +101,8 @@ impl Opened {
         let snapshot = Arc::new(config.compile(&keys)?.snapshot);
         let metrics = Metrics::new().map_err(|error| RunError::Metrics(error.to_string()))?;
         let parts = self.edge_parts(metrics, AccessLog::nowhere());
-        Ok(edge::Explainer::new(parts, config.boot().edge, snapshot, edge::Evidence::Store)?)
+        let (settings, nobody) = (config.boot().edge, Issuers::default());
+        Ok(edge::Explainer::new(parts, settings, snapshot, &nobody, edge::Evidence::Store)?)
     }
 }
 

@@ -106,6 +106,41 @@ impl Store {
         })
         .await
     }
+
+    /// A named secret, if there is one.
+    pub async fn secret(&self, name: &str) -> Result<Option<Ciphertext>, StoreError> {
+        self.bounded("secret", async {
+            let found = sqlx::query_scalar("SELECT ciphertext FROM named_secret WHERE name = $1")
+                .bind(name)
+                .fetch_optional(self.readers())
+                .await?;
+            Ok(found.map(Ciphertext))
+        })
+        .await
+    }
+
+    /// Puts a named secret in the place of what was there.
+    pub async fn replace_secret(
+        &self,
+        name: &str,
+        new: &Ciphertext,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.bounded("replace_secret", async {
+            let mut tx = self.begin().await?;
+            sqlx::query(
+                "INSERT INTO named_secret (name, ciphertext, created_at) VALUES ($1, $2, $3) \
+                 ON CONFLICT (name) DO UPDATE SET ciphertext = $2, created_at = $3",
+            )
+            .bind(name)
+            .bind(new.0.as_slice())
+            .bind(now.millis())
+            .execute(&mut *tx)
+            .await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
 }
 
 async fn insert(tx: &mut Connection, key: &SigningKeyRecord) -> Result<(), StoreError> {

@@ -8,6 +8,8 @@ mod support;
 
 mod fetched;
 mod fixed;
+mod loaded;
 mod opaque;
 mod programs;
+mod restart;
 mod rig;

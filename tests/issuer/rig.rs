@@ -6,6 +6,7 @@ use crate::support::{
     client::Client,
     conf::{self, Conf, Table, quoted},
     gateway::{Gateway, Places},
+    ports,
     signer::{Signer, claims},
     upstream::{Answer, Recorded, Upstream},
     wire::Reply,
@@ -48,6 +49,29 @@ impl Rig {
         });
         let client = Client::at(&gateway.url());
         Rig { gateway, upstream, client }
+    }
+
+    /// The same in a folder of its own, which outlives the gateway.
+    pub fn lasting(issuers: &[Table]) -> (tempfile::TempDir, Self) {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places {
+            public: ports::free_address(),
+            operator: ports::free_address(),
+            data: folder.path().join("data"),
+            dir: folder.path().to_owned(),
+        };
+        let upstream = Upstream::with(|_| Answer::ok());
+        let conf = configuration(&places, &upstream, issuers)
+            .section("[limiter]\nfailures_per_address = false");
+        let gateway = Gateway::start_in(&places, &conf.text());
+        let client = Client::at(&gateway.url());
+        (folder, Rig { gateway, upstream, client })
+    }
+
+    /// Goes on with another process.
+    pub fn restarted(&mut self, gateway: Gateway) {
+        self.client = Client::at(&gateway.url());
+        self.gateway = gateway;
     }
 
     pub async fn get(&self, path: &str, token: &str) -> Reply {
