@@ -168,6 +168,8 @@ fn route(name: &str, mount: &Arc<Mount>, authn: Authn, authz: Authz) -> Arc<Rout
         allows: PathAllowances::default(),
         assertion: None,
         streaming: false,
+        proof: Default::default(),
+        proof_nonce: false,
         stream_grace: Default::default(),
         issuers: Arc::default(),
     })
@@ -313,7 +315,7 @@ impl World {
         let early = quota::early_charges(found.route, &view);
         let who = match found.route.authn.extract(&view, &found.route.mount).unwrap() {
             None => None,
-            Some(Credential::Jwt(_)) => {
+            Some(Credential::Jwt(..)) => {
                 Some(establish_token(&self.caller, &Nothing, Duration::ZERO, NOW).unwrap())
             }
             Some(Credential::ApiKey(key)) => {

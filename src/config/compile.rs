@@ -22,7 +22,8 @@ use crate::{
     issuer, limit,
     model::{MountName, SecretString},
     pipeline::{
-        Authn, Authz, CredentialSizes, Limit, Mount, Policy, RateHeaders, Route, Snapshot, Target,
+        Authn, Authz, CredentialSizes, Limit, Mount, Policy, ProofRule, RateHeaders, Route,
+        Snapshot, Target,
         cors::Cors,
         jwt::{TokenProfile, VerificationKey},
         route::{
@@ -220,6 +221,7 @@ pub(super) fn snapshot(
         identity_headers: blueprint.process.identity_headers.clone(),
         trusted_proxies: blueprint.process.trusted_proxies.clone(),
         trusted_hops: blueprint.process.trusted_hops,
+        client_certificate: blueprint.process.client_certificate.clone(),
         failure_windows: blueprint.process.failure_windows.clone(),
         stranger: plain,
     })
@@ -413,6 +415,8 @@ fn endpoint_route(
         allows: PathAllowances::default(),
         assertion: None,
         streaming: false,
+        proof: ProofRule::None,
+        proof_nonce: false,
         stream_grace: Duration::ZERO,
         issuers: Arc::default(),
     }
@@ -443,6 +447,8 @@ fn route(config: &RouteConfig, mount: &Arc<Mount>, limits: &[Limit]) -> Route {
         allows: config.allows,
         assertion: config.assertion.clone(),
         streaming: config.streaming,
+        proof: config.proof,
+        proof_nonce: config.proof_nonce,
         stream_grace: config.stream_grace,
         issuers: config.issuers.clone(),
     }

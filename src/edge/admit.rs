@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use http::Method;
+use http::{HeaderValue, Method};
 use pingora::http::RequestHeader;
 
 use super::{
@@ -16,15 +16,18 @@ use super::{
     failures, framing, head,
     live::UNMATCHED,
     options::{self, LocalAnswer},
+    possession::{self, Arrival},
     shadow,
     tls::TlsFacts,
     witness::{Seen, Stage, Witness},
 };
 use crate::{
     limit::LimitError,
-    model::{Principal, Timestamp},
+    model::Principal,
     pipeline::{
-        Authn, Charge, Credential, Deny, RequestView, Route, RouteTable, Target, authn, authz,
+        Authn, Charge, Credential, Deny, ProofRule, RequestView, Route, RouteTable, Target, authn,
+        authz,
+        carrier::Scheme,
         deny::{self, Malformed},
         mutate::{self, HopFacts},
         quota,
@@ -117,12 +120,22 @@ pub(super) async fn admit<W: Witness>(
         return Err(Deny::Unavailable { dependency: deny::HASHING });
     }
 
+    if route.proof_nonce {
+        trail.nonce = HeaderValue::try_from(edge.nonces.now(edge.parts.clock.now())).ok();
+    }
+
     // 4 to 6: who is it? A wrong guess is charged to the address it came from.
     let now = edge.parts.clock.now();
     trail.charged_at = Some(now);
-    let who = match prove(edge, live, (&route.authn, &**route), &view, (now, asked.came), witness)
-        .await
-    {
+    let arrival = Arrival {
+        now,
+        moment: asked.came,
+        scheme: asked.caller.scheme,
+        authority: outer_host(asked, &view),
+        believed: asked.caller.trusted,
+        counts: W::SERVES,
+    };
+    let who = match prove(edge, live, (&route.authn, &**route), &view, arrival, witness).await {
         Ok(who) => who,
         Err(deny) => {
             let charged = failures::charge(edge, live, view.client.address, &deny).await;
@@ -164,8 +177,7 @@ pub(super) async fn admit<W: Witness>(
     if view.known.announced_length() > route.body_limit {
         return Err(Deny::BodyTooLarge);
     }
-    shadow::permitted(edge, live, route, (who.as_deref(), path), &view, (now, asked.came), trail)
-        .await;
+    shadow::permitted(edge, live, route, (who.as_deref(), path), &view, &arrival, trail).await;
     if let Some(who) = permit.principal() {
         who.key.iter().for_each(|key| edge.parts.lookup.used(key, now));
         who.session.iter().for_each(|session| edge.parts.lookup.seen(session, now));
@@ -173,7 +185,7 @@ pub(super) async fn admit<W: Witness>(
 
     // 9 what goes upstream.
     witness.enters(Stage::Patch);
-    let hop = HopFacts { scheme: asked.caller.scheme, host: outer_host(asked, &view) };
+    let hop = HopFacts { scheme: arrival.scheme, host: arrival.authority };
     let names = &live.snapshot.identity_headers;
     let mut patch = mutate::patch(&permit, &view, found.prefix_len, names, &hop, |who| {
         live.told.of(names, who)
@@ -226,10 +238,11 @@ pub(super) async fn prove<W: Witness>(
     live: &Live,
     (asks, route): (&Authn, &Route),
     view: &RequestView<'_>,
-    (now, moment): (Timestamp, Instant),
+    arrival: Arrival<'_>,
     witness: &mut W,
 ) -> Result<Option<Arc<Principal>>, Deny> {
     let (mount, address) = (&route.mount, view.client.address);
+    let (now, moment) = (arrival.now, arrival.moment);
     witness.enters(Stage::Credential);
     if let Some(who) = witness.assumed(mount) {
         return asks.assume(who);
@@ -239,7 +252,7 @@ pub(super) async fn prove<W: Witness>(
     witness.enters(Stage::Evidence);
     let who = match credential {
         None => return Ok(None),
-        Some(Credential::Jwt(text)) => {
+        Some(Credential::Jwt(text, scheme)) => {
             let profile = mount.tokens.as_ref().ok_or(bearer::INVALID)?;
             let known = live.tokens.known(&mount.name, text, moment, &edge.parts.metrics);
             let who = match known {
@@ -257,7 +270,14 @@ pub(super) async fn prove<W: Witness>(
             if narrowed || !taken {
                 return Err(bearer::INVALID);
             }
-            authn::establish_token(&who, &*edge.parts.revocations, profile.leeway, now)?
+            let who = authn::establish_token(&who, &*edge.parts.revocations, profile.leeway, now)?;
+            if route.proof != ProofRule::None || who.bound.is_some() || scheme != Scheme::Bearer {
+                witness.enters(Stage::Proof);
+                let token = (text, scheme);
+                possession::check((edge, live), route, view, token, &who, &arrival)?;
+                witness.sees(Seen::Proof(who.bound.as_ref()));
+            }
+            who
         }
         Some(Credential::ApiKey(presented)) => {
             let (lookup, metrics) = (&*edge.parts.lookup, &edge.parts.metrics);

@@ -1,4 +1,5 @@
-//! A bearer token that is not known yet: whose it says it is, and what that issuer's profile alone makes of it.
+//! A token that is not known yet: whose it says it is, and what that issuer's profile alone makes of it. What it is bound to
+//! is not looked at here, but on every request (`edge/possession.rs`).
 
 use std::{
     net::IpAddr,
@@ -124,16 +125,16 @@ fn judge(live: &Live, mount: &Mount, token: &str, (now, moment): Moment) -> Verd
     const NONE: Verdict = Verdict::Fault(TokenFault::Invalid);
     // Where there is nobody else, it is of the contract's login or none, whatever it says.
     if let Some(only) = mount.only_profile() {
-        return fixed(only.verify(token, now).map_err(Unproven::Fault));
+        return fixed(only.verify_unproven(token, now).map_err(Unproven::Fault));
     }
     let Some(presented) = Presented::read(token) else { return NONE };
     let Some(issuer) = presented.issuer() else { return NONE };
     if let Some(own) = mount.own_profile(issuer) {
-        return fixed(own.verify_presented(presented, now).map_err(Unproven::Fault));
+        return fixed(own.verify_presented_unproven(presented, now).map_err(Unproven::Fault));
     }
     let Some(profile) = mount.issuer(issuer) else { return NONE };
     match &profile.keys {
-        IssuerKeys::Fixed(keys) => fixed(profile.verify(&presented, keys, now)),
+        IssuerKeys::Fixed(keys) => fixed(profile.verify_unproven(&presented, keys, now)),
         IssuerKeys::Fetched => {
             // A question is walked through with what is known: nobody is asked for its sake.
             let Some(keeper) = live.issuers().keeper(&profile.name) else {
@@ -168,7 +169,7 @@ fn fetched(
     static NO_KEYS: LazyLock<KeySet> = LazyLock::new(KeySet::default);
     let held = keeper.held().filter(|held| held.is_usable(moment));
     let keys = held.as_ref().map_or(&*NO_KEYS, |held| &*held.keys);
-    match profile.verify(presented, keys, now) {
+    match profile.verify_unproven(presented, keys, now) {
         Ok(principal) => {
             let keys = held.map(|held| (Arc::clone(keeper), held.generation));
             Verdict::Proven(Proven { principal: Arc::new(principal), keys })

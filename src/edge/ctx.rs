@@ -109,6 +109,8 @@ pub(super) struct Trail {
     pub(super) mount: Option<Arc<Mount>>,
     pub(super) route: Option<Arc<RouteLive>>,
     pub(super) principal: Option<Arc<Principal>>,
+    /// What the next proof of possession is to carry.
+    pub(super) nonce: Option<HeaderValue>,
     /// The tightest limit so far.
     pub(super) toll: Option<Toll>,
     /// When it was admitted, by the wall clock.

@@ -55,8 +55,12 @@ pub(super) async fn decide(
     head::judge(&raw, &shared.settings.limits).map_err(Deny::Malformed)?;
     ctx.about = Some(Box::new(About { method: question.method.clone(), path: String::from("/") }));
     let own = (&question.method, question.raw_path(), &question.headers);
-    let original = Original::of(front.style, &front.names, &snapshot.identity_headers, own)
+    let mut original = Original::of(front.style, &front.names, &snapshot.identity_headers, own)
         .map_err(Deny::Malformed)?;
+    // A front that copies what its client sent must not vouch for it unawares.
+    if let Some(name) = &snapshot.client_certificate {
+        original.headers.remove(name);
+    }
     let caller = Caller::told(snapshot, &original.hops, original.scheme, &original.headers, ids)
         .ok_or(Deny::Malformed(Malformed::Question))?;
     let path = original.uri.path().to_owned();

@@ -11,7 +11,7 @@ use crate::{
         Timestamp,
         hop::{CONTEXT_HEADER, VERDICT_HEADER},
     },
-    pipeline::{RateHeaders, Toll, mutate::Fields},
+    pipeline::{ProofRule, RateHeaders, Toll, mutate::Fields, proof::ALGORITHMS},
 };
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
@@ -20,8 +20,9 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const POLICY: HeaderName = HeaderName::from_static("x-ratelimit-policy");
 const IETF_STATE: HeaderName = HeaderName::from_static("ratelimit");
 const IETF_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 /// Fields that [`stamp`] adds at most, cross-origin ones apart.
-const OURS: usize = 10;
+const OURS: usize = 11;
 
 /// Changes the fields of a reply.
 ///
@@ -54,6 +55,9 @@ pub(super) fn stamp(status: StatusCode, headers: &mut HeaderMap, ctx: &Ctx, now:
     fields.written().each(|name, value| {
         headers.insert(name, value);
     });
+    if let Some(nonce) = &ctx.trail.nonce {
+        headers.insert(NONCE, nonce.clone());
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers
@@ -64,12 +68,33 @@ pub(super) fn stamp(status: StatusCode, headers: &mut HeaderMap, ctx: &Ctx, now:
     }
 }
 
-/// Tells in a challenge for a bearer token where to learn which tokens are taken (RFC 9728 section 5.1).
-pub(super) fn point_to(headers: &mut HeaderMap, metadata: &str) {
+/// Asks for a bound token where the route takes no other (RFC 9449 section 7.1), or for either where it takes both.
+pub(super) fn ask_for_proof(headers: &mut HeaderMap, rule: ProofRule) {
     let challenge = headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
     let Some(rest) = challenge.and_then(|text| text.strip_prefix("Bearer")) else { return };
+    if !rule.takes_dpop() || rest.contains("insufficient_scope") {
+        return;
+    }
     let comma = if rest.is_empty() { "" } else { "," };
-    let text = format!("Bearer{rest}{comma} resource_metadata=\"{metadata}\"");
+    let Ok(asked) = HeaderValue::try_from(format!("DPoP{rest}{comma} {ALGORITHMS}")) else {
+        return;
+    };
+    if rule.takes_certificates() {
+        headers.append(header::WWW_AUTHENTICATE, asked);
+    } else {
+        headers.insert(header::WWW_AUTHENTICATE, asked);
+    }
+}
+
+/// Tells in a challenge for a token where to learn which tokens are taken (RFC 9728 section 5.1).
+pub(super) fn point_to(headers: &mut HeaderMap, metadata: &str) {
+    let challenge = headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+    let of = |scheme: &'static str| {
+        challenge.and_then(|text| text.strip_prefix(scheme)).map(|rest| (scheme, rest))
+    };
+    let Some((scheme, rest)) = of("Bearer").or_else(|| of("DPoP")) else { return };
+    let comma = if rest.is_empty() { "" } else { "," };
+    let text = format!("{scheme}{rest}{comma} resource_metadata=\"{metadata}\"");
     if let Ok(value) = HeaderValue::try_from(text) {
         headers.insert(header::WWW_AUTHENTICATE, value);
     }

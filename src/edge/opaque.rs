@@ -114,7 +114,7 @@ async fn question(
     let said = asker.ask(token).await.map_err(|_| UNTOLD)?;
     let found = match said {
         None => Err(TokenFault::Inactive),
-        Some(claims) => profile.introspected(&claims, now).map(Arc::new),
+        Some(claims) => profile.introspected_unproven(&claims, now).map(Arc::new),
     };
     let life = match &found {
         Ok(who) => {

@@ -7,7 +7,7 @@ use pingora::{Result, http::ResponseHeader, proxy::Session};
 use super::{ctx::Ctx, forward_auth, grpc, headers, options::LocalAnswer};
 use crate::{
     model::Timestamp,
-    pipeline::{Deny, ReplyFacts},
+    pipeline::{Deny, ProofRule, ReplyFacts},
 };
 
 /// Answers with `deny` in the shape of the mount that `ctx` found, or of the stranger where it found none.
@@ -31,6 +31,10 @@ pub(super) async fn refuse(
         grpc::reword(&mut reply);
     }
     let mut out = build(reply.status, &reply.headers, &reply.body)?;
+    let rule = ctx.trail.route.as_ref().map_or(ProofRule::None, |own| own.route.proof);
+    if rule != ProofRule::None {
+        headers::edit(&mut out, |_, headers| headers::ask_for_proof(headers, rule));
+    }
     if let Some(metadata) = &ctx.mount().resource_metadata {
         headers::edit(&mut out, |_, headers| headers::point_to(headers, metadata));
     }

@@ -8,7 +8,6 @@ use std::{
     hash::{BuildHasher, RandomState},
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
 use super::{
@@ -16,6 +15,7 @@ use super::{
     admit::prove,
     ctx::{Ctx, Trail},
     live::UNMATCHED,
+    possession::Arrival,
 };
 use crate::{
     limit::LimitError,
@@ -90,14 +90,16 @@ pub(super) async fn permitted(
     route: &Route,
     (who, path): (Option<&Principal>, &str),
     view: &RequestView<'_>,
-    moment: (Timestamp, Instant),
+    arrival: &Arrival<'_>,
     trail: &mut Trail,
 ) {
     let Some(own) = &route.shadow else { return };
     if let Some(asks) = &own.authn {
         // A guess is not charged to its address: this request is not refused.
         let mut nobody = ();
-        let proven = prove(edge, live, (asks, route), view, moment, &mut nobody);
+        // A proof was used by the request itself, if it was.
+        let arrival = Arrival { counts: false, ..*arrival };
+        let proven = prove(edge, live, (asks, route), view, arrival, &mut nobody);
         if let Err(deny) = Box::pin(proven).await {
             trail.shadowed.push(Hit::new(AUTHN_RULE, &deny));
         }

@@ -20,6 +20,7 @@ use super::{
     explain::{Evidence, Explainer},
     recent::Recent,
     refusals::{RefusalCount, Refusals},
+    replays::Replays,
     resolve::{KeyCache, SessionCache},
     shadow::Shadows,
     streams::Streams,
@@ -30,7 +31,7 @@ use crate::{
     identity::Lookup,
     limit::RateLimiter,
     model::{Clock, Random},
-    pipeline::{RevocationView, explain::Past, shadow::ShadowLine},
+    pipeline::{RevocationView, explain::Past, proof::Nonces, shadow::ShadowLine},
     telemetry::{AccessLog, Metrics, metrics::CacheKind},
 };
 
@@ -71,6 +72,8 @@ pub struct Shared {
     pub(super) identity: Arc<Pool>,
     pub(super) connections: Arc<Connections>,
     pub(super) streams: Streams,
+    pub(super) replays: Replays,
+    pub(super) nonces: Nonces,
     /// By listener; the others speak plain HTTP.
     pub(super) tls: HashMap<Arc<str>, Arc<Handshake>>,
     pub(super) in_flight: AtomicUsize,
@@ -80,6 +83,17 @@ pub struct Shared {
     pub(super) swapped: Notify,
     pub(super) bound: watch::Sender<Option<Bound>>,
     live: ArcSwap<Live>,
+}
+
+/// Under the key of the store, so that they outlive a restart; without a store under one of this process.
+fn nonces(parts: &Parts) -> Nonces {
+    let mut drawn = [0; 32];
+    let secret = parts.lookup.nonce_secret().unwrap_or_else(|| {
+        // Without the generator they can be foretold, and proofs are what they are without nonces.
+        let _ = parts.random.fill(&mut drawn);
+        drawn
+    });
+    Nonces::new(&secret)
 }
 
 impl Shared {
@@ -100,6 +114,8 @@ impl Shared {
             identity: Pool::identity(&settings.identity_socket, parts.metrics.clone()),
             connections: Connections::new(Arc::clone(&settings.limits)),
             streams: Streams::new(),
+            replays: Replays::new(),
+            nonces: nonces(&parts),
             in_flight: AtomicUsize::new(0),
             outward: AtomicUsize::new(0),
             swapped: Notify::new(),

@@ -74,6 +74,8 @@ pub(super) fn route(name: &str, mount: &Arc<Mount>) -> Route {
         allows: PathAllowances::default(),
         assertion: None,
         streaming: false,
+        proof: Default::default(),
+        proof_nonce: false,
         stream_grace: Default::default(),
         issuers: Arc::default(),
     }
@@ -104,6 +106,7 @@ pub(super) fn snapshot_of(routes: RouteTable, mounts: Vec<Arc<Mount>>) -> Snapsh
         identity_headers: IdentityHeaders::default(),
         trusted_proxies: Vec::new(),
         trusted_hops: 0,
+        client_certificate: None,
         failure_windows: Vec::new(),
         stranger: Arc::new(mount("stranger")),
     }

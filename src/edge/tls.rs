@@ -8,6 +8,7 @@ mod certificates;
 mod client;
 mod pair;
 mod peer;
+pub(super) mod relayed;
 mod server;
 
 use std::sync::{Arc, LazyLock};

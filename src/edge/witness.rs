@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use crate::{
-    model::Principal,
+    model::{Confirmation, Principal},
     pipeline::{Charge, Credential, HeaderPatch, Mount, RequestView, Toll, route::Found},
 };
 
@@ -22,6 +22,7 @@ pub(super) enum Stage {
     Credential,
     Evidence,
     Authentication,
+    Proof,
     Authorization,
     LateLimits,
     Patch,
@@ -37,6 +38,7 @@ impl Stage {
             Stage::Credential => "credential",
             Stage::Evidence => "evidence",
             Stage::Authentication => "authentication",
+            Stage::Proof => "proof",
             Stage::Authorization => "authorization",
             Stage::LateLimits => "late_limits",
             Stage::Patch => "patch",
@@ -54,12 +56,17 @@ pub(super) enum Seen<'a, 'c> {
     Credential(Option<&'a Credential<'a>>),
     /// Where what is known of the credential came from.
     Evidence(&'static str),
+    /// What was proven to be owned beside the token.
+    Proof(Option<&'a Confirmation>),
     Principal(Option<&'a Principal>),
     Patch(&'a HeaderPatch),
 }
 
 /// See above. Every method does nothing unless it says something else.
 pub(super) trait Witness: Send {
+    /// Whether the request is served, so that what it uses up is gone.
+    const SERVES: bool = true;
+
     /// A stage begins: the ones before it have let the request pass.
     #[inline]
     fn enters(&mut self, _: Stage) {}

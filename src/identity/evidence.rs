@@ -67,6 +67,10 @@ impl Lookup for Identity {
         self.sign_assertion(mount, who, audience, lifetime, now)
     }
 
+    fn nonce_secret(&self) -> Option<[u8; 32]> {
+        self.inner.refresh_key.nonce_secret()
+    }
+
     fn seen(&self, id: &SessionId, now: Timestamp) {
         self.inner.seen.note(id, now);
     }
@@ -93,6 +97,7 @@ fn evidence(found: OwnedKey) -> KeyEvidence {
         rate_limit_per_hour: key.rate_limit_per_hour,
         expires_at: key.expires_at,
         issuer: None,
+        bound: None,
     };
     KeyEvidence {
         digest: key.digest,

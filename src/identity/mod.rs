@@ -185,6 +185,11 @@ pub trait Lookup: Send + Sync + 'static {
         Err(IdentityError::NotFound)
     }
 
+    /// Under what nonces for proofs are made, the same for as long as the store. Whoever has no store has none.
+    fn nonce_secret(&self) -> Option<[u8; 32]> {
+        None
+    }
+
     /// Notes one use of a session, batched likewise.
     fn seen(&self, _: &SessionId, _: Timestamp) {}
 }

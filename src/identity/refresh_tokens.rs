@@ -103,6 +103,11 @@ impl RefreshKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
+    /// A secret for the nonces of proofs, from which nothing of a refresh token follows.
+    pub(super) fn nonce_secret(&self) -> Option<[u8; 32]> {
+        hmac::sign(&self.0, b"proof nonces").as_ref().try_into().ok()
+    }
+
     /// The token of this place in a family.
     pub(super) fn derive(&self, family: &str, generation: i64) -> RefreshText {
         let part = |label: &[u8]| {

@@ -88,6 +88,7 @@ impl Identity {
             rate_limit_per_hour: None,
             expires_at: None,
             issuer: None,
+            bound: None,
         };
         let mut revoked = false;
         match &key.holder {

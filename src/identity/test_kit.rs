@@ -228,6 +228,7 @@ impl Kit {
             rate_limit_per_hour: None,
             expires_at: claims["exp"].as_i64().map(Timestamp::from_secs),
             issuer: None,
+            bound: None,
         }
     }
 

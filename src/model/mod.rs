@@ -5,6 +5,7 @@ pub mod agent;
 pub mod api_key;
 pub mod certificate;
 pub mod client;
+pub mod confirmation;
 pub mod fingerprint;
 pub mod hop;
 pub mod id;
@@ -19,6 +20,7 @@ pub mod time;
 pub use agent::Agent;
 pub use certificate::ClientCertificate;
 pub use client::ClientFacts;
+pub use confirmation::Confirmation;
 pub use fingerprint::{Fingerprint, Fingerprints};
 pub use id::{
     AccountId, ClientId, KeyId, MountName, OrganisationId, PermissionId, RealmName, SessionId,

@@ -6,7 +6,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountId, Agent, KeyId, MountName, RealmName, ScopeSet, SessionId, Timestamp, TokenId,
+    AccountId, Agent, Confirmation, KeyId, MountName, RealmName, ScopeSet, SessionId, Timestamp,
+    TokenId,
 };
 
 /// How the caller was proven. Written to `X-Auth-Method`, logs and metrics.
@@ -99,4 +100,7 @@ pub struct Principal {
     /// Who vouches for the caller; `None`: we ourselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<Arc<Issuer>>,
+    /// What the credential is bound to, so that it is good only with a proof to own that as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<Confirmation>,
 }

@@ -31,11 +31,20 @@ impl Default for CredentialSizes {
     }
 }
 
+/// Under which scheme a token was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `Bearer` (RFC 6750).
+    Bearer,
+    /// `DPoP`, with a proof beside it (RFC 9449 section 7.1).
+    Dpop,
+}
+
 /// A credential as found: syntactically one of ours, proven in nothing.
 #[derive(Clone)]
 pub enum Credential<'a> {
-    /// The text behind `Authorization: Bearer`.
-    Jwt(&'a str),
+    /// The text behind the scheme of `Authorization`.
+    Jwt(&'a str, Scheme),
     /// A well-formed `X-API-Key` whose checksum fits.
     ApiKey(PresentedKey),
     /// The digest of a well-formed session id.
@@ -47,7 +56,7 @@ pub enum Credential<'a> {
 impl std::fmt::Debug for Credential<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Credential::Jwt(_) => f.write_str("Jwt(…)"),
+            Credential::Jwt(_, scheme) => write!(f, "Jwt(…, {scheme:?})"),
             Credential::ApiKey(key) => f.debug_tuple("ApiKey").field(&key.id).finish(),
             Credential::Session(_) => f.write_str("Session(…)"),
             Credential::Certificate(_) => f.write_str("Certificate(…)"),
@@ -55,7 +64,7 @@ impl std::fmt::Debug for Credential<'_> {
     }
 }
 
-/// Reads `Authorization: Bearer <token>` (RFC 6750 section 2.1). The scheme's case does not matter (RFC 9110, 11.1).
+/// Reads `Authorization: Bearer <token>` (RFC 6750 section 2.1), or `DPoP` in its place. The scheme's case does not matter (RFC 9110, 11.1).
 pub fn bearer(value: &HeaderValue, longest: usize) -> Result<Credential<'_>, Deny> {
     const INVALID: Deny = Deny::Token(TokenFault::Invalid);
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| INVALID)?;
@@ -72,11 +81,15 @@ pub fn bearer(value: &HeaderValue, longest: usize) -> Result<Credential<'_>, Den
             | (byte == b'+')
             | (byte == b'=')
     };
-    if !scheme.eq_ignore_ascii_case("bearer") {
+    let scheme = if scheme.eq_ignore_ascii_case("bearer") {
+        Scheme::Bearer
+    } else if scheme.eq_ignore_ascii_case("dpop") {
+        Scheme::Dpop
+    } else {
         return Err(Deny::Token(TokenFault::Scheme));
-    }
+    };
     let wrong = token.is_empty() || token.len() > longest || !scan::all(token.as_bytes(), fits);
-    if wrong { Err(INVALID) } else { Ok(Credential::Jwt(token)) }
+    if wrong { Err(INVALID) } else { Ok(Credential::Jwt(token, scheme)) }
 }
 
 /// Reads `X-API-Key`. A wrong checksum is told here, so that a made-up key costs no look-up.

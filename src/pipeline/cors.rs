@@ -80,12 +80,12 @@ impl Cors {
 
 /// Request headers a browser may send.
 const ALLOWED: HeaderValue =
-    HeaderValue::from_static("Authorization, Content-Type, X-API-Key, X-Request-ID");
+    HeaderValue::from_static("Authorization, Content-Type, DPoP, X-API-Key, X-Request-ID");
 
 /// Response headers a script may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "X-Request-ID, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, \
-     X-RateLimit-Policy, RateLimit, RateLimit-Policy",
+     X-RateLimit-Policy, RateLimit, RateLimit-Policy, DPoP-Nonce, WWW-Authenticate",
 );
 
 #[cfg(test)]

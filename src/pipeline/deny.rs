@@ -4,7 +4,10 @@ use std::{borrow::Cow, time::Duration};
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use super::quota::{AUTH_FAILURES, Toll};
+use super::{
+    proof::ProofFault,
+    quota::{AUTH_FAILURES, Toll},
+};
 
 mod lack;
 mod reasons;
@@ -78,7 +81,7 @@ pub enum Malformed {
 pub enum TokenFault {
     /// Not a token of ours at all: form, header, signature, claims.
     Invalid,
-    /// Another scheme than `Bearer`.
+    /// Another scheme than `Bearer`, or than `DPoP` where that is taken.
     Scheme,
     /// Genuine, but past its `exp`.
     Expired,
@@ -86,6 +89,8 @@ pub enum TokenFault {
     Revoked,
     /// Its issuer says that it is none, or none any more.
     Inactive,
+    /// Good in itself, but not with what it was shown with.
+    Proof(ProofFault),
 }
 
 /// Why an API key was refused. All look the same from outside.
@@ -243,6 +248,17 @@ impl Deny {
             Deny::Token(TokenFault::Expired) => "token_expired",
             Deny::Token(TokenFault::Revoked) => "token_revoked",
             Deny::Token(TokenFault::Inactive) => "token_inactive",
+            Deny::Token(TokenFault::Proof(ProofFault::Unbound)) => "proof_unbound",
+            Deny::Token(TokenFault::Proof(ProofFault::Unverified)) => "proof_unverified",
+            Deny::Token(TokenFault::Proof(ProofFault::Missing)) => "proof_missing",
+            Deny::Token(TokenFault::Proof(ProofFault::Invalid)) => "proof_invalid",
+            Deny::Token(TokenFault::Proof(ProofFault::Request)) => "proof_request",
+            Deny::Token(TokenFault::Proof(ProofFault::Time)) => "proof_time",
+            Deny::Token(TokenFault::Proof(ProofFault::Token)) => "proof_token",
+            Deny::Token(TokenFault::Proof(ProofFault::Key)) => "proof_key",
+            Deny::Token(TokenFault::Proof(ProofFault::Nonce)) => "proof_nonce",
+            Deny::Token(TokenFault::Proof(ProofFault::Replayed)) => "proof_replayed",
+            Deny::Token(TokenFault::Proof(ProofFault::Certificate)) => "proof_certificate",
             Deny::Key(KeyFault::Malformed) => "key_malformed",
             Deny::Key(KeyFault::Unknown) => "key_unknown",
             Deny::Key(KeyFault::Expired) => "key_expired",
@@ -280,6 +296,7 @@ impl Deny {
     pub fn challenge(&self) -> Option<&'static str> {
         match self {
             Deny::MissingCredential => Some("Bearer"),
+            Deny::Token(TokenFault::Proof(fault)) => Some(fault.challenge()),
             Deny::Token(_) => Some("Bearer error=\"invalid_token\""),
             Deny::Forbidden { .. } => Some("Bearer error=\"insufficient_scope\""),
             _ => None,

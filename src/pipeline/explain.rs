@@ -74,6 +74,7 @@ impl Assumed {
             rate_limit_per_hour: None,
             expires_at: None,
             issuer: None,
+            bound: None,
         }
     }
 }

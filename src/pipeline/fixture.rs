@@ -70,6 +70,8 @@ pub(super) fn route(name: &str) -> Route {
         allows: PathAllowances::default(),
         assertion: None,
         streaming: false,
+        proof: Default::default(),
+        proof_nonce: false,
         stream_grace: Default::default(),
         issuers: Arc::default(),
     }
@@ -94,6 +96,7 @@ pub(super) fn principal(roles: &[&str], scopes: Option<&[&str]>) -> Principal {
         rate_limit_per_hour: None,
         expires_at: Some(Timestamp::from_secs(2_000)),
         issuer: None,
+        bound: None,
     }
 }
 

@@ -9,6 +9,8 @@ use crate::model::{MountName, Principal, RealmName, Timestamp};
 
 mod check;
 mod claims;
+mod confirmation;
+pub mod dpop;
 mod form;
 mod issuer;
 mod json;
@@ -76,7 +78,15 @@ impl TokenProfile {
     /// Verifies form, signature and claims of a compact JWS. Says nothing about revocation.
     ///
     /// The order is cheap before dear, and nothing is believed before the signature: form and header, signature, claims.
+    ///
+    /// A token that is bound to something is refused: its signature alone says nothing of who sends it.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Principal, TokenFault> {
+        let found = self.verify_unproven(token, now)?;
+        if found.bound.is_some() { Err(TokenFault::Invalid) } else { Ok(found) }
+    }
+
+    /// The same for who goes on to hold the token against what it is bound to ([`Principal::bound`]).
+    pub fn verify_unproven(&self, token: &str, now: Timestamp) -> Result<Principal, TokenFault> {
         let claims = self.verified_claims(token).ok_or(TokenFault::Invalid)?;
         claims::principal(claims, self, now)
     }
@@ -87,8 +97,8 @@ impl TokenProfile {
         if self.has_signed(&form) { form.claims() } else { None }
     }
 
-    /// As [`Self::verify`], for a token that was taken apart to see whose it is.
-    pub fn verify_presented(
+    /// As [`Self::verify_unproven`], for a token that was taken apart to see whose it is.
+    pub fn verify_presented_unproven(
         &self,
         token: Presented<'_>,
         now: Timestamp,

@@ -19,6 +19,9 @@ pub(super) fn is_reserved(folded: &str) -> bool {
                 | "x-forwarded"
                 | "proxy-authorization"
                 | "x-real-ip"
+                // RFC 9440: a gateway that writes none lets none pass.
+                | "client-cert"
+                | "client-cert-chain"
                 | "true-client-ip"
                 | "x-client-ip"
                 | "x-cluster-client-ip"

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method};
 
-use super::{Authn, Authz, Limit, Mount, deny::Deny, shadow::Shadow};
+use super::{Authn, Authz, Limit, Mount, ProofRule, deny::Deny, shadow::Shadow};
 use crate::model::Issuer;
 
 mod build;
@@ -130,6 +130,10 @@ pub struct Route {
     pub assertion: Option<Assertion>,
     /// Marked as streaming: the gap between bytes is an hour, and a WebSocket upgrade is passed on.
     pub streaming: bool,
+    /// Which proof it asks for beside a token.
+    pub proof: ProofRule,
+    /// Whether its proofs must carry a nonce of ours.
+    pub proof_nonce: bool,
     /// How long what runs on it may outlive the end of its credential; what ends it before ends it at once.
     pub stream_grace: Duration,
     /// Names of the issuers outside whose callers it takes. None on the endpoints of a contract, which are for accounts of

@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use http::HeaderName;
 use ipnet::IpNet;
 
 use super::{Mount, RouteTable, Window, mutate::IdentityHeaders};
@@ -22,6 +23,8 @@ pub struct Snapshot {
     /// Proxies between a client and us, where their number is known better than their addresses; 0: the chain is walked
     /// past listed ones.
     pub trusted_hops: usize,
+    /// In which field listed proxies tell the certificate that a client showed to them; `None`: they tell of none.
+    pub client_certificate: Option<HeaderName>,
     /// How many failed authentications one address may have; empty: any number.
     pub failure_windows: Vec<Window>,
     /// Renders what belongs to no mount (no place for this host).
@@ -50,6 +53,7 @@ mod tests {
             identity_headers: IdentityHeaders::default(),
             trusted_proxies: nets.iter().map(|net| net.parse().unwrap()).collect(),
             trusted_hops: 0,
+            client_certificate: None,
             failure_windows: Vec::new(),
             stranger: Arc::new(fixture::mount("stranger")),
         };

@@ -11,6 +11,7 @@ mod framing;
 mod host;
 mod known;
 
+pub(super) use host::authority;
 pub use known::{Field, Known};
 
 /// `X-API-Key` in the form header maps use.

@@ -66,6 +66,7 @@ struct Inner {
     connections: connections::Families,
     streams: streams::Families,
     issuers: issuers::Families,
+    proofs_remembered: IntGauge,
     heads_refused: IntCounter,
     forward_auth: IntCounterVec,
     handshakes_failed: IntCounterVec,
@@ -131,6 +132,10 @@ impl Metrics {
             connections: connections::Families::register(&make)?,
             streams: streams::Families::register(&make)?,
             issuers: issuers::Families::register(&make)?,
+            proofs_remembered: make.gauge(
+                "portcullis_proofs_remembered",
+                "Proofs of possession (DPoP) that were used and may not be used again.",
+            )?,
             heads_refused: make.counter(
                 "portcullis_heads_refused_total",
                 "Requests that could not be parsed at all: answered and closed, with HTTP/2 answered or reset, without an access line.",
@@ -353,6 +358,11 @@ impl Metrics {
     /// Something was ended because its credential ended. `reason` is a reason code.
     pub fn stream_ended(&self, kind: StreamKind, reason: &'static str) {
         self.inner.streams.ended(kind, reason);
+    }
+
+    /// So many more proofs are remembered; fewer, where negative.
+    pub fn proofs_remembered(&self, more: i64) {
+        self.inner.proofs_remembered.add(more);
     }
 
     /// A head was answered before any hook saw it.

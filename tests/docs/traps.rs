@@ -141,7 +141,13 @@ const TRAPS: [(&str, &[&str]); 44] = [
     ),
     (
         "a token bound to a proof passes without one",
-        &["a_claim_in_a_wrong_form_is_never_an_absent_one"],
+        &[
+            "every_other_way_to_show_a_token_is_refused",
+            "a_token_that_is_bound_stays_refused_when_it_is_known",
+            "a_signed_token_of_another_issuer_is_good_with_its_proof_only",
+            "an_opaque_token_is_bound_to_what_its_issuer_says",
+            "who_is_not_listed_tells_of_no_certificate",
+        ],
     ),
     (
         "a cached decision is used in another place, or for too long",

@@ -6,6 +6,7 @@
 #[allow(dead_code)]
 mod support;
 
+mod bound;
 mod fetched;
 mod fixed;
 mod loaded;

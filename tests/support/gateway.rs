@@ -319,7 +319,7 @@ pub fn signal(pid: u32, name: &str) {
     assert!(status.expect("kill runs").success(), "kill -{name} {pid}");
 }
 
-fn fresh_places(dir: &Path) -> Places {
+pub fn fresh_places(dir: &Path) -> Places {
     Places {
         public: ports::free_address(),
         operator: ports::free_address(),

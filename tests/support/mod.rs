@@ -5,6 +5,7 @@ pub mod browser;
 pub mod canary;
 pub mod client;
 pub mod conf;
+pub mod dpop;
 pub mod gateway;
 pub mod hh;
 pub mod http2;

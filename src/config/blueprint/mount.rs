@@ -23,7 +23,7 @@ use crate::{
         Digest, MountName, RealmName,
         api_key::{KeyForm, KeyFormat},
     },
-    pipeline::{Policy, RateHeaders, cors::Cors, route::Place},
+    pipeline::{Policy, ProofRule, RateHeaders, cors::Cors, route::Place},
 };
 
 mod agents;
@@ -89,6 +89,10 @@ pub struct MountConfig {
     pub rate_headers: RateHeaders,
     /// Limits of routes that name none.
     pub limits: Vec<Arc<str>>,
+    /// Which proof routes that do not say ask for beside a token.
+    pub proof: ProofRule,
+    /// Whether their proofs must carry a nonce of ours.
+    pub proof_nonce: bool,
     /// How long streams of routes that do not say may outlive the end of their credential.
     pub stream_grace: Duration,
 }
@@ -245,6 +249,8 @@ fn one(
     if dialect.is_some() {
         known_limits(section, &limits, context);
     }
+    let proof = proof(section, ProofRule::None);
+    let proof_nonce = section.or("proof_nonce", false);
     let stream_grace = stream_grace(section, Duration::ZERO);
 
     Some(MountConfig {
@@ -273,8 +279,28 @@ fn one(
         cors,
         rate_headers,
         limits,
+        proof,
+        proof_nonce,
         stream_grace,
     })
+}
+
+/// Which proof is asked for beside a token.
+pub(super) fn proof(section: &mut Section<'_>, start: ProofRule) -> ProofRule {
+    const KNOWN: [(&str, ProofRule); 4] = [
+        ("none", ProofRule::None),
+        ("dpop", ProofRule::Dpop),
+        ("certificate", ProofRule::Certificate),
+        ("any", ProofRule::Any),
+    ];
+    let word = KNOWN.iter().find(|(_, rule)| *rule == start).map_or("none", |(word, _)| *word);
+    let name = section.or("proof", word.to_owned());
+    if let Some((_, found)) = KNOWN.iter().find(|(known, _)| *known == name) {
+        return *found;
+    }
+    let (place, names) = (section.place_of("proof"), KNOWN.iter().map(|(name, _)| *name));
+    section.problems.unknown(&place, section.key("proof"), "proof", &name, names, "remove the key");
+    start
 }
 
 /// How long a stream may outlive the end of its credential.

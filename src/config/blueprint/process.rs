@@ -78,6 +78,8 @@ pub struct Process {
     pub trusted_proxies: Vec<IpNet>,
     /// How many of them a request passes; 0: their addresses tell.
     pub trusted_hops: usize,
+    /// In which field they tell the certificate that a client showed to them.
+    pub client_certificate: Option<HeaderName>,
     /// How many failed authentications one address may have; empty: any number.
     pub failure_windows: Vec<Window>,
 }
@@ -138,7 +140,7 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
 
     let identity_headers = identity_headers(top);
 
-    let (trusted_proxies, trusted_hops) = trust::proxies(top);
+    let trust = trust::proxies(top, &identity_headers);
 
     Process {
         threads,
@@ -156,8 +158,9 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
         hashing,
         limiter: limit::Settings { max_keys },
         identity_headers,
-        trusted_proxies,
-        trusted_hops,
+        trusted_proxies: trust.proxies,
+        trusted_hops: trust.hops,
+        client_certificate: trust.client_certificate,
         failure_windows,
     }
 }

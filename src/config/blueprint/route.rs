@@ -23,7 +23,7 @@ use crate::{
     },
     model::AuthMethod,
     pipeline::{
-        Authn, Authz, CredentialKind, Limit, Per,
+        Authn, Authz, CredentialKind, Limit, Per, ProofRule,
         authz::RouteRule,
         route::{
             Assertion, HeaderRules, Overlap, PathAllowances, Place, RouteMatch, Timeouts,
@@ -84,6 +84,10 @@ pub struct RouteConfig {
     pub assertion: Option<Assertion>,
     /// Streaming.
     pub streaming: bool,
+    /// Which proof it asks for beside a token.
+    pub proof: ProofRule,
+    /// Whether its proofs must carry a nonce of ours.
+    pub proof_nonce: bool,
     /// How long a stream may outlive the end of its credential.
     pub stream_grace: Duration,
 }
@@ -131,8 +135,14 @@ fn one(
     let issuers = issuer::of_route(section, believed, takes_tokens);
     let (authz, shadow_authz) = access::authz(section, mount, authn.as_ref(), around);
     let limits = limits(section, mount, public, around);
-    let headers = headers::read(section, &around.process.identity_headers);
+    let headers = headers::read(
+        section,
+        &around.process.identity_headers,
+        around.process.client_certificate.as_ref(),
+    );
     let streaming = section.or("streaming", false);
+    let proof = access::proof(section, mount, authn.as_ref());
+    let proof_nonce = access::proof_nonce(section, mount, proof);
     let inherited = mount.map_or(Duration::ZERO, |mount| mount.stream_grace);
     let stream_grace = stream_grace(section, inherited);
     let timeouts = timeouts(section);
@@ -160,6 +170,8 @@ fn one(
         allows,
         assertion,
         streaming,
+        proof,
+        proof_nonce,
         stream_grace,
     })
 }

@@ -118,6 +118,10 @@ struct Quiet(Arc<dyn Lookup>);
 
 #[async_trait]
 impl Lookup for Quiet {
+    fn nonce_secret(&self) -> Option<[u8; 32]> {
+        self.0.nonce_secret()
+    }
+
     async fn key(
         &self,
         mount: &MountName,

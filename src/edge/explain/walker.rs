@@ -8,10 +8,11 @@ use crate::{
         ctx::{Admitted, Trail},
         witness::{Seen, Stage, Witness},
     },
-    model::Principal,
+    model::{Confirmation, Principal},
     pipeline::{
         Authn, Authz, Charge, Credential, Limit, Mount, Outcome, RequestView, Snapshot, Target,
         Toll,
+        carrier::Scheme,
         explain::{Assumed, Explanation, Sent, StageReport},
         route::Found,
     },
@@ -166,6 +167,8 @@ impl<'a> Walker<'a> {
 }
 
 impl Witness for Walker<'_> {
+    const SERVES: bool = false;
+
     fn enters(&mut self, stage: Stage) {
         // The connection is told before the head is judged.
         if stage == Stage::View && !self.stages.is_empty() {
@@ -189,16 +192,20 @@ impl Witness for Walker<'_> {
             }
             Seen::Charges(charges, toll) => self.charges(charges, toll),
             Seen::Credential(found) => {
-                self.token = matches!(found, Some(Credential::Jwt(_)));
+                self.token = matches!(found, Some(Credential::Jwt(..)));
                 self.note(match found {
                     None => "none is read".to_owned(),
-                    Some(Credential::Jwt(_)) => "a bearer token".to_owned(),
+                    Some(Credential::Jwt(_, Scheme::Bearer)) => "a bearer token".to_owned(),
+                    Some(Credential::Jwt(_, Scheme::Dpop)) => {
+                        "a token that is bound to a key (DPoP)".to_owned()
+                    }
                     Some(Credential::ApiKey(key)) => format!("API key {}", key.id),
                     Some(Credential::Session(_)) => "a session".to_owned(),
                     Some(Credential::Certificate(_)) => "a certificate".to_owned(),
                 });
             }
             Seen::Evidence(whence) => self.note(whence.to_owned()),
+            Seen::Proof(bound) => self.note(proof(bound)),
             Seen::Principal(who) => self.principal(who),
             Seen::Patch(patch) => self.note(format!("{} fields set", patch.count())),
         }
@@ -225,6 +232,17 @@ pub(super) fn sent(admitted: &Admitted) -> Sent {
         set,
         removed: admitted.patch.remove.iter().map(ToString::to_string).collect(),
     }
+}
+
+/// What was held against the token. A question cannot know whether its proof was used before.
+fn proof(bound: Option<&Confirmation>) -> String {
+    let key = bound
+        .and_then(|bound| bound.key)
+        .map(|_| "a signature with the key (RFC 9449), taken for unused");
+    let certificate =
+        bound.and_then(|bound| bound.certificate).map(|_| "the certificate (RFC 8705)");
+    let both: Vec<_> = key.into_iter().chain(certificate).collect();
+    if both.is_empty() { "nothing to prove".to_owned() } else { both.join(" and ") }
 }
 
 fn or_none(text: &str) -> &str {

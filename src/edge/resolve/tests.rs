@@ -64,6 +64,7 @@ fn evidence() -> KeyEvidence {
         rate_limit_per_hour: None,
         expires_at: None,
         issuer: None,
+        bound: None,
     };
     let digest = Digest::of(b"secret");
     KeyEvidence { digest, principal: Arc::new(principal), expires_at: None, revoked: false }

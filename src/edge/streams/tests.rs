@@ -29,6 +29,7 @@ fn who(subject: &str) -> Arc<Principal> {
         rate_limit_per_hour: None,
         expires_at: None,
         issuer: None,
+        bound: None,
     })
 }
 

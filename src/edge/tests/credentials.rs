@@ -262,6 +262,7 @@ fn issued(per_hour: Option<u32>) -> (String, Arc<Keys>) {
         rate_limit_per_hour: per_hour,
         expires_at: None,
         issuer: None,
+        bound: None,
     };
     let digest: Digest = key.digest;
     let evidence =

@@ -10,7 +10,8 @@ use crate::model::{ClientCertificate, Digest, Timestamp, api_key::hex};
 /// Reads a certificate whose chain was proven in the handshake. `None`: it cannot be read, and so names nobody.
 pub(super) fn read(der: &[u8]) -> Option<ClientCertificate> {
     let (_, found) = X509Certificate::from_der(der).ok()?;
-    let mut names = vec![format!("SHA256:{}", hex(Digest::of(der).as_bytes()))];
+    let thumbprint = *Digest::of(der).as_bytes();
+    let mut names = vec![format!("SHA256:{}", hex(&thumbprint))];
     let common = found.subject().iter_common_name().filter_map(|name| name.as_str().ok());
     names.extend(common.map(|name| format!("CN:{name}")));
     if let Some(others) = found.subject_alternative_name().ok()? {
@@ -22,5 +23,5 @@ pub(super) fn read(der: &[u8]) -> Option<ClientCertificate> {
         }));
     }
     let not_after = Timestamp::from_secs(found.validity().not_after.timestamp());
-    Some(ClientCertificate { names, not_after })
+    Some(ClientCertificate { names, thumbprint, not_after })
 }

@@ -166,6 +166,7 @@ fn evidence(found: ForeignSession) -> SessionEvidence {
         rate_limit_per_hour: None,
         expires_at: Some(session.expires_at),
         issuer: None,
+        bound: None,
     };
     SessionEvidence { principal: Arc::new(principal), ended }
 }

@@ -3,7 +3,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     model::{SystemRandom, api_key, secret::ExposeSecret},
-    pipeline::fixture::{self, Request},
+    pipeline::{
+        carrier::Scheme,
+        fixture::{self, Request},
+    },
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_000);
@@ -19,7 +22,8 @@ fn taken(kinds: &[CredentialKind], fields: &[(&str, &str)]) -> String {
     let view = request.view();
     let authn = Authn::Required(kinds.to_vec());
     match authn.extract(&view, &fixture::mount("api")) {
-        Ok(Some(Credential::Jwt(token))) => format!("jwt {token}"),
+        Ok(Some(Credential::Jwt(token, Scheme::Bearer))) => format!("jwt {token}"),
+        Ok(Some(Credential::Jwt(token, Scheme::Dpop))) => format!("dpop {token}"),
         Ok(Some(Credential::ApiKey(_))) => "key".into(),
         Ok(Some(Credential::Session(_))) => "session".into(),
         Ok(Some(Credential::Certificate(_))) => "certificate".into(),
@@ -49,6 +53,7 @@ fn the_first_kind_present_decides_and_a_bad_one_never_falls_through() {
         (&[Jwt, ApiKey], &[], "credential_missing"),
         (&[Jwt, ApiKey], &[("authorization", "Basic YTpi"), ("x-api-key", &key)], "token_scheme"),
         (&[Jwt, ApiKey], &[("x-api-key", "")], "key_malformed"),
+        (&[Jwt], &[("authorization", "dpop abc")], "dpop abc"),
     ] {
         assert_eq!(taken(kinds, fields), wanted, "{kinds:?} {fields:?}");
     }
@@ -94,7 +99,7 @@ fn a_key_of_another_prefix_is_malformed() {
 
 #[test]
 fn a_credential_does_not_show_itself() {
-    assert_eq!(format!("{:?}", Credential::Jwt("secret")), "Jwt(…)");
+    assert_eq!(format!("{:?}", Credential::Jwt("secret", Scheme::Bearer)), "Jwt(…, Bearer)");
 }
 
 proptest! {
@@ -236,6 +241,7 @@ fn a_certificate_stands_for_whom_the_mount_says_until_its_end() {
     mount.client_certs = [("URI:spiffe://a/b".into(), Arc::clone(&who))].into();
     let shown = |name: &str| ClientCertificate {
         names: vec!["CN:other".into(), name.into()],
+        thumbprint: [0; 32],
         not_after: Timestamp::from_secs(100),
     };
     let at = |name: &str, secs| {

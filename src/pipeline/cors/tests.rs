@@ -25,7 +25,7 @@ fn a_listed_origin_may_read_the_reply() {
             "access-control-allow-credentials: true",
             "access-control-expose-headers: X-Request-ID, Retry-After, X-RateLimit-Limit, \
              X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Policy, RateLimit, \
-             RateLimit-Policy",
+             RateLimit-Policy, DPoP-Nonce, WWW-Authenticate",
         ]
     );
 }
@@ -62,7 +62,7 @@ fn a_preflight_is_told_methods_fields_and_age() {
             "vary: Origin",
             "access-control-allow-origin: https://app.example.org",
             "access-control-allow-methods: GET, HEAD, POST",
-            "access-control-allow-headers: Authorization, Content-Type, X-API-Key, X-Request-ID",
+            "access-control-allow-headers: Authorization, Content-Type, DPoP, X-API-Key, X-Request-ID",
             "access-control-max-age: 600",
         ]
     );

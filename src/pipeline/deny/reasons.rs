@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{
     CertificateFault, Deny, HASHING, KeyFault, Malformed, SessionFault, TokenFault, UpstreamFault,
 };
-use crate::pipeline::quota::{AUTH_FAILURES, Toll, Window};
+use crate::pipeline::{
+    proof::ProofFault,
+    quota::{AUTH_FAILURES, Toll, Window},
+};
 
 impl Deny {
     /// One of every reason there is. `tests/docs.rs` holds it against [`Deny::reason`].
@@ -44,6 +47,7 @@ impl Deny {
         all.push(Deny::MethodNotAllowed { allow: String::new() });
         all.push(Deny::MissingCredential);
         all.extend(token.map(Deny::Token));
+        all.extend(ProofFault::ALL.map(|fault| Deny::Token(TokenFault::Proof(fault))));
         all.extend(key.map(Deny::Key));
         all.extend(session.map(Deny::Session));
         all.extend([CertificateFault::Unknown, CertificateFault::Expired].map(Deny::Certificate));
@@ -219,6 +223,7 @@ impl TokenFault {
                 "The issuer of an opaque token says that it is not active: made up, ended, or revoked there.",
                 "The client gets a new one from its provider.",
             ),
+            TokenFault::Proof(fault) => fault.explained(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::{AGENT, Claims, TokenProfile};
+use super::{AGENT, Claims, TokenProfile, confirmation};
 use crate::{
     model::{AccountId, Agent, AuthMethod, Principal, ScopeSet, SessionId, Timestamp, TokenId},
     pipeline::deny::TokenFault,
@@ -54,10 +54,8 @@ pub(super) fn principal(
 fn read(claims: &Claims, profile: &TokenProfile) -> Option<(Principal, Dates)> {
     let expires_at = date(claims, "exp")??;
     let dates = Dates { not_before: date(claims, "nbf")?, issued_at: date(claims, "iat")? };
-    // A token bound to a proof of possession must not pass on its bare signature.
-    if claims.contains_key("cnf") {
-        return None;
-    }
+    // A token that is bound must not pass on its bare signature: see `proof.rs`.
+    let bound = confirmation::read(claims)?;
     let method = method(claims, profile)?;
     let subject = id(claims, "sub")??;
     let token = id(claims, "jti")?.filter(|token| token.len() >= MIN_TOKEN_ID)?;
@@ -85,6 +83,7 @@ fn read(claims: &Claims, profile: &TokenProfile) -> Option<(Principal, Dates)> {
         rate_limit_per_hour: None,
         expires_at: Some(expires_at),
         issuer: None,
+        bound,
     };
     Some((caller, dates))
 }

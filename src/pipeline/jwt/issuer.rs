@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     ClaimMap, ClaimPath, Claims, Form, KeySet,
     claims::{MAX_AHEAD, date, is_id, names_audience},
+    confirmation,
     form::ACCESS,
     mapping,
 };
@@ -110,8 +111,8 @@ impl IssuerProfile {
     /// Verifies a token of this issuer by these keys and no others. Says nothing about revocation.
     ///
     /// What can be told without a signature is told first, so that no key is looked for and nobody asked for one on behalf of
-    /// a token that would be refused anyhow.
-    pub fn verify(
+    /// a token that would be refused anyhow. What it is bound to ([`Principal::bound`]) is for the caller to have proven.
+    pub fn verify_unproven(
         &self,
         token: &Presented<'_>,
         keys: &KeySet,
@@ -158,8 +159,13 @@ impl IssuerProfile {
         if now >= end + leeway { Err(TokenFault::Expired) } else { Ok(found) }
     }
 
-    /// Whom a token proves of which the issuer said that it is good, and this besides (RFC 7662 section 2.2).
-    pub fn introspected(&self, claims: &Claims, now: Timestamp) -> Result<Principal, TokenFault> {
+    /// Whom a token proves of which the issuer said that it is good, and this besides (RFC 7662 section 2.2). What it is bound
+    /// to is for the caller to have proven, as ever.
+    pub fn introspected_unproven(
+        &self,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<Principal, TokenFault> {
         let text = |name: &str| claims.get(name).map(|value| value.as_str().unwrap_or_default());
         let own = text("iss").is_none_or(|issuer| issuer == &*self.issuer);
         let for_us = if claims.contains_key("aud") || self.needs_audience {
@@ -167,12 +173,18 @@ impl IssuerProfile {
         } else {
             true
         };
-        // The same end point knows refresh tokens, too.
-        let is_access = text("token_type").is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
+        // The same end point knows refresh tokens, too. `DPoP` is RFC 9449 section 6.2.
+        let is_kind =
+            |wanted| text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case(wanted));
+        let signs = is_kind("dpop");
+        let is_access = signs || text("token_type").is_none() || is_kind("bearer");
         if !own || !for_us || !is_access || is_something_else(claims) {
             return Err(TokenFault::Invalid);
         }
-        self.principal(claims, now)
+        let who = self.principal(claims, now)?;
+        // Whoever says that it is bound and not to what cannot mean a bearer token.
+        let key = who.bound.and_then(|bound| bound.key);
+        if signs && key.is_none() { Err(TokenFault::Invalid) } else { Ok(who) }
     }
 
     /// Whether a token is to be asked about instead of verified here.
@@ -193,10 +205,8 @@ impl IssuerProfile {
 
     /// All claims but their relation to the clock. `None`: refused.
     fn read(&self, claims: &Claims, end: Timestamp) -> Option<Principal> {
-        // A token bound to a proof of possession must not pass on its bare signature.
-        if claims.contains_key("cnf") {
-            return None;
-        }
+        // A token that is bound must not pass on its bare signature: see `proof.rs`.
+        let bound = confirmation::read(claims)?;
         let met = self.required.iter().all(|(path, wanted)| match (path.find(claims), wanted) {
             (None | Some(Value::Null), _) => false,
             (Some(found), Some(wanted)) => found == wanted,
@@ -233,6 +243,7 @@ impl IssuerProfile {
             rate_limit_per_hour: None,
             expires_at: Some(end),
             issuer: Some(Arc::clone(&self.vouches)),
+            bound,
         })
     }
 }

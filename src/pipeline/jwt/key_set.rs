@@ -140,6 +140,16 @@ fn line(key: &VerificationKey) -> Vec<u8> {
     [key.kid.as_bytes(), &[0], name.as_bytes(), &[0], Digest::of(&material).as_bytes()].concat()
 }
 
+/// The key that a client brings along in a proof, for this algorithm only. `None`: it is not public, not sound, or of another
+/// kind.
+pub(super) fn client_key(
+    jwk: &Map<String, Value>,
+    algorithm: Algorithm,
+) -> Option<VerificationKey> {
+    // A shared secret is none either, whatever stands beside it.
+    if jwk.contains_key("k") { None } else { key(jwk, &[algorithm]) }
+}
+
 /// `None`: not one of ours to use.
 fn key(jwk: &Map<String, Value>, allowed: &[Algorithm]) -> Option<VerificationKey> {
     let kid = match jwk.get("kid") {

@@ -26,7 +26,7 @@ impl Rule<'_> {
         let folded = fold(name.as_str());
         matches!(&folded, Cow::Owned(odd) if is_odd(name, odd))
             || is_ours(&folded, self.names)
-            || (!self.keep && matches!(&*folded, "authorization" | "x-api-key"))
+            || (!self.keep && matches!(&*folded, "authorization" | "dpop" | "x-api-key"))
             || (!self.keep && self.session == Some(name))
             || self.headers.request_remove.contains(name)
     }

@@ -38,6 +38,11 @@ pub(super) fn read<'a>(uri: &'a Uri, field: Field<'a>) -> Result<Cow<'a, str>, M
     }
 }
 
+/// A host in lower case without a trailing dot, and its port, if it says one. `None`: it is none.
+pub(in crate::pipeline) fn authority(text: &str) -> Option<(Cow<'_, str>, Option<u16>)> {
+    Named::parse(text).ok().map(|named| (named.host, named.port))
+}
+
 struct Named<'a> {
     host: Cow<'a, str>,
     port: Option<u16>,

@@ -54,6 +54,7 @@ pub(super) fn read(
                 rate_limit_per_hour: None,
                 expires_at: None,
                 issuer: None,
+                bound: None,
             });
             all.extend(names.into_iter().map(|name| (normal(name).into(), Arc::clone(&who))));
         }

@@ -17,7 +17,7 @@ use crate::{
     },
     identity::LONGEST_ASSERTION,
     model::AuthMethod,
-    pipeline::{Authn, Authz, CredentialKind, route::Assertion},
+    pipeline::{Authn, Authz, CredentialKind, ProofRule, route::Assertion},
 };
 
 pub(super) fn authn(
@@ -350,4 +350,52 @@ pub(super) fn assertion(
         section.fault("assertion", Fault::new("assertion without an issuer", why, fix));
     }
     audience.map(|audience| Assertion { audience, lifetime })
+}
+
+/// `proof_nonce`: whether proofs by signature must carry a nonce of ours.
+pub(super) fn proof_nonce(
+    section: &mut Section<'_>,
+    mount: Option<&MountConfig>,
+    rule: ProofRule,
+) -> bool {
+    let inherited = mount.is_some_and(|mount| mount.proof_nonce) && rule.takes_dpop();
+    let wanted = section.or("proof_nonce", inherited);
+    if wanted && !rule.takes_dpop() {
+        let why = "only a proof by signature carries a nonce";
+        let fix = "write proof = \"dpop\" or \"any\", or remove the key";
+        section.fault("proof_nonce", Fault::new("nonces without proofs", why, fix));
+    }
+    wanted
+}
+
+/// `proof`: what is asked for beside a token. Where anything else passes as well, asking is in vain.
+pub(super) fn proof(
+    section: &mut Section<'_>,
+    mount: Option<&MountConfig>,
+    authn: Option<&Authn>,
+) -> ProofRule {
+    let inherited = match authn {
+        Some(Authn::Required(_)) => mount.map_or(ProofRule::None, |mount| mount.proof),
+        _ => ProofRule::None,
+    };
+    let rule = super::super::mount::proof(section, inherited);
+    if rule == ProofRule::None {
+        return rule;
+    }
+    let is_token =
+        |kind: &CredentialKind| matches!(kind, CredentialKind::Jwt | CredentialKind::Agent);
+    match authn {
+        Some(Authn::Public) => {
+            let why = "a public route reads no token, so there is nothing to prove";
+            section.fault("proof", Fault::new("proof on a public route", why, "remove it"));
+        }
+        Some(Authn::Required(kinds)) if !kinds.iter().all(is_token) => {
+            let why =
+                "only tokens are bound to a proof: a key or a cookie would be the way around it";
+            let fix = "take tokens only: authn = [\"jwt\"]; or write proof = \"none\"";
+            section.fault("proof", Fault::new("proof beside other credentials", why, fix));
+        }
+        _ => {}
+    }
+    rule
 }

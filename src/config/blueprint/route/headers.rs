@@ -12,11 +12,17 @@ use crate::{
     pipeline::{mutate::IdentityHeaders, route::HeaderRules},
 };
 
-pub(super) fn read(route: &mut Section<'_>, identity: &IdentityHeaders) -> HeaderRules {
+/// `told`: the field in which proxies tell a client's certificate, which is for us and not for upstreams.
+pub(super) fn read(
+    route: &mut Section<'_>,
+    identity: &IdentityHeaders,
+    told: Option<&HeaderName>,
+) -> HeaderRules {
     let mut section = route.inner("headers");
-    let (request_remove, request_set) = side(&mut section, "request", identity);
+    let (mut request_remove, request_set) = side(&mut section, "request", identity);
     let (response_remove, response_set) = side(&mut section, "response", identity);
     route.note("headers", Toml::Table(section.finish()));
+    request_remove.extend(told.cloned());
     HeaderRules { request_remove, request_set, response_remove, response_set }
 }
 

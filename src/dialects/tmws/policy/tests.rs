@@ -27,6 +27,7 @@ fn caller(role: &str, scopes: Option<&[&str]>) -> Principal {
         rate_limit_per_hour: None,
         expires_at: None,
         issuer: None,
+        bound: None,
     }
 }
 

@@ -187,6 +187,7 @@ fn caller(account: &Account) -> Principal {
         rate_limit_per_hour: None,
         expires_at: None,
         issuer: None,
+        bound: None,
     }
 }
 

@@ -66,7 +66,8 @@ impl ErrorShape for Shape {
                 TokenFault::Invalid
                 | TokenFault::Scheme
                 | TokenFault::Revoked
-                | TokenFault::Inactive,
+                | TokenFault::Inactive
+                | TokenFault::Proof(_),
             ) => UNPROVEN.into(),
             Deny::Key(
                 KeyFault::Malformed | KeyFault::Unknown | KeyFault::Expired | KeyFault::Revoked,

@@ -80,7 +80,7 @@ fn judged(header: &Value, claims: &Value) -> Result<Principal, Unproven> {
     let profile = profile();
     let IssuerKeys::Fixed(keys) = &profile.keys else { panic!() };
     let token = sign(header, claims);
-    profile.verify(&Presented::read(&token).unwrap(), keys, NOW)
+    profile.verify_unproven(&Presented::read(&token).unwrap(), keys, NOW)
 }
 
 // requirement: 9
@@ -179,7 +179,7 @@ fn tokens_for_something_else_are_no_access_tokens() {
     let strict = IssuerProfile { types: vec![ACCESS.into()], ..profile() };
     let token = sign(&header("JWT"), &claims());
     let IssuerKeys::Fixed(keys) = &strict.keys else { panic!() };
-    assert_eq!(strict.verify(&Presented::read(&token).unwrap(), keys, NOW), Err(INVALID));
+    assert_eq!(strict.verify_unproven(&Presented::read(&token).unwrap(), keys, NOW), Err(INVALID));
 }
 
 // requirement: 1, 8
@@ -189,7 +189,7 @@ fn only_a_token_that_could_be_good_asks_for_a_newer_key() {
     let none = KeySet::default();
     let ask = |header: Value, claims: Value| {
         let token = sign(&header, &claims);
-        profile.verify(&Presented::read(&token).unwrap(), &none, NOW)
+        profile.verify_unproven(&Presented::read(&token).unwrap(), &none, NOW)
     };
     let issued_at = Some(Timestamp::from_secs(999_990));
     assert_eq!(ask(at_jwt(), claims()), Err(Unproven::UnknownKey { issued_at }));
@@ -213,14 +213,14 @@ fn the_algorithm_is_the_keys() {
     let key = super::super::VerificationKey { kid: "k".into(), algorithm: Algorithm::HS384, key };
     let set = KeySet::of(vec![key]);
     let token = sign(&json!({ "alg": "HS256", "typ": "at+jwt", "kid": "k" }), &claims());
-    let found = profile.verify(&Presented::read(&token).unwrap(), &set, NOW);
+    let found = profile.verify_unproven(&Presented::read(&token).unwrap(), &set, NOW);
     assert_eq!(found, Err(INVALID), "known, but for something else: nobody is asked");
 }
 
 // requirement: 6, 7
 #[test]
 fn what_an_issuer_says_of_a_token_is_judged_like_the_token() {
-    let said = |claims: &Value| profile().introspected(claims.as_object().unwrap(), NOW);
+    let said = |claims: &Value| profile().introspected_unproven(claims.as_object().unwrap(), NOW);
     assert_eq!(said(&claims()).unwrap().subject.as_str(), "corp|auth0|7");
     assert!(said(&without("iss")).is_ok(), "RFC 7662 leaves it out");
     assert!(said(&with("token_type", "bearer".into())).is_ok());
@@ -238,9 +238,21 @@ fn what_an_issuer_says_of_a_token_is_judged_like_the_token() {
     ] {
         assert_eq!(said(&claims), Err(TokenFault::Invalid), "{claims}");
     }
+    // What it is bound to comes out, whatever it calls itself (RFC 9449 section 6.2).
+    let key = URL_SAFE_NO_PAD.encode([3; 32]);
+    for kind in [json!("DPoP"), json!("Bearer"), Value::Null] {
+        let mut bound = with("cnf", json!({ "jkt": key }));
+        if !kind.is_null() {
+            bound["token_type"] = kind;
+        }
+        let bound = said(&bound).unwrap().bound.unwrap();
+        assert_eq!((bound.key, bound.certificate), (Some([3; 32]), None));
+    }
+    let shown = said(&with("cnf", json!({ "x5t#S256": key }))).unwrap().bound.unwrap();
+    assert_eq!((shown.key, shown.certificate), (None, Some([3; 32])));
     let lax = IssuerProfile { needs_audience: false, ..profile() };
-    assert!(lax.introspected(without("aud").as_object().unwrap(), NOW).is_ok());
-    assert!(lax.introspected(with("aud", "x".into()).as_object().unwrap(), NOW).is_err());
+    assert!(lax.introspected_unproven(without("aud").as_object().unwrap(), NOW).is_ok());
+    assert!(lax.introspected_unproven(with("aud", "x".into()).as_object().unwrap(), NOW).is_err());
 }
 
 #[test]

@@ -1,0 +1,15 @@
+//! What a token is bound to: whoever sends it must prove to have that as well (RFC 7800 section 3.1).
+
+use serde::{Deserialize, Serialize};
+
+/// SHA-256 of a key or of a certificate. Public, and no secret is derived from it.
+pub type Thumbprint = [u8; 32];
+
+/// The `cnf` claim, as far as it is known here. Where both stand, both must be proven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// `jkt`: of the public key that signs a proof per request (RFC 9449 section 6.1).
+    pub key: Option<Thumbprint>,
+    /// `x5t#S256`: of the certificate that the client's connection shows (RFC 8705 section 3.1).
+    pub certificate: Option<Thumbprint>,
+}
