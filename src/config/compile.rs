@@ -383,6 +383,7 @@ fn endpoint_route(
             (Authn::Required(authn.to_vec()), authz)
         }
     };
+    let gives = oauth::gives_tokens(endpoint);
     let public = matches!(authn, Authn::Public);
     let names: Vec<&str> = match endpoint.limits {
         Limits::General => config.limits.iter().map(|name| &**name).collect(),
@@ -415,8 +416,8 @@ fn endpoint_route(
         allows: PathAllowances::default(),
         assertion: None,
         streaming: false,
-        proof: ProofRule::None,
-        proof_nonce: false,
+        proof: if gives { ProofRule::Offered } else { ProofRule::None },
+        proof_nonce: gives && config.proof_nonce,
         stream_grace: Duration::ZERO,
         issuers: Arc::default(),
     }

@@ -153,6 +153,9 @@ pub(super) async fn admit<W: Witness>(
             return Err(deny);
         }
     };
+    if route.proof == ProofRule::Offered {
+        trail.offered = possession::offered(edge, route, &view, &arrival)?;
+    }
     trail.principal.clone_from(&who);
     witness.sees(Seen::Principal(who.as_deref()));
 

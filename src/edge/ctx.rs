@@ -18,7 +18,7 @@ use super::{
     upstream::{Node, Seat},
 };
 use crate::{
-    model::{Principal, Timestamp},
+    model::{Offered, Principal, Timestamp},
     pipeline::{Deny, HeaderPatch, Mount, Outcome, Permit, Target, Toll, shadow::Hit},
     telemetry::metrics::StreamKind,
 };
@@ -111,6 +111,8 @@ pub(super) struct Trail {
     pub(super) principal: Option<Arc<Principal>>,
     /// What the next proof of possession is to carry.
     pub(super) nonce: Option<HeaderValue>,
+    /// What came of a proof that a client sent to be given a bound token.
+    pub(super) offered: Option<Offered>,
     /// The tightest limit so far.
     pub(super) toll: Option<Toll>,
     /// When it was admitted, by the wall clock.

@@ -132,6 +132,7 @@ pub(super) fn request(shared: &Shared, ctx: &Ctx, out: &mut RequestHeader) -> Re
             client: caller.facts.clone(),
             principal: admitted.permit.principal().map(|who| (**who).clone()),
             joined: admitted.joined.iter().map(|name| (*name).to_owned()).collect(),
+            offered: ctx.trail.offered,
         };
         out.insert_header(CONTEXT_HEADER, encode(&context))?;
     }

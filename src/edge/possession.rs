@@ -7,7 +7,7 @@ use http::{HeaderName, header::HeaderMap};
 
 use super::{Live, Shared, tls::relayed};
 use crate::{
-    model::{Principal, Timestamp, confirmation::Thumbprint},
+    model::{Offered, Principal, Timestamp, confirmation::Thumbprint},
     pipeline::{
         Deny, RequestView, Route,
         carrier::Scheme,
@@ -50,8 +50,24 @@ pub(super) fn check(
         return Err(refused(ProofFault::Certificate));
     }
     match &bound.key {
-        Some(key) => signature(edge, route, view, (token, key), arrival),
+        Some(key) => signature(edge, route, view, Some((token, key)), arrival).map(|_| ()),
         None => Ok(()),
+    }
+}
+
+/// What came of the proof of a client that wants a bound token. `Ok(None)`: it sent none, and wants none.
+pub(super) fn offered(
+    edge: &Shared,
+    route: &Route,
+    view: &RequestView<'_>,
+    arrival: &Arrival<'_>,
+) -> Result<Option<Offered>, Deny> {
+    match signature(edge, route, view, None, arrival) {
+        Ok(key) => Ok(Some(Offered::Key(key))),
+        Err(Deny::Token(TokenFault::Proof(ProofFault::Missing))) => Ok(None),
+        Err(Deny::Token(TokenFault::Proof(ProofFault::Nonce))) => Ok(Some(Offered::WithoutNonce)),
+        Err(Deny::Token(_)) => Ok(Some(Offered::Faulty)),
+        Err(undetermined) => Err(undetermined),
     }
 }
 
@@ -75,27 +91,28 @@ fn has_certificate(
     shown.is_some_and(|shown| shown.thumbprint == *wanted && arrival.now < shown.not_after)
 }
 
+/// Verifies the one proof that came, and uses it up. Gives its key.
 fn signature(
     edge: &Shared,
     route: &Route,
     view: &RequestView<'_>,
-    (token, key): (&str, &Thumbprint),
+    token: Option<(&str, &Thumbprint)>,
     arrival: &Arrival<'_>,
-) -> Result<(), Deny> {
+) -> Result<Thumbprint, Deny> {
     let request = ProvenRequest {
         method: view.method.as_str(),
         scheme: arrival.scheme,
         authority: arrival.authority,
         path: &view.path,
-        token: Some((token, key)),
+        token,
         nonces: route.proof_nonce.then_some(&edge.nonces),
     };
     let proof = dpop::verify(only(view.headers)?, &request, arrival.now).map_err(refused)?;
     if !arrival.counts {
-        return Ok(());
+        return Ok(proof.key);
     }
-    match edge.replays.first(key, &proof.id, arrival.moment, &edge.parts.metrics) {
-        Ok(true) => Ok(()),
+    match edge.replays.first(&proof.key, &proof.id, arrival.moment, &edge.parts.metrics) {
+        Ok(true) => Ok(proof.key),
         Ok(false) => Err(refused(ProofFault::Replayed)),
         // What cannot be remembered could be used again.
         Err(_) => Err(Deny::Unavailable { dependency: "proofs" }),

@@ -13,3 +13,15 @@ pub struct Confirmation {
     /// `x5t#S256`: of the certificate that the client's connection shows (RFC 8705 section 3.1).
     pub certificate: Option<Thumbprint>,
 }
+
+/// What came of the proof that a client sent to be given a bound token (RFC 9449 section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Offered {
+    /// It has proven to own this key.
+    Key(Thumbprint),
+    /// The proof is none, or was used before.
+    Faulty,
+    /// It is good but for the nonce that is asked for.
+    WithoutNonce,
+}

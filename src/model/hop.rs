@@ -6,7 +6,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{ClientFacts, MountName, Principal};
+use super::{ClientFacts, MountName, Offered, Principal};
 
 /// Request header from edge to identity.
 pub const CONTEXT_HEADER: &str = "x-portcullis-context";
@@ -25,6 +25,9 @@ pub struct HopContext {
     /// Contracts of other mounts that claim the same endpoint and are content with one answer to all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joined: Vec<String>,
+    /// What came of a proof, where a client may bring one to be given a bound token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered: Option<Offered>,
 }
 
 /// Identity to edge: what the access log and the rate headers should say.
@@ -77,8 +80,13 @@ mod tests {
             request_id: "req_1".into(),
             user_agent: Some("a\u{e4}\"\\".into()),
         };
-        let context =
-            HopContext { mount: "api".into(), client, principal: None, joined: vec!["hh".into()] };
+        let context = HopContext {
+            mount: "api".into(),
+            client,
+            principal: None,
+            joined: vec!["hh".into()],
+            offered: Some(Offered::Key([7; 32])),
+        };
         let text = encode(&context);
         assert!(text.bytes().all(|byte| byte.is_ascii_graphic()));
         assert_eq!(decode::<HopContext>(&text), Some(context));

@@ -20,7 +20,7 @@ pub mod time;
 pub use agent::Agent;
 pub use certificate::ClientCertificate;
 pub use client::ClientFacts;
-pub use confirmation::Confirmation;
+pub use confirmation::{Confirmation, Offered};
 pub use fingerprint::{Fingerprint, Fingerprints};
 pub use id::{
     AccountId, ClientId, KeyId, MountName, OrganisationId, PermissionId, RealmName, SessionId,

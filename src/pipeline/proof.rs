@@ -23,6 +23,10 @@ macro_rules! algs {
 /// The parameter of a challenge that tells which algorithms may sign proofs.
 pub const ALGORITHMS: &str = algs!();
 
+/// The same names, one by one.
+pub const ALGORITHM_NAMES: [&str; 10] =
+    ["ES256", "ES384", "EdDSA", "Ed25519", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"];
+
 /// Which proof a route asks for (`proof`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ProofRule {
@@ -35,6 +39,8 @@ pub enum ProofRule {
     Certificate,
     /// `any`: either.
     Any,
+    /// Where tokens are given: a client may prove a key, for its token to be bound to.
+    Offered,
 }
 
 impl ProofRule {
@@ -219,6 +225,11 @@ mod tests {
                 assert_eq!(demanded, bound, "all of it");
             }
         }
+    }
+
+    #[test]
+    fn the_algorithms_are_told_alike_everywhere() {
+        assert_eq!(ALGORITHMS, format!("algs=\"{}\"", ALGORITHM_NAMES.join(" ")));
     }
 
     #[test]

@@ -106,6 +106,17 @@ impl Bench {
     /// Posts a form from an address of its own, with HTTP Basic where a client is given.
     pub async fn post(&self, path: &str, client: Option<&Made>, fields: &[(&str, &str)]) -> Reply {
         let http = Client::from(&self.gateway.url(), fresh_address());
+        self.send(http, path, client, fields).await
+    }
+
+    /// The same with a client of HTTP that the test keeps.
+    pub async fn send(
+        &self,
+        http: Client,
+        path: &str,
+        client: Option<&Made>,
+        fields: &[(&str, &str)],
+    ) -> Reply {
         let http = match client {
             Some(Made { id, secret }) => {
                 let basic = STANDARD.encode(format!("{id}:{secret}"));

@@ -19,8 +19,8 @@ fn challenge_of(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(hash.as_ref())
 }
 
-const BACK: &str = "https://app.example/cb";
-const VERIFIER: &str = "a-verifier-that-is-long-enough-to-be-one-0123456789";
+pub const BACK: &str = "https://app.example/cb";
+pub const VERIFIER: &str = "a-verifier-that-is-long-enough-to-be-one-0123456789";
 
 /// An application as most are, and another one.
 pub fn application(bench: &Bench) -> Made {
@@ -39,13 +39,13 @@ pub fn application(bench: &Bench) -> Made {
 }
 
 /// A browser: it keeps its cookie.
-struct Browser {
+pub struct Browser {
     http: Client,
     cookie: Option<String>,
 }
 
 impl Browser {
-    fn of(bench: &Bench) -> Self {
+    pub fn of(bench: &Bench) -> Self {
         Browser { http: Client::from(&bench.gateway.url(), fresh_address()), cookie: None }
     }
 
@@ -73,7 +73,7 @@ impl Browser {
     }
 
     /// From the page to the address that the browser is sent to.
-    async fn log_in(&mut self, query: &str) -> String {
+    pub async fn log_in(&mut self, query: &str) -> String {
         let page = self.ask(query).await.expect(200).text();
         let reply = self.enter(query, &proof_in(&page), operate::ADMIN, GOOD_PASSWORD).await;
         reply.expect(303).header("location").unwrap().to_owned()
@@ -85,7 +85,7 @@ fn proof_in(page: &str) -> String {
     rest.split('"').next().unwrap().to_owned()
 }
 
-fn query(client: &Made, change: &[(&str, &str)]) -> String {
+pub fn query(client: &Made, change: &[(&str, &str)]) -> String {
     let challenge = challenge_of(VERIFIER);
     let mut fields = vec![
         ("response_type", "code"),
@@ -105,7 +105,7 @@ fn query(client: &Made, change: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
-fn answered(location: &str, name: &str) -> Option<String> {
+pub fn answered(location: &str, name: &str) -> Option<String> {
     let url = url::Url::parse(location).unwrap();
     url.query_pairs().find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
 }

@@ -9,6 +9,7 @@ mod support;
 mod agents;
 mod assertion;
 mod bench;
+mod bound;
 mod exchange;
 mod keys;
 mod login;

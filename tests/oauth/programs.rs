@@ -5,6 +5,7 @@ use std::{path::Path, process::Command};
 
 use crate::{
     bench::{Bench, Made},
+    bound,
     support::{operate, programs, tmws::GOOD_PASSWORD},
 };
 
@@ -45,14 +46,23 @@ fn pair(bench: &Bench) -> (Made, Made) {
 }
 
 async fn play_node(name: &str) {
-    let bench = Bench::start();
-    let (client, service) = pair(&bench);
+    play_node_at(&Bench::start(), name).await;
+}
+
+async fn play_node_at(bench: &Bench, name: &str) {
+    let (client, service) = pair(bench);
     let copy = programs::package("node/node_modules").with_file_name(format!("oauth-{name}"));
     std::fs::copy(script(name), &copy).unwrap();
     let mut command = programs::command("node");
     command.arg(copy);
-    told(&mut command, &bench, &client, &service, &bench.login().await);
+    told(&mut command, bench, &client, &service, &bench.login().await);
     programs::play(&mut command);
+}
+
+#[tokio::test]
+#[ignore = "needs the packages of scripts/programs.sh"]
+async fn oauth4webapi_is_given_bound_tokens_and_uses_them() {
+    play_node_at(&bound::bench(true), "dpop.mjs").await;
 }
 
 #[tokio::test]

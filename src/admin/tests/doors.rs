@@ -124,6 +124,7 @@ fn context(mount: &str) -> String {
         },
         principal: None,
         joined: Vec::new(),
+        offered: None,
     })
 }
 

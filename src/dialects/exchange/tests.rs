@@ -80,6 +80,7 @@ async fn ask(path: &str, kind: &str, body: &[u8]) -> (StatusCode, HeaderMap, Val
         },
         principal: None,
         joined: Vec::new(),
+        offered: None,
     });
     let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
     let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();

@@ -40,6 +40,11 @@ pub fn is_login(endpoint: &Endpoint) -> bool {
     endpoint.path == AUTHORIZE
 }
 
+/// Whether an endpoint gives tokens to clients, which may bring a proof for them (RFC 9449 section 5).
+pub fn gives_tokens(endpoint: &Endpoint) -> bool {
+    endpoint.path == TOKEN && matches!(endpoint.exposure, Exposure::Client)
+}
+
 /// Where the description of a protected resource is: between the host and the path of its address (RFC 9728 section 3).
 pub fn resource_metadata(resource: &str) -> String {
     let behind = resource.find("://").map_or(0, |at| at + 3);

@@ -95,6 +95,7 @@ impl Kit {
             },
             principal: None,
             joined: joined.iter().map(|name| (*name).to_owned()).collect(),
+            offered: None,
         });
         let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
         let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();

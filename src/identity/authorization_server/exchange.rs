@@ -49,13 +49,16 @@ impl Identity {
         let server = self.server(mount)?;
         let now = self.now();
         let subject = self.subject_of(&server, &exchange.subject, now).ok_or(REFUSED)?;
-        if subject.who.method != AuthMethod::Jwt {
+        // A bound one is worth something only to who has proven to own its key.
+        let bound = subject.who.bound;
+        let owned = bound.is_none_or(|to| to.certificate.is_none() && to.key == client.key);
+        if subject.who.method != AuthMethod::Jwt || !owned {
             return Err(REFUSED);
         }
-        let client = &client.0;
+        let (proven, client) = (client, &client.record);
         if let Some(kind) = &exchange.agent {
             let wanted = &exchange.wanted;
-            return self.exchange_for_agent(&server, client, &subject, kind, wanted, by).await;
+            return self.exchange_for_agent(&server, proven, &subject, kind, wanted, by).await;
         }
         let (scopes, audiences) = within(&server, client, &subject, &exchange.wanted)?;
         // Our own tokens about people always name their session, so one without is about a client. One of the contract's
@@ -66,6 +69,7 @@ impl Identity {
         }
         let content = Content {
             client,
+            key: proven.key,
             subject: subject.who.subject.as_str(),
             account: (!about_client).then_some(&subject.who.subject),
             session: subject.who.session.as_ref(),
@@ -84,7 +88,7 @@ impl Identity {
     async fn exchange_for_agent(
         &self,
         server: &Server,
-        client: &ClientRecord,
+        client: &ProvenClient,
         subject: &Subject,
         kind: &str,
         wanted: &Wanted,
@@ -92,6 +96,7 @@ impl Identity {
     ) -> Result<Issued, IdentityError> {
         const NO_AGENTS: IdentityError =
             IdentityError::Grant(GrantFault::Request("There are no agents of this type here"));
+        let (key, client) = (client.key, &client.record);
         let agents = server.mount.agents.as_ref().ok_or(NO_AGENTS)?;
         let session = subject.who.session.as_ref().ok_or(REFUSED)?;
         // The roles as they are now: those in the token may be of an hour ago.
@@ -122,6 +127,7 @@ impl Identity {
         let lives = now + agents.lifetime;
         let content = Content {
             client,
+            key,
             subject: account.id.as_str(),
             account: Some(&account.id),
             session: Some(session),
@@ -135,7 +141,8 @@ impl Identity {
         self.note(server, made, Grant::TokenExchange.as_str(), by, now).await
     }
 
-    /// Proves a token of this mount, of either profile. `None`: it is none, or not any more.
+    /// Proves a token of this mount, of either profile. `None`: it is none, or not any more. What it is bound to is for the
+    /// caller to look at.
     pub(super) fn subject_of(
         &self,
         server: &Server,
@@ -155,7 +162,7 @@ impl Identity {
             let audience = server.mount.tokens.audience.clone();
             tokens::profile(&server.mount, audience, server.mount.tokens.access_type(), keys)
         };
-        let who = profile.verify(text, now).ok()?;
+        let who = profile.verify_unproven(text, now).ok()?;
         let claims = profile.verified_claims(text)?;
         if self.inner.feed.is_revoked(who.token.as_ref(), who.session.as_ref()) {
             return None;

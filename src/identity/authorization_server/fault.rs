@@ -19,11 +19,15 @@ pub enum GrantFault {
     Scope,
     /// A resource that client or subject token are not for (RFC 8707).
     Target,
+    /// The proof beside the request is none (RFC 9449 section 5).
+    Proof,
+    /// It lacks the nonce that is asked for (RFC 9449 section 8).
+    Nonce,
 }
 
 impl GrantFault {
     /// One of each.
-    pub(in crate::identity) fn every() -> [Self; 7] {
+    pub(in crate::identity) fn every() -> [Self; 9] {
         [
             Self::Request(""),
             Self::Client,
@@ -32,6 +36,8 @@ impl GrantFault {
             Self::Unknown,
             Self::Scope,
             Self::Target,
+            Self::Proof,
+            Self::Nonce,
         ]
     }
 
@@ -45,6 +51,8 @@ impl GrantFault {
             Self::Unknown => "unsupported_grant_type",
             Self::Scope => "invalid_scope",
             Self::Target => "invalid_target",
+            Self::Proof => "invalid_dpop_proof",
+            Self::Nonce => "use_dpop_nonce",
         }
     }
 
@@ -58,6 +66,8 @@ impl GrantFault {
             Self::Unknown => "This grant type is not supported",
             Self::Scope => "The scope is not within what may be granted",
             Self::Target => "The resource is not one that may be asked for",
+            Self::Proof => "The DPoP proof is not valid for this request",
+            Self::Nonce => "The DPoP proof must carry the nonce of DPoP-Nonce",
         }
     }
 
@@ -79,6 +89,8 @@ impl GrantFault {
             Self::Unknown => "grant_type_unsupported",
             Self::Scope => "scope_invalid",
             Self::Target => "target_invalid",
+            Self::Proof => "client_proof_invalid",
+            Self::Nonce => "client_proof_nonce",
         }
     }
 
@@ -112,6 +124,14 @@ impl GrantFault {
             Self::Target => (
                 "Standard issuer: a resource that client or subject token are not for.",
                 "Make the client with `--resource`, if it should.",
+            ),
+            Self::Proof => (
+                "Standard issuer: the `DPoP` proof of a client that asks for a token is none, is for another request or time, or was used before.",
+                "Look at the client's library and clock. Behind a proxy: does it hand the public scheme and host on, and is it listed in `[trust] proxies`?",
+            ),
+            Self::Nonce => (
+                "Standard issuer: proofs must carry a nonce (`proof_nonce` of the mount), and this one has none, or one that is too old.",
+                "None: the client tries again with the nonce of `DPoP-Nonce`.",
             ),
         }
     }

@@ -1,11 +1,14 @@
 //! Making a token of the standard profile (RFC 9068), and a client's own (RFC 6749 section 4.4).
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
 use super::{AT_JWT, Grant, GrantFault, ProvenClient, Server, Wanted, targets};
 use crate::{
     identity::{Actor, EventKind, Identity, IdentityError, audit, mount_keys::issuer_keys, tokens},
-    model::{AccountId, MountName, SecretString, SessionId, Timestamp, TokenId},
+    model::{
+        AccountId, MountName, SecretString, SessionId, Timestamp, TokenId, confirmation::Thumbprint,
+    },
     store::{AuditRecord, ClientRecord, IssuedRecord, StoreError},
 };
 
@@ -20,12 +23,16 @@ pub struct Issued {
     pub scope: String,
     /// The refresh token beside it, where there is one.
     pub refresh_token: Option<SecretString>,
+    /// Whether it is bound to a key, so that it is no bearer token.
+    pub bound: bool,
 }
 
 /// What a token says.
 pub(super) struct Content<'a> {
     /// To whom it goes.
     pub(super) client: &'a ClientRecord,
+    /// What it is bound to.
+    pub(super) key: Option<Thumbprint>,
     /// Whom it is about.
     pub(super) subject: &'a str,
     /// The account, where it is about one.
@@ -62,7 +69,7 @@ impl Identity {
         client.may(Grant::ClientCredentials)?;
         let server = self.server(mount)?;
         let now = self.now();
-        let client = &client.0;
+        let (client, key) = (&client.record, client.key);
         let scopes = targets::scopes(&server.own, wanted.scope.as_deref(), client, &[])?;
         let usual = [server.own.audience.to_string()];
         let audiences = if wanted.resources.is_empty() {
@@ -73,6 +80,7 @@ impl Identity {
         };
         let content = Content {
             client,
+            key,
             subject: client.id.as_str(),
             account: None,
             session: None,
@@ -120,6 +128,9 @@ impl Identity {
         if let Some(session) = content.session {
             set("sid", session.as_str().into());
         }
+        if let Some(key) = content.key {
+            set("cnf", json!({ "jkt": URL_SAFE_NO_PAD.encode(key) }));
+        }
         let key = self.inner.signing_key(&issuer_keys(&server.mount.name))?;
         let token = tokens::compact_as(&key, AT_JWT, true, &claims)?;
         let record = IssuedRecord {
@@ -132,7 +143,9 @@ impl Identity {
             created_at: now,
             expires_at: end,
         };
-        Ok(Made { issued: Issued { token, expires_in, scope, refresh_token: None }, record })
+        let bound = content.key.is_some();
+        let issued = Issued { token, expires_in, scope, refresh_token: None, bound };
+        Ok(Made { issued, record })
     }
 
     /// Notes a token in the store with the event that tells of it, and hands it out.

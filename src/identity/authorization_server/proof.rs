@@ -7,7 +7,10 @@ use serde_json::{Map, Value, json};
 use super::{Grant, GrantFault, Server, client_keys};
 use crate::{
     identity::{Actor, EventKind, Identity, IdentityError, audit, lockout::Counted},
-    model::{ClientId, Digest, MountName, SecretString, Timestamp, opaque, secret::ExposeSecret},
+    model::{
+        ClientId, Digest, MountName, Offered, SecretString, Timestamp, confirmation::Thumbprint,
+        opaque, secret::ExposeSecret,
+    },
     pipeline::jwt::{Form, TokenProfile},
     store::{AuditRecord, ClientRecord},
 };
@@ -40,17 +43,31 @@ pub enum ClientProof {
 
 /// A client that is the one it says, and may use the issuer now.
 #[derive(Clone, Debug)]
-pub struct ProvenClient(pub(super) ClientRecord);
+pub struct ProvenClient {
+    pub(super) record: ClientRecord,
+    /// The key that it has proven to own beside: what it is given is bound to that.
+    pub(super) key: Option<Thumbprint>,
+}
 
 impl ProvenClient {
     /// Its id.
     pub fn id(&self) -> &ClientId {
-        &self.0.id
+        &self.record.id
+    }
+
+    /// What came of a proof that it sent with its request (RFC 9449 section 5).
+    pub fn offering(self, offered: Option<Offered>) -> Result<Self, IdentityError> {
+        match offered {
+            None => Ok(self),
+            Some(Offered::Key(key)) => Ok(Self { key: Some(key), ..self }),
+            Some(Offered::Faulty) => Err(IdentityError::Grant(GrantFault::Proof)),
+            Some(Offered::WithoutNonce) => Err(IdentityError::Grant(GrantFault::Nonce)),
+        }
     }
 
     /// Refuses what the client was not made for.
     pub fn may(&self, grant: Grant) -> Result<(), IdentityError> {
-        let own = self.0.grants.iter().any(|name| name == grant.as_str());
+        let own = self.record.grants.iter().any(|name| name == grant.as_str());
         own.then_some(()).ok_or(IdentityError::Grant(GrantFault::NotAllowed))
     }
 }
@@ -86,7 +103,7 @@ impl Identity {
         };
         match found {
             Some(client) if good && client.is_live(now) && client.realm == server.mount.realm => {
-                Ok(ProvenClient(client))
+                Ok(ProvenClient { record: client, key: None })
             }
             found => {
                 self.inner.charge_failure(&rules, &counted).await?;

@@ -12,8 +12,8 @@ use crate::{
     identity::{Actor, EventKind, Identity, IdentityError, audit, settings::RefreshForm},
     model::{MountName, SecretString, SessionId, Timestamp, TokenId, opaque, secret::ExposeSecret},
     store::{
-        AccountRecord, AuditRecord, ClientRecord, CodeProof, CodeRecord, FamilyRecord, Judged,
-        RedeemedGrant, RefreshRecord, StoreError,
+        AccountRecord, AuditRecord, CodeProof, CodeRecord, FamilyRecord, Judged, RedeemedGrant,
+        RefreshRecord, StoreError,
     },
 };
 
@@ -84,7 +84,7 @@ impl Identity {
             audiences: &login.audiences,
         };
         let ends = now + server.own.refresh_lifetime;
-        let mut made = self.person_token(&server, &client.0, &within, None, None, now)?;
+        let mut made = self.person_token(&server, client, &within, None, None, now)?;
         let family = self.inner.uuid()?;
         let refresh = client.may(Grant::RefreshToken).is_ok().then(|| {
             let text = self.inner.refresh_key.derive(&family, 0);
@@ -168,7 +168,7 @@ impl Identity {
         let now = self.now();
         let made = self.person_token(
             &server,
-            &client.0,
+            client,
             &within,
             wanted.scope.as_deref(),
             (!wanted.resources.is_empty()).then_some(wanted),
@@ -182,13 +182,14 @@ impl Identity {
     fn person_token(
         &self,
         server: &Server,
-        client: &ClientRecord,
+        client: &ProvenClient,
         within: &Within<'_>,
         scope: Option<&str>,
         wanted: Option<&Wanted>,
         now: Timestamp,
     ) -> Result<Made, IdentityError> {
-        let account = within.account;
+        let (account, key) = (within.account, client.key);
+        let client = &client.record;
         let held = targets::of_roles(&server.mount.role_scopes, &account.roles);
         let bounds = [Some(within.scopes), held.as_deref()];
         let scopes = targets::scopes(&server.own, scope, client, &bounds)?;
@@ -204,6 +205,7 @@ impl Identity {
         }
         let content = Content {
             client,
+            key,
             subject: account.id.as_str(),
             account: Some(&account.id),
             session: Some(within.session),

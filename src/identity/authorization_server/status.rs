@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Claims that the answer repeats.
-const TOLD: [&str; 12] = [
+const TOLD: [&str; 13] = [
     "iss",
     "sub",
     "aud",
@@ -23,6 +23,7 @@ const TOLD: [&str; 12] = [
     "username",
     "roles",
     "act",
+    "cnf",
 ];
 
 impl Identity {
@@ -44,7 +45,9 @@ impl Identity {
                 told.insert(name.to_owned(), value.clone());
             }
         }
-        told.insert("token_type".to_owned(), "Bearer".into());
+        // RFC 9449 section 6.2.
+        let bound = subject.who.bound.is_some_and(|to| to.key.is_some());
+        told.insert("token_type".to_owned(), if bound { "DPoP" } else { "Bearer" }.into());
         Ok(Value::Object(told))
     }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     dialects::oauth::{AUTHORIZE, INTROSPECT, KEYS, REVOKE, TOKEN},
     identity::AuthorizationServerSettings,
+    pipeline::proof::ALGORITHM_NAMES,
 };
 
 use super::TOKEN_EXCHANGE;
@@ -25,6 +26,7 @@ pub fn server(own: &AuthorizationServerSettings) -> Value {
         "revocation_endpoint": own.address(REVOKE),
         "introspection_endpoint": own.address(INTROSPECT),
         "grant_types_supported": grants,
+        "dpop_signing_alg_values_supported": ALGORITHM_NAMES,
         "response_types_supported": if own.login { &["code"][..] } else { &[] },
     });
     if let (true, Some(members)) = (own.login, out.as_object_mut()) {

@@ -146,6 +146,7 @@ impl Kit {
             },
             principal: who.cloned(),
             joined: Vec::new(),
+            offered: None,
         });
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
