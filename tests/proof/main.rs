@@ -9,4 +9,5 @@ mod support;
 mod bench;
 mod certificates;
 mod dpop;
+mod places;
 mod settings;
