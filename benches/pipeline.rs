@@ -172,6 +172,7 @@ fn route(name: &str, mount: &Arc<Mount>, authn: Authn, authz: Authz) -> Arc<Rout
         proof_nonce: false,
         stream_grace: Default::default(),
         issuers: Arc::default(),
+        login: None,
     })
 }
 

@@ -82,6 +82,7 @@ impl From<IdentityError> for Problem {
             | IdentityError::NotVerified => StatusCode::FORBIDDEN,
             IdentityError::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             IdentityError::Foreign(fault) => fault.status(),
+            IdentityError::Oidc(fault) => fault.status(),
             IdentityError::Grant(fault) => fault.status(),
             IdentityError::Busy | IdentityError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             IdentityError::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     Failure,
-    arguments::{GatewayArgs, OutputArg, PasswordArgs, RealmArg, UserCommand},
+    arguments::{GatewayArgs, OutputArg, PasswordArgs, PersonArgs, RealmArg, UserCommand},
     door::{Content, Door, quoted},
     show,
 };
@@ -57,12 +57,42 @@ pub(super) fn run(command: UserCommand, at: &GatewayArgs) -> Result<(), Failure>
             Door::open(at)?.json(Method::POST, &path, body)?;
             show::line(&format!("roles of \"{user}\" set; its sessions have ended"))
         }
+        UserCommand::Links { user, realm, output } => {
+            let path = path_of(&user, "links", &realm);
+            let answer = Door::open(at)?.json(Method::GET, &path, Content::Nothing)?;
+            if output.is_json() {
+                return show::json(&answer);
+            }
+            let links = answer.get("links").and_then(Value::as_array);
+            let columns = [("ISSUER", "issuer"), ("SUB", "sub"), ("LAST LOGIN", "updated_at")];
+            show::table(links.map(Vec::as_slice).unwrap_or_default(), &columns)
+        }
+        UserCommand::Link { user, person, realm } => {
+            person_of(at, &user, "link", person, &realm)?;
+            show::line(&format!("account \"{user}\" joined to that person"))
+        }
+        UserCommand::Unlink { user, person, realm } => {
+            person_of(at, &user, "unlink", person, &realm)?;
+            let sentence = "is not that person any more; sessions of its logins have ended";
+            show::line(&format!("account \"{user}\" {sentence}"))
+        }
         UserCommand::Import { file, realm, output } => import(at, &file, &realm, output),
     }
 }
 
 fn set(at: &GatewayArgs, user: &str, verb: &str, realm: &RealmArg) -> Result<Value, Failure> {
     Door::open(at)?.json(Method::POST, &path_of(user, verb, realm), Content::Nothing)
+}
+
+fn person_of(
+    at: &GatewayArgs,
+    user: &str,
+    verb: &str,
+    person: PersonArgs,
+    realm: &RealmArg,
+) -> Result<Value, Failure> {
+    let body = Content::Json(json!({ "issuer": person.issuer, "sub": person.sub }));
+    Door::open(at)?.json(Method::POST, &path_of(user, verb, realm), body)
 }
 
 fn path_of(user: &str, verb: &str, realm: &RealmArg) -> String {

@@ -304,6 +304,33 @@ pub(super) enum UserCommand {
         #[command(flatten)]
         realm: RealmArg,
     },
+    /// List which people of which OpenID providers an account is.
+    Links {
+        /// Login name, e-mail address or id.
+        user: String,
+        #[command(flatten)]
+        realm: RealmArg,
+        #[command(flatten)]
+        output: OutputArg,
+    },
+    /// Join a person of an OpenID provider to an account: its logins there are logins here.
+    Link {
+        /// Login name, e-mail address or id.
+        user: String,
+        #[command(flatten)]
+        person: PersonArgs,
+        #[command(flatten)]
+        realm: RealmArg,
+    },
+    /// Take a person of an OpenID provider off an account; ends the sessions that its logins opened.
+    Unlink {
+        /// Login name, e-mail address or id.
+        user: String,
+        #[command(flatten)]
+        person: PersonArgs,
+        #[command(flatten)]
+        realm: RealmArg,
+    },
     /// Import accounts with Argon2id or bcrypt hashes: one JSON object per line, all or nothing.
     Import {
         /// The file; - reads standard input.
@@ -313,6 +340,17 @@ pub(super) enum UserCommand {
         #[command(flatten)]
         output: OutputArg,
     },
+}
+
+/// A person of an OpenID provider.
+#[derive(Clone, Debug, Args)]
+pub(super) struct PersonArgs {
+    /// iss of the provider, character by character.
+    #[arg(long, value_name = "URL")]
+    pub(super) issuer: String,
+    /// sub: what the provider calls the person.
+    #[arg(long)]
+    pub(super) sub: String,
 }
 
 /// Passwords never stand in arguments: other users of the machine see those.

@@ -148,6 +148,7 @@ fn mount_settings(mount: &MountConfig) -> MountSettings {
         tokens: mount.tokens.clone(),
         api_key_format: mount.api_key_format.clone(),
         oauth: mount.oauth.as_ref().map(|oauth| oauth.settings.clone()),
+        oidc: mount.oidc_login.as_ref().map(|login| login.settings.clone()),
         administrator: mount.oauth.as_ref().and_then(|oauth| oauth.administrator.clone()),
         static_keys: mount.static_keys.iter().map(|found| found.key.clone()).collect(),
         scopes,
@@ -299,7 +300,7 @@ fn compile_mount(
             .map(|own| oauth::resource_metadata(&own.resource).into()),
         issuers: config.issuers.iter().map(|issuer| issuers::profile(issuer, config)).collect(),
         api_key_format: config.api_key_format.clone(),
-        session_carrier: config.oauth.as_ref().and_then(|oauth| oauth.session_carrier.clone()),
+        session_carrier: config.session_carrier(),
         credential_sizes: sizes,
         client_certs: config.client_certs.clone().into(),
         static_keys: config
@@ -375,9 +376,10 @@ fn endpoint_route(
 ) -> Route {
     let defaults = config.dialect.dialect.defaults();
     let (authn, authz) = match &endpoint.exposure {
-        Exposure::Public | Exposure::Client | Exposure::Administrator { .. } => {
-            (Authn::Public, Authz::Authenticated)
-        }
+        Exposure::Public
+        | Exposure::Client
+        | Exposure::Browser
+        | Exposure::Administrator { .. } => (Authn::Public, Authz::Authenticated),
         Exposure::Protected { authn, policy } => {
             let authz = if *policy { Authz::Policy } else { Authz::Authenticated };
             (Authn::Required(authn.to_vec()), authz)
@@ -409,7 +411,7 @@ fn endpoint_route(
         // Identity sees the proven caller in the context header, and needs the credential itself only where it proves it.
         forward_credential: matches!(
             endpoint.exposure,
-            Exposure::Administrator { .. } | Exposure::Client
+            Exposure::Administrator { .. } | Exposure::Client | Exposure::Browser
         ),
         secret_path: matches!(endpoint.exposure, Exposure::Administrator { secret_path: true }),
         hashes: endpoint.hashes,
@@ -420,6 +422,7 @@ fn endpoint_route(
         proof_nonce: gives && config.proof_nonce,
         stream_grace: Duration::ZERO,
         issuers: Arc::default(),
+        login: None,
     }
 }
 
@@ -452,6 +455,7 @@ fn route(config: &RouteConfig, mount: &Arc<Mount>, limits: &[Limit]) -> Route {
         proof_nonce: config.proof_nonce,
         stream_grace: config.stream_grace,
         issuers: config.issuers.clone(),
+        login: config.login.clone(),
     }
 }
 

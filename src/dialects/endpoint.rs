@@ -44,6 +44,8 @@ pub enum Exposure {
     },
     /// A client of the mount's standard issuer, by what it brings in a field or in the body. Identity looks at it.
     Client,
+    /// A browser with whatever cookies it has. Identity looks at them.
+    Browser,
     /// The mount's administrator, by HTTP Basic. Identity looks at it, so the field goes on to it.
     Administrator {
         /// Whether the path may hold a secret, so that the log shows its pattern instead.

@@ -13,6 +13,7 @@ pub mod hh;
 mod html;
 pub mod inkpass;
 pub mod oauth;
+pub mod oidc;
 pub mod problem;
 pub mod refusal;
 mod table;

@@ -33,6 +33,7 @@ mod head;
 mod headers;
 mod http2;
 mod live;
+mod login;
 mod opaque;
 mod options;
 mod pace;
@@ -198,6 +199,10 @@ impl ProxyHttp for Gateway {
             Ok(Some(answer)) => Box::pin(reply::answer(session, ctx, &answer, now())).await?,
             Err(deny) => {
                 ctx.deny = Some(deny.clone());
+                if let Some(to) = login::instead(session.req_header(), ctx, &deny) {
+                    Box::pin(reply::send_away(session, ctx, &to, now())).await?;
+                    return Ok(true);
+                }
                 Box::pin(reply::refuse(session, ctx, &deny, now())).await?;
             }
         }

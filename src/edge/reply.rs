@@ -70,6 +70,17 @@ pub(super) async fn answer(
     write(session, ctx, out, body, now).await
 }
 
+/// Sends a browser to the login.
+pub(super) async fn send_away(
+    session: &mut Session,
+    ctx: &Ctx,
+    to: &HeaderValue,
+    now: Timestamp,
+) -> Result<()> {
+    let out = build(StatusCode::FOUND, &[(header::LOCATION, to.clone())], &Bytes::new())?;
+    write(session, ctx, out, Bytes::new(), now).await
+}
+
 fn build(
     status: StatusCode,
     fields: &[(HeaderName, HeaderValue)],

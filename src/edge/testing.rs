@@ -78,6 +78,7 @@ pub(super) fn route(name: &str, mount: &Arc<Mount>) -> Route {
         proof_nonce: false,
         stream_grace: Default::default(),
         issuers: Arc::default(),
+        login: None,
     }
 }
 

@@ -178,6 +178,8 @@ impl EventKind {
             Self::WebhookRepeated => "WEBHOOK_REPEATED",
             Self::PermissionDenied => "PERMISSION_DENIED",
             Self::RateLimitExceeded => "RATE_LIMIT_EXCEEDED",
+            Self::AccountLinked => "ACCOUNT_LINKED",
+            Self::AccountUnlinked => "ACCOUNT_UNLINKED",
             Self::UserAllowed => "USER_ALLOWED",
             Self::UserRemoved => "USER_REMOVED",
         }

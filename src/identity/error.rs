@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ForeignFault, GrantFault};
+use super::{ForeignFault, GrantFault, OidcFault};
 use crate::{pipeline::Toll, store::StoreError};
 
 mod reasons;
@@ -89,6 +89,9 @@ pub enum IdentityError {
     /// Logins through a provider, exchange codes, session secrets, administrators.
     #[error("{}", .0.reason())]
     Foreign(ForeignFault),
+    /// Browser logins through an OpenID provider.
+    #[error("{}", .0.reason())]
+    Oidc(OidcFault),
     /// The standard issuer's refusals.
     #[error("{}", .0.reason())]
     Grant(GrantFault),
@@ -126,6 +129,7 @@ impl IdentityError {
             IdentityError::WeakPassword(_) => "weak_password",
             IdentityError::Invalid(_) => "validation",
             IdentityError::Foreign(fault) => fault.reason(),
+            IdentityError::Oidc(fault) => fault.reason(),
             IdentityError::Grant(fault) => fault.reason(),
             IdentityError::Busy => "hash_pool_full",
             IdentityError::Unavailable => "dependency_unavailable",

@@ -44,6 +44,7 @@ mod lockout;
 mod login;
 mod mount_keys;
 pub mod oauth;
+mod oidc;
 mod opening;
 pub mod organisations;
 pub mod outbox;
@@ -91,6 +92,7 @@ pub use error::{FieldError, IdentityError};
 pub use lockout::AttemptsLeft;
 pub use mount_keys::{KeyFacts, issuer_keys};
 pub use oauth::{ForeignFault, OAuthSettings};
+pub use oidc::{Link, OidcCallback, OidcFault, OidcOpened, OidcSettings, OidcStart};
 pub use organisations::{NewMemberKey, types::*};
 pub use second_factor::PreparedFactor;
 pub use sessions::Spared;
@@ -105,6 +107,7 @@ pub use types::*;
 pub use crate::store::{AuditRange, LiveToken};
 
 use crate::{
+    issuer::OpenId,
     limit::RateLimiter,
     model::{
         Clock, Digest, KeyId, MountName, Principal, Random, SecretString, SessionId, Timestamp,
@@ -230,6 +233,8 @@ struct Inner {
     access: Access,
     outgoing: oauth::Outgoing,
     flights: oauth::Flights<Arc<ForeignIdentity>>,
+    /// Providers through which browsers log in.
+    openid: ArcSwap<Vec<Arc<OpenId>>>,
     proofs: administrator::Proofs,
     /// Under which proofs are remembered; of this process only.
     proof_key: [u8; 32],
@@ -271,6 +276,7 @@ impl Identity {
             access: Access::default(),
             outgoing: oauth::Outgoing::default(),
             flights: oauth::Flights::default(),
+            openid: ArcSwap::default(),
             proofs: administrator::Proofs::default(),
             proof_key,
             state: ArcSwap::from_pointee(state),

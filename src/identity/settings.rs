@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use jsonwebtoken::Algorithm;
 
 use super::{
-    Administrator, AuthorizationServerSettings, OAuthSettings, StaticKey, webhooks::Herald,
+    Administrator, AuthorizationServerSettings, OAuthSettings, OidcSettings, StaticKey,
+    webhooks::Herald,
 };
 use crate::{
     model::{MountName, RealmName, SecretString, api_key::KeyFormat},
@@ -150,6 +151,8 @@ pub struct MountSettings {
     pub api_key_format: Option<KeyFormat>,
     /// The provider through which people log in, where the contract has one.
     pub oauth: Option<Arc<OAuthSettings>>,
+    /// Browser logins through an OpenID provider, where the mount has them.
+    pub oidc: Option<Arc<OidcSettings>>,
     /// Who may administrate the mount by name and password, where the contract has such a one.
     pub administrator: Option<Administrator>,
     /// API keys of the configuration.
@@ -184,6 +187,7 @@ impl MountSettings {
             api_key_format: None,
             static_keys: Vec::new(),
             oauth: None,
+            oidc: None,
             administrator: None,
             scopes: Vec::new(),
             agents: None,

@@ -437,6 +437,8 @@ pub enum EventKind {
     WebhookRepeated,
     PermissionDenied,
     RateLimitExceeded,
+    AccountLinked,
+    AccountUnlinked,
     UserAllowed,
     UserRemoved,
 }

@@ -2,11 +2,18 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use http::{HeaderValue, StatusCode, header};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::{
+    HeaderValue, StatusCode,
+    header::{self, InvalidHeaderValue},
+};
 use reqwest::{Certificate, redirect};
 use url::{Host, Url};
 
-use crate::pipeline::jwt::{KeySetFault, MAX_SET_BYTES};
+use crate::{
+    model::{SecretString, secret::ExposeSecret},
+    pipeline::jwt::{KeySetFault, MAX_SET_BYTES},
+};
 
 /// From the first packet to the last byte.
 pub(super) const DEADLINE: Duration = Duration::from_secs(3);
@@ -102,18 +109,20 @@ impl Client {
         self.send(self.0.get(url.clone())).await
     }
 
-    /// Sends a form, as the client that `authorization` proves.
+    /// Sends a form, as the client that `authorization` proves; without it the form itself does.
     pub(super) async fn post(
         &self,
         url: &Url,
-        authorization: &HeaderValue,
+        authorization: Option<&HeaderValue>,
         form: String,
     ) -> Result<Fetched, FetchFault> {
-        let request = self
+        let mut request = self
             .0
             .post(url.clone())
-            .header(header::AUTHORIZATION, authorization)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
         self.send(request.body(form)).await
     }
 
@@ -140,6 +149,19 @@ impl Client {
         }
         Ok(Fetched { body, max_age })
     }
+}
+
+/// `client_secret_basic` (RFC 6749 section 2.3.1): both halves in the form of a form first.
+pub(super) fn basic(
+    client_id: &str,
+    secret: &SecretString,
+) -> Result<HeaderValue, InvalidHeaderValue> {
+    let coded =
+        |text: &str| -> String { form_urlencoded::byte_serialize(text.as_bytes()).collect() };
+    let pair = format!("{}:{}", coded(client_id), coded(secret.expose_secret()));
+    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair)))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Whether nobody on the way can change or read what is sent there.
@@ -238,5 +260,13 @@ mod tests {
         ] {
             assert_eq!(is_safe(&Url::parse(url).unwrap()), safe, "{url}");
         }
+    }
+
+    #[test]
+    fn a_client_proves_itself_as_forms_write_it() {
+        let value = basic("a:b c", &"p+\u{e9}".into()).unwrap();
+        let coded = value.to_str().unwrap().strip_prefix("Basic ").unwrap().to_owned();
+        assert_eq!(STANDARD.decode(coded).unwrap(), b"a%3Ab+c:p%2B%C3%A9");
+        assert!(value.is_sensitive());
     }
 }

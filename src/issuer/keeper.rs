@@ -17,7 +17,7 @@ use url::Url;
 
 use super::{
     client::{Client, DEADLINE, FetchFault},
-    discovery,
+    discovery::{self, Described},
     held::Held,
     registry::Parts,
     rounds::{NotInTime, Round, Waiting},
@@ -46,6 +46,7 @@ pub struct Keeper {
     client: Client,
     pub(super) parts: Parts,
     held: ArcSwapOption<Held>,
+    described: ArcSwapOption<Described>,
     rounds: watch::Sender<Round>,
     plan: Mutex<Plan>,
     wanted: Arc<Notify>,
@@ -100,6 +101,7 @@ impl Keeper {
             client,
             parts,
             held: ArcSwapOption::empty(),
+            described: ArcSwapOption::empty(),
             rounds: watch::Sender::default(),
             plan: Mutex::new(plan),
             wanted: Arc::default(),
@@ -122,6 +124,11 @@ impl Keeper {
     /// The set in hand, young enough or not.
     pub fn held(&self) -> Option<Arc<Held>> {
         self.held.load_full()
+    }
+
+    /// What its metadata said last, where keys are found by metadata.
+    pub(super) fn described(&self) -> Option<Arc<Described>> {
+        self.described.load_full()
     }
 
     /// Whether a token that was verified with this generation of keys need not be verified again.
@@ -222,6 +229,8 @@ impl Keeper {
                         let metadata = self.client.get(url).await?;
                         let issuer = &self.settings.issuer;
                         let found = discovery::keys_at(&metadata.body, issuer, url, origins)?;
+                        let described = Described::read(&metadata.body, url, origins);
+                        self.described.store(Some(Arc::new(described)));
                         self.plan().found = Some((found.clone(), now));
                         found
                     }

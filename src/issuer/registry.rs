@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    introspection::Asker, keeper::Keeper, settings::Settings, shelf::Shelf, state::KeyState,
+    introspection::Asker, keeper::Keeper, openid::OpenId, settings::Settings, shelf::Shelf,
+    state::KeyState,
 };
 use crate::{
     model::{Clock, Random},
@@ -31,6 +32,7 @@ pub struct Parts {
 pub struct Issuers {
     keepers: Vec<Arc<Keeper>>,
     askers: Vec<Arc<Asker>>,
+    logins: Vec<Arc<OpenId>>,
     /// What is known may be used, and nobody asked.
     quiet: bool,
 }
@@ -45,12 +47,21 @@ impl Issuers {
         let none = Issuers::default();
         let old = previous.unwrap_or(&none);
         let mut out = Issuers::default();
-        for Settings { name, keys, introspection } in settings {
+        for Settings { name, keys, introspection, login } in settings {
             if let Some(keys) = keys {
                 let same = |own: &&Arc<Keeper>| own.name() == name && own.settings() == keys;
                 out.keepers.push(match old.keepers.iter().find(same) {
                     Some(keeper) => Arc::clone(keeper),
                     None => Keeper::start(name.clone(), keys.clone(), parts.clone())?,
+                });
+            }
+            if let (Some(login), Some(keys)) =
+                (login, out.keepers.last().filter(|_| keys.is_some()))
+            {
+                let same = |own: &&Arc<OpenId>| own.keeper_is(keys) && own.settings() == login;
+                out.logins.push(match old.logins.iter().find(same) {
+                    Some(login) => Arc::clone(login),
+                    None => OpenId::new(Arc::clone(keys), login.clone(), parts.clone())?,
                 });
             }
             if let Some(asking) = introspection {
@@ -66,7 +77,8 @@ impl Issuers {
 
     /// The same for questions: what is known, of which nobody is asked for more.
     pub fn quiet(&self) -> Self {
-        Self { keepers: self.keepers.clone(), askers: Vec::new(), quiet: true }
+        let (keepers, askers, logins) = (self.keepers.clone(), Vec::new(), Vec::new());
+        Self { keepers, askers, logins, quiet: true }
     }
 
     /// Whether nobody may be asked.
@@ -82,6 +94,11 @@ impl Issuers {
     /// Who keeps the keys of this issuer.
     pub fn keeper(&self, name: &str) -> Option<&Arc<Keeper>> {
         self.keepers.iter().find(|keeper| **keeper.name() == *name)
+    }
+
+    /// Those through which people log in.
+    pub fn logins(&self) -> &[Arc<OpenId>] {
+        &self.logins
     }
 
     /// What is known of all of them.

@@ -16,7 +16,30 @@ pub struct Settings {
     pub keys: Option<Fetching>,
     /// Asking it about tokens.
     pub introspection: Option<Asking>,
+    /// Logging people in through it; then its keys are fetched.
+    pub login: Option<Client>,
 }
+
+/// Who we are to a provider through which people log in.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Our name there.
+    pub client_id: Arc<str>,
+    /// What proves it.
+    pub secret: SecretString,
+    /// Where it sends browsers back to, exactly as registered there.
+    pub redirect_uri: Arc<str>,
+}
+
+impl PartialEq for Client {
+    fn eq(&self, other: &Self) -> bool {
+        let digest = |own: &Self| Digest::of(own.secret.expose_secret().as_bytes());
+        let rest = |own: &Self| (own.client_id.clone(), own.redirect_uri.clone());
+        rest(self) == rest(other) && digest(self) == digest(other)
+    }
+}
+
+impl Eq for Client {}
 
 /// How an issuer is asked about tokens (RFC 7662).
 #[derive(Clone, Debug)]

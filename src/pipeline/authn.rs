@@ -177,6 +177,8 @@ pub struct SessionEvidence {
     pub principal: Arc<Principal>,
     /// Logged out or terminated, or its account is disabled.
     pub ended: bool,
+    /// It is over by then if it is not used before; `None`: it may rest until its end.
+    pub idle_until: Option<Timestamp>,
 }
 
 /// Holds what is known of a presented session against time and revocations. `None`: the store knows no such session.
@@ -194,7 +196,8 @@ pub fn establish_session(
     if evidence.ended || revocations.is_revoked(None, who.session.as_ref()) {
         return Err(Deny::Session(SessionFault::Ended));
     }
-    if who.expires_at.is_none_or(|end| now >= end) {
+    let rested = evidence.idle_until.is_some_and(|end| now >= end);
+    if rested || who.expires_at.is_none_or(|end| now >= end) {
         return Err(Deny::Session(SessionFault::Expired));
     }
     Ok(who.clone())

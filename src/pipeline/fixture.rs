@@ -74,6 +74,7 @@ pub(super) fn route(name: &str) -> Route {
         proof_nonce: false,
         stream_grace: Default::default(),
         issuers: Arc::default(),
+        login: None,
     }
 }
 

@@ -12,12 +12,14 @@ mod claims;
 mod confirmation;
 pub mod dpop;
 mod form;
+mod id_token;
 mod issuer;
 mod json;
 mod key_set;
 mod mapping;
 
 pub use form::{Form, algorithm_name};
+pub use id_token::{Awaited, IdClaims, LogoutClaims, RelyingParty};
 pub use issuer::{IssuerKeys, IssuerProfile, Presented, Unproven};
 pub use json::object as read_claims;
 pub use key_set::{KeySet, KeySetFault, MAX_SET_BYTES};

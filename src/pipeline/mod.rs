@@ -24,6 +24,7 @@ mod fixture;
 pub mod forward_auth;
 pub mod grants;
 pub mod jwt;
+pub mod landing;
 pub mod mount;
 pub mod mutate;
 pub mod news;

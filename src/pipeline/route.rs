@@ -139,6 +139,8 @@ pub struct Route {
     /// Names of the issuers outside whose callers it takes. None on the endpoints of a contract, which are for accounts of
     /// ours.
     pub issuers: Arc<[Arc<str>]>,
+    /// Where a browser without a good session is sent to log in: an address to which its own is added.
+    pub login: Option<Arc<str>>,
 }
 
 impl Route {

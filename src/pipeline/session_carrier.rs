@@ -9,7 +9,8 @@ use super::{
     cookie,
     cors::Cors,
     deny::{Deny, Lack, SessionFault},
-    view::RequestView,
+    landing::is_from_own_page,
+    view::{Field, RequestView},
 };
 use crate::model::opaque;
 
@@ -20,6 +21,13 @@ pub enum SessionCarrier {
     Cookie(Arc<str>),
     /// A header field of this name.
     Header(HeaderName),
+    /// The cookie of a login of our own, for pages of our own.
+    Own {
+        /// Its name.
+        cookie: Arc<str>,
+        /// Where those pages are.
+        origin: Arc<str>,
+    },
 }
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -43,6 +51,18 @@ impl SessionCarrier {
                 }
                 found
             }
+            SessionCarrier::Own { cookie, origin } => {
+                let found = cookie::value(view.headers, cookie)?;
+                // A page elsewhere can open a WebSocket with the visitor's cookies as well, and read it.
+                let careful =
+                    !view.method.is_safe() || !matches!(view.known.upgrade, Field::Absent);
+                let ours = || is_from_own_page(view.headers, origin);
+                if careful && !ours() && !cors.names(view.known.origin.value()) {
+                    let refused = Deny::forbidden("same-site").because(Lack::of("same-site"));
+                    return Some(Err(refused));
+                }
+                found
+            }
             SessionCarrier::Header(name) => {
                 cookie::only(view.headers.get_all(name).iter().map(HeaderValue::as_bytes))?
             }
@@ -56,15 +76,19 @@ impl SessionCarrier {
     /// The header it sits in.
     pub(super) fn header(&self) -> &HeaderName {
         match self {
-            SessionCarrier::Cookie(_) => const { &header::COOKIE },
+            SessionCarrier::Cookie(_) | SessionCarrier::Own { .. } => const { &header::COOKIE },
             SessionCarrier::Header(name) => name,
         }
     }
 
     /// The request's cookies without the session's, as one field; `None`: nothing is left.
     pub(super) fn other_cookies(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let SessionCarrier::Cookie(own) = self else { return None };
-        cookie::without(headers, own)
+        match self {
+            SessionCarrier::Cookie(own) | SessionCarrier::Own { cookie: own, .. } => {
+                cookie::without(headers, own)
+            }
+            SessionCarrier::Header(_) => None,
+        }
     }
 }
 
@@ -147,6 +171,36 @@ mod tests {
             .header("sec-fetch-site", "cross-site")
             .header("origin", "https://app.example");
         assert!(matches!(cookie().extract(&request.view(), &cors), Some(Ok(_))));
+    }
+
+    // requirement: 30
+    #[test]
+    fn the_cookie_of_our_own_login_is_for_our_own_pages() {
+        let own =
+            SessionCarrier::Own { cookie: "sid".into(), origin: "https://app.example".into() };
+        let ask = |method: &str, fields: &[(&str, &str)]| {
+            let request = Request::new(method, "/").header("cookie", &format!("sid={ID}"));
+            let request = fields.iter().fold(request, |r, (name, value)| r.header(name, value));
+            found(&own, &request).map(|found| found.is_ok())
+        };
+        assert_eq!(ask("GET", &[]), Some(true));
+        assert_eq!(ask("GET", &[("sec-fetch-site", "cross-site")]), Some(true));
+        for method in ["POST", "PUT", "PATCH", "DELETE"] {
+            assert_eq!(ask(method, &[]), Some(false), "{method}");
+            assert_eq!(ask(method, &[("sec-fetch-site", "same-site")]), Some(false), "{method}");
+            assert_eq!(ask(method, &[("sec-fetch-site", "same-origin")]), Some(true), "{method}");
+            assert_eq!(ask(method, &[("origin", "https://app.example")]), Some(true), "{method}");
+            assert_eq!(ask(method, &[("origin", "https://evil.example")]), Some(false), "{method}");
+        }
+        let socket = |fields: &[(&str, &str)]| {
+            let upgrade = [("connection", "upgrade"), ("upgrade", "websocket")];
+            ask("GET", &[&upgrade[..], fields].concat())
+        };
+        assert_eq!(socket(&[]), Some(false));
+        assert_eq!(socket(&[("origin", "https://evil.example")]), Some(false));
+        assert_eq!(socket(&[("origin", "https://app.example")]), Some(true));
+        let request = Request::get("/").header("cookie", &format!("a=1; sid={ID}"));
+        assert_eq!(own.other_cookies(&request.headers).unwrap(), "a=1");
     }
 
     #[test]

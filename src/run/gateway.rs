@@ -57,6 +57,7 @@ impl Gateway {
         let metrics = &opened.metrics;
         let asking = issuer_parts(metrics, identity);
         let issuers = Issuers::build(&compiled.issuers, None, &asking).map_err(RunError::Issuer)?;
+        identity.set_openid_providers(issuers.logins());
         let (snapshot, issuers) = (Arc::new(compiled.snapshot), Arc::new(issuers));
         let live = Live::build(snapshot, &compiled.upstreams, issuers, None, metrics);
         let parts = opened.edge_parts(metrics.clone(), log.access());
@@ -218,6 +219,7 @@ impl Gateway {
             .compile(&|mount: &MountName| identity.verification_keys(mount))
             .map_err(|report| report.to_string())?;
         self.log.set(&compiled.log).map_err(|error| error.to_string())?;
+        identity.set_openid_providers(issuers.logins());
         // The internal plane first: the edge never sends to a mount that is not there yet.
         set_mounts(&self.opened.mounts, &next, identity, self.metrics());
         self.swap(compiled, Arc::new(issuers));

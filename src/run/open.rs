@@ -6,7 +6,7 @@ use super::{RunError, generated};
 use crate::{
     admin::{Mounted, Shared},
     config::Config,
-    dialects::{self, oauth},
+    dialects::{self, oauth, oidc},
     edge,
     identity::{self, Identity},
     issuer::Issuers,
@@ -124,7 +124,15 @@ pub(super) fn set_mounts(shared: &Shared, config: &Config, identity: &Identity, 
         Mounted {
             name: mount.is.name.clone(),
             realm: mount.is.realm.clone(),
-            router: oauth::routes::beside(app, issuer.as_deref(), resource.clone(), contract),
+            router: oauth::routes::beside(
+                app.clone(),
+                issuer.as_deref(),
+                resource.clone(),
+                match mount.is.oidc_login {
+                    Some(_) => oidc::routes::beside(app, contract),
+                    None => contract,
+                },
+            ),
             face: mount.is.dialect.dialect,
         }
     });

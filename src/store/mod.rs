@@ -32,6 +32,7 @@ mod keys;
 mod live_tokens;
 mod lock;
 mod meta;
+mod oidc;
 mod open;
 mod organisations;
 mod outbox;

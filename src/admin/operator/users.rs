@@ -85,6 +85,31 @@ pub(super) struct NewRoles {
     roles: Vec<String>,
 }
 
+/// Whom an OpenID provider knows.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LinkedPerson {
+    /// `iss` of the provider, character by character.
+    issuer: String,
+    /// `sub`: what it calls the person.
+    sub: String,
+}
+
+/// A person of a provider whose logins there are logins here.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LinkView {
+    issuer: String,
+    sub: String,
+    /// The last login through it, or the moment at which both were joined.
+    updated_at: String,
+}
+
+/// Whom an account is at which providers.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Links {
+    links: Vec<LinkView>,
+}
+
 /// What an import made.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Imported {
@@ -198,6 +223,60 @@ pub(super) async fn set_roles(
     let by = Actor::operator();
     let account = app.parts.identity.set_roles(&realm, &account.id, new.roles, &by).await?;
     Ok(Json(account.into()))
+}
+
+/// Lists which people of which OpenID providers an account is.
+#[utoipa::path(get, path = "/v1/users/{name}/links", tag = "users", params(InRealm, ("name" = String, Path)),
+    responses((status = 200, body = Links), (status = 404, body = Problem)))]
+pub(super) async fn links(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Asked(query): Asked<InRealm>,
+) -> Result<Json<Links>, Problem> {
+    let (_, account) = find(&app, &name, &query).await?;
+    linked(&app, &account).await
+}
+
+/// Joins a person of an OpenID provider to an account: from then on its logins there are logins here.
+#[utoipa::path(post, path = "/v1/users/{name}/link", tag = "users", params(InRealm, ("name" = String, Path)),
+    request_body = LinkedPerson,
+    responses((status = 200, body = Links), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn link(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Asked(query): Asked<InRealm>,
+    Sent(person): Sent<LinkedPerson>,
+) -> Result<Json<Links>, Problem> {
+    let (realm, account) = find(&app, &name, &query).await?;
+    let (who, by) = ((&*person.issuer, &*person.sub), Actor::operator());
+    app.parts.identity.link_account(&realm, &account.id, who, &by).await?;
+    linked(&app, &account).await
+}
+
+/// Takes a person of an OpenID provider off an account, and ends the sessions that its logins opened.
+#[utoipa::path(post, path = "/v1/users/{name}/unlink", tag = "users", params(InRealm, ("name" = String, Path)),
+    request_body = LinkedPerson,
+    responses((status = 200, body = Links), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn unlink(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Asked(query): Asked<InRealm>,
+    Sent(person): Sent<LinkedPerson>,
+) -> Result<Json<Links>, Problem> {
+    let (realm, account) = find(&app, &name, &query).await?;
+    let (who, by) = ((&*person.issuer, &*person.sub), Actor::operator());
+    app.parts.identity.unlink_account(&realm, &account.id, who, &by).await?;
+    linked(&app, &account).await
+}
+
+async fn linked(app: &App, account: &Account) -> Result<Json<Links>, Problem> {
+    let links = app.parts.identity.links(&account.id).await?;
+    let view = |link: crate::identity::Link| LinkView {
+        issuer: link.issuer,
+        sub: link.subject,
+        updated_at: link.updated_at.iso(),
+    };
+    Ok(Json(Links { links: links.into_iter().map(view).collect() }))
 }
 
 /// Imports accounts with their hashes, one JSON object per line: all or nothing, every refused line is told.

@@ -315,9 +315,12 @@ async fn every_endpoint_is_described() {
             "/v1/users/import",
             "/v1/users/{name}/disable",
             "/v1/users/{name}/enable",
+            "/v1/users/{name}/link",
+            "/v1/users/{name}/links",
             "/v1/users/{name}/password",
             "/v1/users/{name}/reset-factor",
             "/v1/users/{name}/roles",
+            "/v1/users/{name}/unlink",
         ]
     );
     assert!(described["components"]["schemas"]["UserView"].is_object());

@@ -123,6 +123,13 @@ fn one(name: &str, section: &mut Section<'_>, context: &Context<'_>) -> Option<I
     })
 }
 
+/// `issuer`, `algorithms`, `origins` and `ca` of a provider through which people log in.
+pub(super) fn of_login(section: &mut Section<'_>, context: &Context<'_>) -> Option<Fetching> {
+    let issuer = section.need::<Arc<str>>("issuer");
+    let algorithms = keys::algorithms(section, false);
+    fetch::of_login(section, context, issuer.as_ref(), &algorithms)
+}
+
 fn check_list(section: &Section<'_>, key: &'static str, list: &[Arc<str>], why: &str) {
     if list.is_empty() {
         section.fault(key, Fault::new("an empty list", why, "name at least one"));

@@ -16,20 +16,21 @@ use crate::{
         section::Section,
         shape::{Fault, Shape},
     },
-    dialects::{self, Endpoint, Registered, oauth},
+    dialects::{self, Endpoint, Registered, oauth, oidc},
     identity::AuthorizationServerSettings,
     identity::settings::{AgentSettings, CodeSettings, TokenSettings, WebhookSettings},
     model::{
         Digest, MountName, RealmName,
         api_key::{KeyForm, KeyFormat},
     },
-    pipeline::{Policy, ProofRule, RateHeaders, cors::Cors, route::Place},
+    pipeline::{Policy, ProofRule, RateHeaders, SessionCarrier, cors::Cors, route::Place},
 };
 
 mod agents;
 mod authorization_server;
 mod client_certs;
 mod codes;
+mod oidc_login;
 pub(super) mod places;
 pub(in crate::config) mod provider;
 mod static_keys;
@@ -77,6 +78,8 @@ pub struct MountConfig {
     pub secure_cookies: bool,
     /// Logins through a provider, where the contract has them.
     pub oauth: Option<provider::OAuthConfig>,
+    /// Browser logins through an OpenID provider.
+    pub oidc_login: Option<oidc_login::OidcConfig>,
     /// API keys that the operator chose.
     pub static_keys: Vec<StaticKeyConfig>,
     /// Whom certificates of clients stand for.
@@ -111,7 +114,14 @@ impl MountConfig {
             let served = move |endpoint: &&Endpoint| own.login || !oauth::is_login(endpoint);
             oauth::ENDPOINTS.iter().filter(served)
         });
-        self.dialect.dialect.endpoints().iter().map(of_mount).chain(keys).chain(issuer)
+        let login = self.oidc_login.iter().flat_map(|_| oidc::ENDPOINTS.iter());
+        self.dialect.dialect.endpoints().iter().map(of_mount).chain(keys).chain(issuer).chain(login)
+    }
+
+    /// Where a session may sit on its routes.
+    pub fn session_carrier(&self) -> Option<SessionCarrier> {
+        let own = self.oidc_login.as_ref().map(oidc_login::OidcConfig::carrier);
+        own.or_else(|| self.oauth.as_ref()?.session_carrier.clone())
     }
 
     /// Endpoints that stand at the root of the mount's hosts, whatever its prefix: where each is, and what it is.
@@ -240,6 +250,8 @@ fn one(
     for role in issuers.iter().flat_map(|issuer| issuer.roles()) {
         static_keys::known_role(section, "issuers", role, &around);
     }
+    let in_house = dialect.is_some_and(|entry| entry.dialect.oauth().is_some());
+    let oidc_login = oidc_login::read(section, context, (name, &places, in_house), &around);
     let static_keys = static_keys::read(section, context, &around);
     let client_certs = client_certs::read(section, name, &around);
     let cors = cors(section);
@@ -273,6 +285,7 @@ fn one(
             Some(read) => Some(read?),
             None => None,
         },
+        oidc_login,
         static_keys,
         client_certs,
         policy,

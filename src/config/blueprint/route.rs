@@ -35,6 +35,7 @@ use crate::{
 mod access;
 mod headers;
 mod kinds;
+mod login;
 
 /// Where a route hangs.
 #[derive(Clone, Debug)]
@@ -90,6 +91,8 @@ pub struct RouteConfig {
     pub proof_nonce: bool,
     /// How long a stream may outlive the end of its credential.
     pub stream_grace: Duration,
+    /// Where browsers without a session are sent.
+    pub login: Option<Arc<str>>,
 }
 
 /// What a route may refer to.
@@ -151,6 +154,7 @@ fn one(
     let forward_credential = section.or("forward_credential", false);
     let allows = allows(section);
     let assertion = access::assertion(section, mount, public);
+    let login = login::read(section, mount, authn.as_ref());
     Some(RouteConfig {
         name: name.into(),
         at: at?,
@@ -173,6 +177,7 @@ fn one(
         proof,
         proof_nonce,
         stream_grace,
+        login,
     })
 }
 

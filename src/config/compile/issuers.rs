@@ -22,8 +22,16 @@ impl Config {
                 IssuerKeys::Fixed(_) | IssuerKeys::None => None,
             },
             introspection: issuer.is.introspection.as_ref().map(|found| found.asking.clone()),
+            login: None,
         };
-        self.blueprint.issuers.iter().map(asked).collect()
+        let logins = self.blueprint.mounts.iter().filter_map(|mount| mount.is.oidc_login.as_ref());
+        let logins = logins.map(|login| issuer::Settings {
+            name: login.settings.provider.clone(),
+            keys: Some(login.fetching.clone()),
+            introspection: None,
+            login: Some(login.client.clone()),
+        });
+        self.blueprint.issuers.iter().map(asked).chain(logins).collect()
     }
 }
 

@@ -63,6 +63,11 @@ impl Endpoint {
     pub(super) const fn client(method: &'static str, path: &'static str) -> Self {
         Self { exposure: Exposure::Client, ..Self::public(method, path) }
     }
+
+    /// Browsers may reach it, with the cookies they have.
+    pub(super) const fn browser(method: &'static str, path: &'static str) -> Self {
+        Self { exposure: Exposure::Browser, ..Self::public(method, path) }
+    }
 }
 
 #[cfg(test)]

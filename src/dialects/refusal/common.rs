@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::{ErrorShape, Refusal, details};
 use crate::{
-    identity::{FieldError, IdentityError},
+    identity::{FieldError, IdentityError, OidcFault},
     pipeline::{Deny, deny::TokenFault},
 };
 
@@ -44,6 +44,10 @@ impl<S: ErrorShape> Refusal<S> {
                 Self { reason, ..S::invalid(details(faults)) }
             }
             IdentityError::Foreign(fault) => plain(fault.status()),
+            IdentityError::Oidc(OidcFault::Away) => {
+                Self::unavailable("Service Unavailable", reason)
+            }
+            IdentityError::Oidc(fault) => plain(fault.status()),
             // The standard issuer's own endpoints word these; no contract asks for what they refuse.
             IdentityError::Grant(_) => plain(StatusCode::BAD_REQUEST),
             IdentityError::Busy | IdentityError::Unavailable => {
@@ -116,6 +120,7 @@ mod tests {
             let outage = matches!(error, IdentityError::Busy | IdentityError::Unavailable);
             let ours = match &error {
                 IdentityError::Foreign(fault) => fault.status().is_server_error(),
+                IdentityError::Oidc(fault) => fault.status().is_server_error(),
                 other => outage || *other == IdentityError::Internal,
             };
             assert_eq!(refusal.status.is_server_error(), ours, "{error:?}");

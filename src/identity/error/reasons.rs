@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::IdentityError;
 use crate::{
-    identity::{ForeignFault, GrantFault},
+    identity::{ForeignFault, GrantFault, OidcFault},
     pipeline::{Toll, Window},
 };
 
@@ -41,6 +41,7 @@ impl IdentityError {
             IdentityError::Internal,
         ];
         all.extend(ForeignFault::every().map(IdentityError::Foreign));
+        all.extend(OidcFault::every().map(IdentityError::Oidc));
         all.extend(GrantFault::every().map(IdentityError::Grant));
         all
     }
@@ -116,6 +117,7 @@ impl IdentityError {
                 ("Fields of the request are not acceptable.", "The reply lists every field.")
             }
             IdentityError::Foreign(fault) => fault.explained(),
+            IdentityError::Oidc(fault) => fault.explained(),
             IdentityError::Grant(fault) => fault.explained(),
             IdentityError::Busy => (
                 "More logins at once than may wait for a place to hash.",

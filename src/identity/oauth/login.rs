@@ -240,7 +240,7 @@ impl Identity {
     }
 
     /// A new opaque secret and its digest.
-    pub(super) fn secret(&self) -> Result<(SecretString, Digest), IdentityError> {
+    pub(in crate::identity) fn secret(&self) -> Result<(SecretString, Digest), IdentityError> {
         opaque::issue(&*self.inner.random).map_err(|_| IdentityError::Internal)
     }
 
@@ -260,7 +260,7 @@ pub(super) const ACCESS: &str = "provider-access";
 pub(super) const REFRESH: &str = "provider-refresh";
 
 /// An event at this mount.
-pub(super) fn about(
+pub(in crate::identity) fn about(
     kind: EventKind,
     mount: &MountSettings,
     details: Value,

@@ -30,6 +30,9 @@ pub use types::{
     ProviderToken, Statistics,
 };
 
+pub(super) use login::about;
+pub(super) use sessions::session_record;
+
 pub(super) use flights::Flights;
 pub(super) use outgoing::Outgoing;
 

@@ -1,6 +1,6 @@
 //! Exchange code to session, and what the holder of a session may ask: who that is, and to be logged out.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 
@@ -9,10 +9,10 @@ use super::{
     login::{about, code_purpose},
 };
 use crate::{
-    identity::{Actor, EventKind, Identity, IdentityError, Inner},
+    identity::{Actor, EventKind, Identity, IdentityError, Inner, MountSettings},
     model::{
-        AccountId, AuthMethod, Digest, MountName, Principal, SecretString, SessionId, opaque,
-        secret::ExposeSecret,
+        AccountId, AuthMethod, Digest, MountName, Principal, SecretString, SessionId, Timestamp,
+        opaque, secret::ExposeSecret,
     },
     pipeline::SessionEvidence,
     store::{
@@ -34,22 +34,8 @@ impl Identity {
         let digest = opaque::digest(code.expose_secret()).ok_or(INVALID)?;
         let (secret, secret_digest) = self.secret()?;
         let now = self.now();
-        let session = SessionRecord {
-            id: self.inner.uuid()?.into(),
-            secret: Some(secret_digest),
-            realm: mount.realm.clone(),
-            mount: mount.name.clone(),
-            // The code's; the store fills it in.
-            account: AccountId::from(""),
-            name: None,
-            created_at: now,
-            last_seen_at: now,
-            expires_at: now + oauth.session_lifetime,
-            ended_at: None,
-            ip: by.address(),
-            user_agent: by.client.as_ref().and_then(|facts| facts.user_agent.clone()),
-            device: None,
-        };
+        let (id, lifetime) = (self.inner.uuid()?, oauth.session_lifetime);
+        let session = session_record(&mount, id, secret_digest, now, lifetime, by);
         let expires_at = session.expires_at;
         let facts = json!({ "session": session.id.as_str() });
         let told = about(EventKind::SessionOpened, &mount, facts, by, now);
@@ -135,12 +121,41 @@ impl Inner {
         secret: &Digest,
     ) -> Result<Option<Arc<SessionEvidence>>, IdentityError> {
         let settings = self.state().mount(mount)?;
+        if let Some(oidc) = &settings.oidc {
+            return self.oidc_evidence(&settings, oidc, secret).await;
+        }
         let Some(oauth) = &settings.oauth else { return Ok(None) };
         let found = self.store.foreign_session(&oauth.provider, secret).await?;
         let own = found.filter(|found| {
             found.session.mount == settings.name && found.session.realm == settings.realm
         });
         Ok(own.map(|found| Arc::new(evidence(found))))
+    }
+}
+
+/// A session whose id on the wire is a secret. Its account is filled in by the store, which alone knows it for sure.
+pub(in crate::identity) fn session_record(
+    mount: &MountSettings,
+    id: String,
+    secret: Digest,
+    now: Timestamp,
+    lifetime: Duration,
+    by: &Actor,
+) -> SessionRecord {
+    SessionRecord {
+        id: id.into(),
+        secret: Some(secret),
+        realm: mount.realm.clone(),
+        mount: mount.name.clone(),
+        account: AccountId::from(""),
+        name: None,
+        created_at: now,
+        last_seen_at: now,
+        expires_at: now + lifetime,
+        ended_at: None,
+        ip: by.address(),
+        user_agent: by.client.as_ref().and_then(|facts| facts.user_agent.clone()),
+        device: None,
     }
 }
 
@@ -168,7 +183,7 @@ fn evidence(found: ForeignSession) -> SessionEvidence {
         issuer: None,
         bound: None,
     };
-    SessionEvidence { principal: Arc::new(principal), ended }
+    SessionEvidence { principal: Arc::new(principal), ended, idle_until: None }
 }
 
 pub(super) fn person(identity: ForeignIdentity) -> Person {

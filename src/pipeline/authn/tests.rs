@@ -253,3 +253,21 @@ fn a_certificate_stands_for_whom_the_mount_says_until_its_end() {
     assert_eq!(at("URI:spiffe://a/bc", 99), Err("certificate_unknown"));
     assert_eq!(at("DNS:spiffe://a/b", 99), Err("certificate_unknown"));
 }
+
+// requirement: 30
+#[test]
+fn a_session_is_over_at_its_end_and_when_it_has_rested_too_long() {
+    let who =
+        |end| Arc::new(Principal { expires_at: Some(end), ..fixture::principal(&["USER"], None) });
+    let mount = fixture::mount("api");
+    let judge = |idle_until, end| {
+        let evidence = SessionEvidence { principal: who(end), ended: false, idle_until };
+        establish_session(Some(&evidence), &mount, &Ended(""), NOW).map(|_| ())
+    };
+    let second = std::time::Duration::from_secs(1);
+    let expired = Err(Deny::Session(SessionFault::Expired));
+    assert_eq!(judge(None, NOW + second), Ok(()));
+    assert_eq!(judge(Some(NOW + second), NOW + second), Ok(()));
+    assert_eq!(judge(Some(NOW), NOW + second), expired);
+    assert_eq!(judge(Some(NOW + second), NOW), expired);
+}

@@ -71,6 +71,11 @@ impl<'a> Form<'a> {
         kind.eq_ignore_ascii_case(wanted)
     }
 
+    /// The algorithm that it says it was signed with; that of its key, once a key has verified it.
+    pub(super) fn algorithm(&self) -> &str {
+        &self.algorithm
+    }
+
     /// The id of the key it names.
     pub(super) fn kid(&self) -> Option<&str> {
         self.kid.as_deref()

@@ -123,20 +123,7 @@ impl IssuerProfile {
         if token.issuer() != Some(&self.issuer) || !self.is_for_us(claims) {
             return Err(TokenFault::Invalid.into());
         }
-        let mut candidates =
-            keys.keys().iter().filter(|key| form.may_name(key)).take(MAX_NAMELESS).peekable();
-        let unknown = Unproven::UnknownKey { issued_at: date(claims, "iat").flatten() };
-        if candidates.peek().is_none() {
-            let known = |kid: &str| keys.keys().iter().any(|key| *key.kid == *kid);
-            // A known key under another algorithm is an attack or a mistake, and no reason to ask anybody.
-            let hopeless = form.kid().is_some_and(known) || self.principal(claims, now).is_err();
-            return Err(if hopeless { TokenFault::Invalid.into() } else { unknown });
-        }
-        if !candidates.any(|key| form.is_signed_by(key)) {
-            // One that names no key may be signed with a newer one.
-            let hopeless = form.kid().is_some() || self.principal(claims, now).is_err();
-            return Err(if hopeless { TokenFault::Invalid.into() } else { unknown });
-        }
+        check_signature(token, keys, || self.principal(claims, now).is_ok())?;
         if !kind.eq_ignore_ascii_case(ACCESS) && is_something_else(claims) {
             return Err(TokenFault::Invalid.into());
         }
@@ -246,6 +233,30 @@ impl IssuerProfile {
             bound,
         })
     }
+}
+
+/// Whether one of these keys has signed. `sound`: whether the token is one that is worth looking for a newer key for.
+pub(super) fn check_signature(
+    token: &Presented<'_>,
+    keys: &KeySet,
+    sound: impl Fn() -> bool,
+) -> Result<(), Unproven> {
+    let form = &token.form;
+    let mut candidates =
+        keys.keys().iter().filter(|key| form.may_name(key)).take(MAX_NAMELESS).peekable();
+    let unknown = Unproven::UnknownKey { issued_at: date(&token.claims, "iat").flatten() };
+    if candidates.peek().is_none() {
+        let known = |kid: &str| keys.keys().iter().any(|key| *key.kid == *kid);
+        // A known key under another algorithm is an attack or a mistake, and no reason to ask anybody.
+        let hopeless = form.kid().is_some_and(known) || !sound();
+        return Err(if hopeless { TokenFault::Invalid.into() } else { unknown });
+    }
+    if !candidates.any(|key| form.is_signed_by(key)) {
+        // One that names no key may be signed with a newer one.
+        let hopeless = form.kid().is_some() || !sound();
+        return Err(if hopeless { TokenFault::Invalid.into() } else { unknown });
+    }
+    Ok(())
 }
 
 /// Whether a text has the outer form of a compact JWS: three parts, of which the first is JSON.

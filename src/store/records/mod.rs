@@ -11,6 +11,7 @@ mod code;
 mod foreign;
 mod key;
 mod keyring;
+mod oidc;
 mod organisation;
 mod outbox;
 mod second_factor;
@@ -34,6 +35,7 @@ pub use foreign::{
 };
 pub use key::{KeyRecord, KeyUse, OwnedKey};
 pub use keyring::{Ciphertext, SigningKeyRecord};
+pub use oidc::{Joined, LinkRecord, OidcLogged, OidcLogin, OidcLogout, OidcSession};
 pub use organisation::{
     AccessRecord, Grantee, MemberRecord, NewOrganisation, OrganisationRecord, PermissionRecord,
     TeamRecord,

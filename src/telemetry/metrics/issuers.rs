@@ -11,6 +11,7 @@ pub(super) struct Families {
     keys: IntGaugeVec,
     age: IntGaugeVec,
     introspections: IntCounterVec,
+    logins: IntCounterVec,
 }
 
 impl Families {
@@ -31,6 +32,11 @@ impl Families {
                 "Questions to an outside issuer about a token: `active`, `inactive`, `not_asked`, or why there was no answer.",
                 &["issuer", "result"],
             )?,
+            logins: make.counters(
+                "portcullis_oidc_logins_total",
+                "Logins of browsers through an OpenID provider that came back from there: `ok`, or the reason of the refusal.",
+                &["login", "result"],
+            )?,
             age: make.gauges(
                 "portcullis_issuer_keys_age_seconds",
                 "Seconds since the keys in hand were asked for.",
@@ -49,6 +55,11 @@ impl Metrics {
     /// A question about a token was answered, or not.
     pub fn introspection(&self, issuer: &str, result: &'static str) {
         self.inner.issuers.introspections.with_label_values(&[issuer, result]).inc();
+    }
+
+    /// A browser came back from a provider. `result`: `ok`, or the reason.
+    pub fn oidc_login(&self, login: &str, result: &'static str) {
+        self.inner.issuers.logins.with_label_values(&[login, result]).inc();
     }
 
     /// What is in hand of an issuer. `age`: of the keys, if there are any.

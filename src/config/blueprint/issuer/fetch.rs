@@ -65,6 +65,22 @@ pub(super) fn read(
     Some(Fetching { issuer, at, algorithms, refresh, floor, keep, authorities })
 }
 
+/// Keys of a provider through which people log in, where its metadata says; `origins` and `ca` as for any issuer.
+pub(super) fn of_login(
+    section: &mut Section<'_>,
+    context: &Context<'_>,
+    issuer: Option<&Arc<str>>,
+    algorithms: &[Algorithm],
+) -> Option<Fetching> {
+    let origins = origins(section);
+    let authorities = authorities(section, context);
+    let (issuer, algorithms) = (issuer?.clone(), algorithms.to_vec());
+    let address = format!("{}{WELL_KNOWN}", issuer.trim_end_matches('/'));
+    let at = KeysAt::Metadata { url: url(section, "issuer", &address)?, origins };
+    let (refresh, floor, keep) = (REFRESH, FLOOR, KEEP);
+    Some(Fetching { issuer, at, algorithms, refresh, floor, keep, authorities })
+}
+
 /// `discovery`: `true`, or the address of the metadata where it is not the usual one.
 fn metadata(section: &mut Section<'_>, issuer: Option<&Arc<str>>) -> Option<Url> {
     let text = match section.raw("discovery").map(|node| &node.value) {

@@ -64,7 +64,7 @@ pub(super) fn read(
     (algorithms, fixed.or(fetched))
 }
 
-fn algorithms(section: &mut Section<'_>, shared: bool) -> Vec<Algorithm> {
+pub(super) fn algorithms(section: &mut Section<'_>, shared: bool) -> Vec<Algorithm> {
     let usual = if shared { vec![HS256] } else { PUBLIC.to_vec() };
     let mut found = Vec::new();
     for name in section.or("algorithms", algorithm_names(&usual)) {

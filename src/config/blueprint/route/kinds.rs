@@ -108,11 +108,11 @@ pub(super) fn fitting(
     }
     if let Some(mount) = mount
         && kinds.contains(&CredentialKind::Session)
-        && mount.oauth.as_ref().is_none_or(|oauth| oauth.session_carrier.is_none())
+        && mount.session_carrier().is_none()
     {
         let what = format!("session on mount \"{}\"", mount.name);
         let why = "the mount says nowhere which cookie or header carries it";
-        let fix = "add session = { cookie = \"…\" } to the mount, where its contract has sessions";
+        let fix = "add [mount.oidc_login], or session = { cookie = \"…\" } where the contract has sessions";
         section.fault("authn", Fault::new(what, why, fix));
     }
     if let Some(mount) = mount

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     dialects::fields::{parse, parse_form},
-    identity::{FieldError, IdentityError},
+    identity::{FieldError, IdentityError, OidcFault},
     model::secret::ExposeSecret,
     pipeline::{Deny, ReplyFacts},
 };
@@ -111,7 +111,9 @@ fn only_an_unproven_caller_is_401_and_an_outage_is_503() {
         ] {
             let (status, body) = body(&Refusal::during(during, &error));
             assert_eq!(status == 401, error == IdentityError::CredentialEnded, "{error:?}");
+            let away = IdentityError::Oidc(OidcFault::Away);
             let outage = matches!(error, IdentityError::Busy | IdentityError::Unavailable);
+            let outage = outage || error == away;
             assert_eq!(status == 503, outage, "{error:?}");
             assert!(!body["detail"].is_null(), "{error:?}");
         }

@@ -44,6 +44,11 @@ impl LoginPage {
         Self::of("This login cannot begin", text, "", "", nonce)
     }
 
+    /// Says something, in HTML that the caller has made safe.
+    pub fn told(title: &str, text: &str, nonce: &str) -> Self {
+        Self::of(title, text, "", "", nonce)
+    }
+
     fn of(title: &str, text: &str, body: &str, origin: &str, nonce: &str) -> Self {
         let html = PAGE
             .replace("{{title}}", title)
