@@ -386,6 +386,9 @@ fn endpoint_route(
         }
     };
     let gives = oauth::gives_tokens(endpoint);
+    let server = config.authorization_server.as_ref();
+    let certificates = server.is_some_and(|server| server.bind_certificates);
+    let proof = if gives { ProofRule::Offered { certificates } } else { ProofRule::None };
     let public = matches!(authn, Authn::Public);
     let names: Vec<&str> = match endpoint.limits {
         Limits::General => config.limits.iter().map(|name| &**name).collect(),
@@ -418,7 +421,7 @@ fn endpoint_route(
         allows: PathAllowances::default(),
         assertion: None,
         streaming: false,
-        proof: if gives { ProofRule::Offered } else { ProofRule::None },
+        proof,
         proof_nonce: gives && config.proof_nonce,
         stream_grace: Duration::ZERO,
         issuers: Arc::default(),

@@ -153,8 +153,9 @@ pub(super) async fn admit<W: Witness>(
             return Err(deny);
         }
     };
-    if route.proof == ProofRule::Offered {
-        trail.offered = possession::offered(edge, route, &view, &arrival)?;
+    if let ProofRule::Offered { certificates } = route.proof {
+        let offered = possession::offered((edge, live), route, &view, certificates, &arrival);
+        trail.offered = offered?;
     }
     trail.principal.clone_from(&who);
     witness.sees(Seen::Principal(who.as_deref()));

@@ -44,8 +44,8 @@ pub(super) fn check(
     let Some(bound) = route.proof.demands(scheme, who.bound.as_ref())? else {
         return Ok(());
     };
-    if let Some(wanted) = &bound.certificate
-        && !has_certificate(live, view, wanted, arrival)
+    if let Some(wanted) = bound.certificate
+        && certificate(live, view, arrival) != Some(wanted)
     {
         return Err(refused(ProofFault::Certificate));
     }
@@ -55,30 +55,30 @@ pub(super) fn check(
     }
 }
 
-/// What came of the proof of a client that wants a bound token. `Ok(None)`: it sent none, and wants none.
+/// What a client that asks for a token has shown for it to be bound to; with `certificates` its own, where it sends no proof.
+/// `Ok(None)`: nothing, and it is given a bearer token.
 pub(super) fn offered(
-    edge: &Shared,
+    (edge, live): (&Shared, &Live),
     route: &Route,
     view: &RequestView<'_>,
+    certificates: bool,
     arrival: &Arrival<'_>,
 ) -> Result<Option<Offered>, Deny> {
     match signature(edge, route, view, None, arrival) {
         Ok(key) => Ok(Some(Offered::Key(key))),
-        Err(Deny::Token(TokenFault::Proof(ProofFault::Missing))) => Ok(None),
+        Err(Deny::Token(TokenFault::Proof(ProofFault::Missing))) => {
+            let shown = certificates.then(|| certificate(live, view, arrival)).flatten();
+            Ok(shown.map(Offered::Certificate))
+        }
         Err(Deny::Token(TokenFault::Proof(ProofFault::Nonce))) => Ok(Some(Offered::WithoutNonce)),
         Err(Deny::Token(_)) => Ok(Some(Offered::Faulty)),
         Err(undetermined) => Err(undetermined),
     }
 }
 
-/// Whether the client's connection shows this certificate. Where proxies are to tell of it, the connection of a believed one
-/// is its own and not the client's.
-fn has_certificate(
-    live: &Live,
-    view: &RequestView<'_>,
-    wanted: &Thumbprint,
-    arrival: &Arrival<'_>,
-) -> bool {
+/// The certificate that the client's connection shows, while it holds. Where proxies are to tell of it, the connection of a
+/// believed one is its own and not the client's.
+fn certificate(live: &Live, view: &RequestView<'_>, arrival: &Arrival<'_>) -> Option<Thumbprint> {
     let told;
     let shown = match &live.snapshot.client_certificate {
         Some(name) if arrival.believed => {
@@ -88,7 +88,7 @@ fn has_certificate(
         _ => view.certificate,
     };
     // The connection may have outlived it.
-    shown.is_some_and(|shown| shown.thumbprint == *wanted && arrival.now < shown.not_after)
+    shown.filter(|shown| arrival.now < shown.not_after).map(|shown| shown.thumbprint)
 }
 
 /// Verifies the one proof that came, and uses it up. Gives its key.

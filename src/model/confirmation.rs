@@ -14,12 +14,14 @@ pub struct Confirmation {
     pub certificate: Option<Thumbprint>,
 }
 
-/// What came of the proof that a client sent to be given a bound token (RFC 9449 section 5).
+/// What a client that asks for a token has shown for it to be bound to (RFC 9449 section 5, RFC 8705 section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Offered {
     /// It has proven to own this key.
     Key(Thumbprint),
+    /// It sent no proof, and its connection shows this certificate.
+    Certificate(Thumbprint),
     /// The proof is none, or was used before.
     Faulty,
     /// It is good but for the nonce that is asked for.

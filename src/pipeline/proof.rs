@@ -40,7 +40,10 @@ pub enum ProofRule {
     /// `any`: either.
     Any,
     /// Where tokens are given: a client may prove a key, for its token to be bound to.
-    Offered,
+    Offered {
+        /// Whether the certificate of a client that proves none is taken for that.
+        certificates: bool,
+    },
 }
 
 impl ProofRule {

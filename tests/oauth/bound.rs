@@ -1,5 +1,7 @@
-//! Tokens that are bound to a key of the client (RFC 9449 section 5): asked for by a proof, worth nothing without one.
+//! Tokens that are bound to a key of the client (RFC 9449 section 5) or to its certificate (RFC 8705 section 3): worth nothing
+//! without.
 
+use base64::{Engine, prelude::*};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -169,4 +171,70 @@ async fn a_bound_token_is_exchanged_only_by_who_proves_its_key() {
     let good = ask(&bench, &agent, &proof(&bench, &key, |_, _| {}), &fields).await.expect(200);
     assert_eq!(good.str("token_type"), "DPoP");
     assert_eq!(passes(&bench, &good.str("access_token"), &key).await, 200);
+}
+
+/// A certificate as a proxy tells of it, and its thumbprint.
+fn certificate() -> (String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let made = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, made.der());
+    (BASE64_STANDARD.encode(made.der()), BASE64_URL_SAFE_NO_PAD.encode(digest.as_ref()))
+}
+
+fn told(more: &str) -> Bench {
+    Bench::of(|places, upstream| {
+        let route = conf::closed("bound", "/bound/**", "main").with("authn", r#"["jwt"]"#);
+        configuration(places, upstream, more)
+            .section("[trust]\nproxies = [\"127.0.0.0/8\"]\nclient_certificate = \"x-client-cert\"")
+            .route(route.with("proof", quoted("any")))
+    })
+}
+
+#[tokio::test]
+async fn a_client_that_shows_a_certificate_is_given_a_token_that_is_bound_to_it() {
+    let bench = told(", bind_certificates = true");
+    let client = bench.service();
+    let ((own, print), (other, _)) = (certificate(), certificate());
+    let http = || Http::from(&bench.gateway.url(), fresh_address());
+    let showing = |told: &str| http().with("X-Client-Cert", told);
+    let reply = bench.send(showing(&own), "/oauth/token", Some(&client), &OWN).await.expect(200);
+    assert_eq!(reply.str("token_type"), "Bearer", "RFC 8705 section 3");
+    let token = reply.str("access_token");
+    let bound = json!({ "x5t#S256": print });
+    assert_eq!(claims(&token)["cnf"], bound);
+    for (http, path, status) in [
+        (showing(&own), "/bound/a", 200),
+        (showing(&other), "/bound/b", 401),
+        (http(), "/bound/c", 401),
+        (showing(&own), "/anybody/a", 401),
+    ] {
+        assert_eq!(http.bearer(&token).get(path).await.status, status, "{path}");
+    }
+    let service = bench.client(&["--grant", "introspection"]);
+    let said = bench.introspect(&service, &token).await;
+    assert_eq!((&said["token_type"], &said["cnf"]), (&json!("Bearer"), &bound));
+    // A key that is proven goes before, and without either it is a bearer token.
+    let key = Client::new();
+    let both = showing(&own).with("DPoP", &proof(&bench, &key, |_, _| {}));
+    let both = bench.send(both, "/oauth/token", Some(&client), &OWN).await.expect(200);
+    assert_eq!(claims(&both.str("access_token"))["cnf"], json!({ "jkt": key.thumbprint() }));
+    assert!(claims(&bench.own_token(&client).await).get("cnf").is_none());
+    // It is exchanged only by who shows the same.
+    let agent = bench.client(&["--grant", "token_exchange", "--scope", "READ"]);
+    let fields = [
+        ("grant_type", EXCHANGE),
+        ("subject_token", token.as_str()),
+        ("subject_token_type", ACCESS_TOKEN),
+    ];
+    for (http, status) in [(showing(&own), 200), (showing(&other), 400), (http(), 400)] {
+        assert_eq!(bench.send(http, "/oauth/token", Some(&agent), &fields).await.status, status);
+    }
+    let metadata = bench.caller().get("/.well-known/oauth-authorization-server").await.json();
+    assert_eq!(metadata["tls_client_certificate_bound_access_tokens"], json!(true));
+    // Only where the operator wants it.
+    let (bench, shown) = (told(""), ("X-Client-Cert", own.as_str()));
+    let client = bench.service();
+    let http = Http::from(&bench.gateway.url(), fresh_address()).with(shown.0, shown.1);
+    let free = bench.send(http, "/oauth/token", Some(&client), &OWN).await.expect(200);
+    assert!(claims(&free.str("access_token")).get("cnf").is_none());
 }

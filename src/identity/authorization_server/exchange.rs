@@ -49,9 +49,8 @@ impl Identity {
         let server = self.server(mount)?;
         let now = self.now();
         let subject = self.subject_of(&server, &exchange.subject, now).ok_or(REFUSED)?;
-        // A bound one is worth something only to who has proven to own its key.
-        let bound = subject.who.bound;
-        let owned = bound.is_none_or(|to| to.certificate.is_none() && to.key == client.key);
+        // A bound one is worth something only to who has shown the same.
+        let owned = subject.who.bound.is_none_or(|bound| Some(bound) == client.bound);
         if subject.who.method != AuthMethod::Jwt || !owned {
             return Err(REFUSED);
         }
@@ -69,7 +68,7 @@ impl Identity {
         }
         let content = Content {
             client,
-            key: proven.key,
+            bound: proven.bound,
             subject: subject.who.subject.as_str(),
             account: (!about_client).then_some(&subject.who.subject),
             session: subject.who.session.as_ref(),
@@ -96,7 +95,7 @@ impl Identity {
     ) -> Result<Issued, IdentityError> {
         const NO_AGENTS: IdentityError =
             IdentityError::Grant(GrantFault::Request("There are no agents of this type here"));
-        let (key, client) = (client.key, &client.record);
+        let (bound, client) = (client.bound, &client.record);
         let agents = server.mount.agents.as_ref().ok_or(NO_AGENTS)?;
         let session = subject.who.session.as_ref().ok_or(REFUSED)?;
         // The roles as they are now: those in the token may be of an hour ago.
@@ -127,7 +126,7 @@ impl Identity {
         let lives = now + agents.lifetime;
         let content = Content {
             client,
-            key,
+            bound,
             subject: account.id.as_str(),
             account: Some(&account.id),
             session: Some(session),

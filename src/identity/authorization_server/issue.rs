@@ -7,7 +7,8 @@ use super::{AT_JWT, Grant, GrantFault, ProvenClient, Server, Wanted, targets};
 use crate::{
     identity::{Actor, EventKind, Identity, IdentityError, audit, mount_keys::issuer_keys, tokens},
     model::{
-        AccountId, MountName, SecretString, SessionId, Timestamp, TokenId, confirmation::Thumbprint,
+        AccountId, Confirmation, MountName, SecretString, SessionId, Timestamp, TokenId,
+        confirmation::Thumbprint,
     },
     store::{AuditRecord, ClientRecord, IssuedRecord, StoreError},
 };
@@ -23,8 +24,8 @@ pub struct Issued {
     pub scope: String,
     /// The refresh token beside it, where there is one.
     pub refresh_token: Option<SecretString>,
-    /// Whether it is bound to a key, so that it is no bearer token.
-    pub bound: bool,
+    /// Whether each use of it is signed with the client's key, so that it is no bearer token.
+    pub signs: bool,
 }
 
 /// What a token says.
@@ -32,7 +33,7 @@ pub(super) struct Content<'a> {
     /// To whom it goes.
     pub(super) client: &'a ClientRecord,
     /// What it is bound to.
-    pub(super) key: Option<Thumbprint>,
+    pub(super) bound: Option<Confirmation>,
     /// Whom it is about.
     pub(super) subject: &'a str,
     /// The account, where it is about one.
@@ -69,7 +70,7 @@ impl Identity {
         client.may(Grant::ClientCredentials)?;
         let server = self.server(mount)?;
         let now = self.now();
-        let (client, key) = (&client.record, client.key);
+        let (client, bound) = (&client.record, client.bound);
         let scopes = targets::scopes(&server.own, wanted.scope.as_deref(), client, &[])?;
         let usual = [server.own.audience.to_string()];
         let audiences = if wanted.resources.is_empty() {
@@ -80,7 +81,7 @@ impl Identity {
         };
         let content = Content {
             client,
-            key,
+            bound,
             subject: client.id.as_str(),
             account: None,
             session: None,
@@ -128,8 +129,12 @@ impl Identity {
         if let Some(session) = content.session {
             set("sid", session.as_str().into());
         }
-        if let Some(key) = content.key {
-            set("cnf", json!({ "jkt": URL_SAFE_NO_PAD.encode(key) }));
+        if let Some(bound) = &content.bound {
+            let members = [("jkt", bound.key), ("x5t#S256", bound.certificate)];
+            let written = |(name, print): (&str, Option<Thumbprint>)| {
+                Some((name.to_owned(), URL_SAFE_NO_PAD.encode(print?).into()))
+            };
+            set("cnf", Value::Object(members.into_iter().filter_map(written).collect()));
         }
         let key = self.inner.signing_key(&issuer_keys(&server.mount.name))?;
         let token = tokens::compact_as(&key, AT_JWT, true, &claims)?;
@@ -143,8 +148,8 @@ impl Identity {
             created_at: now,
             expires_at: end,
         };
-        let bound = content.key.is_some();
-        let issued = Issued { token, expires_in, scope, refresh_token: None, bound };
+        let signs = content.bound.is_some_and(|bound| bound.key.is_some());
+        let issued = Issued { token, expires_in, scope, refresh_token: None, signs };
         Ok(Made { issued, record })
     }
 

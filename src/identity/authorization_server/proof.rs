@@ -8,8 +8,8 @@ use super::{Grant, GrantFault, Server, client_keys};
 use crate::{
     identity::{Actor, EventKind, Identity, IdentityError, audit, lockout::Counted},
     model::{
-        ClientId, Digest, MountName, Offered, SecretString, Timestamp, confirmation::Thumbprint,
-        opaque, secret::ExposeSecret,
+        ClientId, Confirmation, Digest, MountName, Offered, SecretString, Timestamp, opaque,
+        secret::ExposeSecret,
     },
     pipeline::jwt::{Form, TokenProfile},
     store::{AuditRecord, ClientRecord},
@@ -45,8 +45,8 @@ pub enum ClientProof {
 #[derive(Clone, Debug)]
 pub struct ProvenClient {
     pub(super) record: ClientRecord,
-    /// The key that it has proven to own beside: what it is given is bound to that.
-    pub(super) key: Option<Thumbprint>,
+    /// What it has shown beside: what it is given is bound to that.
+    pub(super) bound: Option<Confirmation>,
 }
 
 impl ProvenClient {
@@ -55,11 +55,18 @@ impl ProvenClient {
         &self.record.id
     }
 
-    /// What came of a proof that it sent with its request (RFC 9449 section 5).
+    /// What it showed with its request for a token to be bound to.
     pub fn offering(self, offered: Option<Offered>) -> Result<Self, IdentityError> {
         match offered {
             None => Ok(self),
-            Some(Offered::Key(key)) => Ok(Self { key: Some(key), ..self }),
+            Some(Offered::Key(key)) => {
+                let bound = Confirmation { key: Some(key), certificate: None };
+                Ok(Self { bound: Some(bound), ..self })
+            }
+            Some(Offered::Certificate(certificate)) => {
+                let bound = Confirmation { key: None, certificate: Some(certificate) };
+                Ok(Self { bound: Some(bound), ..self })
+            }
             Some(Offered::Faulty) => Err(IdentityError::Grant(GrantFault::Proof)),
             Some(Offered::WithoutNonce) => Err(IdentityError::Grant(GrantFault::Nonce)),
         }
@@ -103,7 +110,7 @@ impl Identity {
         };
         match found {
             Some(client) if good && client.is_live(now) && client.realm == server.mount.realm => {
-                Ok(ProvenClient { record: client, key: None })
+                Ok(ProvenClient { record: client, bound: None })
             }
             found => {
                 self.inner.charge_failure(&rules, &counted).await?;

@@ -188,7 +188,7 @@ impl Identity {
         wanted: Option<&Wanted>,
         now: Timestamp,
     ) -> Result<Made, IdentityError> {
-        let (account, key) = (within.account, client.key);
+        let (account, bound) = (within.account, client.bound);
         let client = &client.record;
         let held = targets::of_roles(&server.mount.role_scopes, &account.roles);
         let bounds = [Some(within.scopes), held.as_deref()];
@@ -205,7 +205,7 @@ impl Identity {
         }
         let content = Content {
             client,
-            key,
+            bound,
             subject: account.id.as_str(),
             account: Some(&account.id),
             session: Some(within.session),

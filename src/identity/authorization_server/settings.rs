@@ -66,6 +66,8 @@ pub struct AuthorizationServerSettings {
     pub publish_ahead: Duration,
     /// Whether people may log in to clients (the code flow).
     pub login: bool,
+    /// Whether tokens are bound to the certificate that a client shows, where it proves no key (RFC 8705 section 3).
+    pub bind_certificates: bool,
     /// Scope names and what they include.
     pub includes: Vec<(Arc<str>, Vec<Arc<str>>)>,
 }

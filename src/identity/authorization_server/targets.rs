@@ -123,6 +123,7 @@ mod tests {
             rotate_every: None,
             publish_ahead: Duration::ZERO,
             login: false,
+            bind_certificates: false,
             includes: vec![
                 ("FULL".into(), vec!["READ".into(), "WRITE".into()]),
                 ("WRITE".into(), vec!["FULL".into()]),

@@ -18,6 +18,7 @@ fn with_issuer(settings: &mut Settings) {
         rotate_every: Some(Duration::from_secs(DAY)),
         publish_ahead: Duration::from_secs(600),
         login: true,
+        bind_certificates: false,
         includes: Vec::new(),
     }));
 }

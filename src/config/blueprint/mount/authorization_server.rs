@@ -96,6 +96,7 @@ pub(super) fn read(
         Err(Fault::new("longer than 7d", why, "write \"10m\""))
     });
     let login = section.or("login", true);
+    let bind_certificates = section.or("bind_certificates", false);
     mount.note("authorization_server", Toml::Table(section.finish()));
     Some(Arc::new(AuthorizationServerSettings {
         issuer: issuer?,
@@ -106,6 +107,7 @@ pub(super) fn read(
         rotate_every,
         publish_ahead,
         login,
+        bind_certificates,
         includes: policy.includes.clone(),
     }))
 }

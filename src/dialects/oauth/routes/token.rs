@@ -55,7 +55,7 @@ pub(super) async fn give(
 fn answer(issued: &Issued, kind: Option<&str>) -> Answer {
     let mut body = Map::from_iter([
         ("access_token".to_owned(), issued.token.expose_secret().into()),
-        ("token_type".to_owned(), if issued.bound { "DPoP" } else { "Bearer" }.into()),
+        ("token_type".to_owned(), if issued.signs { "DPoP" } else { "Bearer" }.into()),
         ("expires_in".to_owned(), issued.expires_in.into()),
         ("scope".to_owned(), issued.scope.as_str().into()),
     ]);

@@ -27,6 +27,7 @@ pub fn server(own: &AuthorizationServerSettings) -> Value {
         "introspection_endpoint": own.address(INTROSPECT),
         "grant_types_supported": grants,
         "dpop_signing_alg_values_supported": ALGORITHM_NAMES,
+        "tls_client_certificate_bound_access_tokens": own.bind_certificates,
         "response_types_supported": if own.login { &["code"][..] } else { &[] },
     });
     if let (true, Some(members)) = (own.login, out.as_object_mut()) {
