@@ -152,6 +152,14 @@ impl Surroundings for Invented<'_> {
         }
         Ok(made_up(&path.to_string_lossy()))
     }
+
+    fn is_made_up(&self) -> bool {
+        true
+    }
+
+    fn public(&self, path: &Path) -> Option<std::io::Result<String>> {
+        Machine.read(path).ok().map(Ok)
+    }
 }
 
 /// A text that will do for every secret there is: long enough, another one for each name, without blanks, and in the form of

@@ -25,6 +25,14 @@ pub trait Surroundings {
     fn var(&self, name: &str) -> Option<String>;
     /// The text of a file.
     fn read(&self, path: &std::path::Path) -> std::io::Result<String>;
+    /// Whether secrets are made up. Then nothing that belongs to one is looked at closely.
+    fn is_made_up(&self) -> bool {
+        false
+    }
+    /// The text of a file that is no secret. `None`: it is not to be had here, and need not be.
+    fn public(&self, path: &std::path::Path) -> Option<std::io::Result<String>> {
+        Some(self.read(path))
+    }
 }
 
 /// The real process environment and file system.

@@ -210,3 +210,51 @@ fn the_example_cases_hold_for_the_example_configuration() {
     let output = run(&["test", "conf/policy-tests/cases.toml", "--config", "conf/portcullis.toml"]);
     assert_eq!(code(&output), 0, "{}", said(&output));
 }
+
+#[test]
+fn cases_need_no_file_but_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("portcullis.toml");
+    let text = r#"
+        version = 1
+        [[listener]]
+        name = "public"
+        address = "127.0.0.1:8443"
+        tls = { certificates = [{ cert = "a.pem", key = "a.key" }], client_ca = "clients.pem" }
+        [[realm]]
+        name = "main"
+        [[issuer]]
+        name = "corp"
+        issuer = "https://corp.example"
+        audiences = ["api"]
+        jwks_file = "corp.json"
+        [[issuer]]
+        name = "other"
+        issuer = "https://other.example"
+        audiences = ["api"]
+        discovery = true
+        ca = "other.pem"
+        [[mount]]
+        name = "api"
+        dialect = "tmws"
+        issuers = ["corp", "other"]
+        [[upstream]]
+        name = "main"
+        backends = ["https://backend.example"]
+        tls = { ca = "backend.pem", cert = "own.pem", key = "own.key" }
+        [[route]]
+        name = "all"
+        mount = "api"
+        match = { path = "/all/**" }
+        authn = ["jwt"]
+        authz = "authenticated"
+        upstream = "main"
+    "#;
+    std::fs::write(&config, text).unwrap();
+    let file = folder.path().join("cases.toml");
+    let cases = "[[case]]\nname = \"anybody\"\nrequest = \"GET https://a/all/x\"\n\
+                 identity = { by = \"jwt\", user = \"u-1\" }\nexpect = { upstream = \"main\" }\n";
+    std::fs::write(&file, cases).unwrap();
+    let output = run(&["test", file.to_str().unwrap(), "--config", config.to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", said(&output));
+}

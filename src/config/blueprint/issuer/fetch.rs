@@ -127,7 +127,7 @@ fn origins(section: &mut Section<'_>) -> Vec<String> {
 pub(super) fn authorities(section: &mut Section<'_>, context: &Context<'_>) -> Option<Arc<str>> {
     let path = absolute(&context.base.join(section.maybe::<PathBuf>("ca")?));
     section.note("ca", path.write());
-    let read = context.from.read(&path).map_err(|error| error.to_string());
+    let read = context.from.public(&path)?.map_err(|error| error.to_string());
     let checked = read.and_then(|pem| check_authorities(pem.as_bytes()).map(|()| pem));
     match checked {
         Ok(pem) => Some(pem.into()),
