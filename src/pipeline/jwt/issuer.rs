@@ -6,7 +6,7 @@ use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use super::{
-    ClaimMap, ClaimPath, Claims, Form, KeySet,
+    ClaimMap, ClaimPath, Claims, Form, KeySet, VerificationKey,
     claims::{MAX_AHEAD, date, is_id, names_audience},
     confirmation,
     form::ACCESS,
@@ -242,8 +242,7 @@ pub(super) fn check_signature(
     sound: impl Fn() -> bool,
 ) -> Result<(), Unproven> {
     let form = &token.form;
-    let mut candidates =
-        keys.keys().iter().filter(|key| form.may_name(key)).take(MAX_NAMELESS).peekable();
+    let mut candidates = candidates(keys, form).peekable();
     let unknown = Unproven::UnknownKey { issued_at: date(&token.claims, "iat").flatten() };
     if candidates.peek().is_none() {
         let known = |kid: &str| keys.keys().iter().any(|key| *key.kid == *kid);
@@ -257,6 +256,14 @@ pub(super) fn check_signature(
         return Err(if hopeless { TokenFault::Invalid.into() } else { unknown });
     }
     Ok(())
+}
+
+/// The keys that a token may be signed with.
+pub(super) fn candidates<'k>(
+    keys: &'k KeySet,
+    form: &'k Form<'_>,
+) -> impl Iterator<Item = &'k VerificationKey> {
+    keys.keys().iter().filter(|key| form.may_name(key)).take(MAX_NAMELESS)
 }
 
 /// Whether a text has the outer form of a compact JWS: three parts, of which the first is JSON.

@@ -1,9 +1,10 @@
 //! The vectors of Project Wycheproof, held against key rules, form and signature (most payloads are no claims).
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, jwk::Jwk};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::super::{Form, TokenProfile, VerificationKey};
+use super::super::{Form, KeySet, TokenProfile, VerificationKey, issuer::candidates};
 
 /// Vectors that the file calls valid and a strict verifier refuses: a foreign character inside the base64url text
 /// (372, 373), a PS256 key under a PS384 token (346, 350), the unregistered name `ES521` (347, 351).
@@ -78,6 +79,63 @@ fn every_key_and_set_gets_the_verdict_of_a_strict_loader() {
         }
         assert_eq!(found, (accepted, refused));
     }
+}
+
+/// What an issuer outside publishes, and what is signed with it: the way of `[[issuer]]` with all algorithms allowed.
+// requirement: 1, 2, 3, 4, 5
+#[test]
+fn every_vector_gets_the_same_verdict_by_the_keys_of_an_issuer_outside() {
+    let signature = include_str!("../../../../tests/data/wycheproof/json_web_signature_test.json");
+    let keys = include_str!("../../../../tests/data/wycheproof/json_web_key_test.json");
+    let mixed = include_str!("../../../../tests/data/wycheproof/json_web_crypto_test.json");
+    let mut found = Vec::new();
+    for text in [signature, keys, mixed] {
+        let file: Value = serde_json::from_str(text).unwrap();
+        let (mut accepted, mut refused) = (0, 0);
+        for group in file["testGroups"].as_array().unwrap() {
+            let published = group.get("public").unwrap_or(&group["private"]);
+            let set = read(published);
+            for test in group["tests"].as_array().unwrap() {
+                let (id, member) = (test["tcId"].as_u64().unwrap(), test.get("jws"));
+                let jws = member.or_else(|| test.get("jwe")).unwrap();
+                let jws = jws.as_str().map_or_else(|| jws.to_string(), str::to_owned);
+                let passes = set.as_ref().is_some_and(|set| is_signed(set, &jws));
+                let valid = member.is_some() && test["result"] == "valid";
+                let twin = text == signature && TWINS_OF_357.contains(&id);
+                assert!(!passes || valid || twin, "test {id}: {}", test["comment"]);
+                // A set of shared secrets is none that an issuer publishes.
+                let secrets = published.get("keys").is_some_and(|keys| keys[0]["kty"] == "oct");
+                let strict = STRICTER.contains(&id) || jws.contains("..") || secrets;
+                assert!(passes || !valid || strict, "test {id}: {}", test["comment"]);
+                if passes { accepted += 1 } else { refused += 1 }
+            }
+        }
+        found.push((accepted, refused));
+    }
+    assert_eq!(found, [(36, 365), (1, 25), (3, 80)]);
+}
+
+/// The set that an issuer would publish, or the secret that it would share.
+fn read(jwk: &Value) -> Option<KeySet> {
+    use Algorithm::{
+        ES256, ES384, EdDSA, HS256, HS384, HS512, PS256, PS384, PS512, RS256, RS384, RS512,
+    };
+    const PUBLIC: [Algorithm; 9] = [RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA];
+    if jwk["kty"] == "oct" {
+        let hash = [HS256, HS384, HS512].into_iter();
+        let named = jwk["alg"].as_str().and_then(|name| name.parse().ok());
+        let algorithm = hash.into_iter().find(|hash| Some(*hash) == named)?;
+        let signs = jwk.get("use").is_none_or(|own| own == "sig");
+        let secret = URL_SAFE_NO_PAD.decode(jwk["k"].as_str()?).ok()?;
+        return KeySet::of_secret(&secret, algorithm).ok().filter(|_| signs);
+    }
+    let set = if jwk.get("keys").is_some() { jwk.clone() } else { json!({ "keys": [jwk] }) };
+    KeySet::read(set.to_string().as_bytes(), &PUBLIC).ok()
+}
+
+fn is_signed(set: &KeySet, token: &str) -> bool {
+    let Some(form) = Form::read(token) else { return false };
+    candidates(set, &form).any(|key| form.is_signed_by(key))
 }
 
 /// An encrypted token is none of ours, whatever it was encrypted with.
