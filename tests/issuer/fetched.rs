@@ -325,3 +325,49 @@ async fn a_set_says_for_how_long_it_is_fresh_within_bounds() {
     fetched_again(&provider).await;
     paced(&provider);
 }
+
+// requirement: 8
+#[tokio::test]
+async fn metadata_sends_nobody_anywhere_else() {
+    let key = Signer::curve("one", "ES256");
+    let (provider, elsewhere) = (Provider::new(jwks(&[&key])), Provider::new(jwks(&[&key])));
+    let rig = rig(believed(&provider).with("refresh", r#""1h""#).with("floor", r#""1h""#));
+    let (iss, port) = (provider.issuer(), provider.address().port());
+    rig.get("/closed/x", &token(&key, &iss, "ada")).await.expect(200);
+    let other = elsewhere.address();
+    let refused = |word: &str, what: &str| {
+        // Where the keys are is asked again after a failure.
+        provider.feel(Mood::Failing);
+        rig.gateway.cli(&["jwks", "refresh"]);
+        provider.feel(Mood::Well);
+        let before = provider.fetches().len();
+        let output = rig.gateway.cli(&["jwks", "refresh"]);
+        assert!(!output.status.success() && said(&output).contains(word), "{what}: {output:?}");
+        assert_eq!(provider.fetches().len(), before, "{what}");
+    };
+    for uri in [
+        format!("http://{other}/jwks"),
+        // The same machine under another name, and names that only look like it.
+        format!("http://localhost:{port}/jwks"),
+        format!("http://2130706433:{}/jwks", other.port()),
+        format!("http://127.0.0.1:{port}@{other}/jwks"),
+        format!("http://user@127.0.0.1:{port}/jwks"),
+        format!("http://127.0.0.1:{port}.{other}/jwks"),
+        format!("//{other}/jwks"),
+        "http://169.254.169.254/latest/meta-data".to_owned(),
+        "file:///etc/passwd".to_owned(),
+        "/jwks".to_owned(),
+    ] {
+        provider.point(&uri);
+        refused("jwks_uri", &uri);
+    }
+    provider.point(&format!("{iss}/jwks#fragment"));
+    assert!(rig.gateway.cli(&["jwks", "refresh"]).status.success());
+    // RFC 8414 section 3.3: metadata of somebody else.
+    for other in [format!("{iss}/"), format!("http://{other}"), String::new()] {
+        provider.call_itself(&other);
+        refused("another issuer", &other);
+    }
+    assert_eq!(elsewhere.connections(), 0, "nobody may be sent there");
+    rig.get("/closed/x", &token(&key, &iss, "bob")).await.expect(200);
+}

@@ -7,10 +7,14 @@
 mod support;
 
 mod bound;
+mod claims;
 mod fetched;
 mod fixed;
+mod kinds;
 mod loaded;
 mod opaque;
+mod places;
 mod programs;
 mod restart;
 mod rig;
+mod secured;

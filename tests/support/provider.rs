@@ -61,6 +61,8 @@ struct State {
     /// Whether its metadata is in the same mood.
     wholly: bool,
     keys: Value,
+    /// What it calls itself, where that is not its address.
+    issuer: Option<String>,
     jwks_uri: Option<String>,
     headers: Vec<(String, String)>,
     /// When keys were asked for.
@@ -90,6 +92,7 @@ impl Provider {
             mood: Mood::Well,
             wholly: false,
             keys,
+            issuer: None,
             jwks_uri: None,
             headers: Vec::new(),
             fetches: Vec::new(),
@@ -130,6 +133,16 @@ impl Provider {
     /// Says that its keys are elsewhere.
     pub fn point(&self, jwks_uri: &str) {
         self.state.lock().expect("no panic inside").jwks_uri = Some(jwks_uri.to_owned());
+    }
+
+    /// Calls itself this.
+    pub fn call_itself(&self, issuer: &str) {
+        self.state.lock().expect("no panic inside").issuer = Some(issuer.to_owned());
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address
     }
 
     /// Sends this along with its keys.
@@ -178,7 +191,7 @@ fn answer(request: &Recorded, state: &Mutex<State>, address: SocketAddr) -> Answ
             if state.wholly {
                 return keys(&state);
             }
-            let issuer = format!("http://{address}");
+            let issuer = state.issuer.clone().unwrap_or_else(|| format!("http://{address}"));
             let own = format!("{issuer}/jwks");
             let jwks_uri = state.jwks_uri.clone().unwrap_or(own);
             Answer::json(200, &json!({ "issuer": issuer, "jwks_uri": jwks_uri }).to_string())

@@ -8,7 +8,8 @@ use aws_lc_rs::{
     rsa::{KeyPair, KeySize},
     signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-        Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
+        Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+        RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
     },
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -33,7 +34,7 @@ fn coded(bytes: impl AsRef<[u8]>) -> String {
 }
 
 impl Signer {
-    /// `RS256` or `PS256`.
+    /// `RS256` to `RS512`, `PS256` to `PS512`.
     pub fn rsa(kid: &str, algorithm: &'static str) -> Self {
         let key = Key::Rsa(KeyPair::generate(KeySize::Rsa2048).expect("a key"));
         Signer { kid: kid.into(), algorithm, key }
@@ -55,7 +56,17 @@ impl Signer {
     }
 
     pub fn secret(kid: &str, secret: &str) -> Self {
-        Signer { kid: kid.into(), algorithm: "HS256", key: Key::Secret(secret.as_bytes().to_vec()) }
+        Self::hashed(kid, "HS256", secret)
+    }
+
+    /// `HS256` to `HS512`.
+    pub fn hashed(kid: &str, algorithm: &'static str, secret: &str) -> Self {
+        Signer { kid: kid.into(), algorithm, key: Key::Secret(secret.as_bytes().to_vec()) }
+    }
+
+    /// The same key under another name and algorithm.
+    pub fn called(self, kid: &str, algorithm: &'static str) -> Self {
+        Signer { kid: kid.into(), algorithm, ..self }
     }
 
     /// The public half.
@@ -96,8 +107,14 @@ impl Signer {
         let random = SystemRandom::new();
         let signature = match &self.key {
             Key::Rsa(key) => {
-                let rule: &dyn aws_lc_rs::signature::RsaEncoding =
-                    if self.algorithm == "PS256" { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
+                let rule: &dyn aws_lc_rs::signature::RsaEncoding = match self.algorithm {
+                    "PS256" => &RSA_PSS_SHA256,
+                    "PS384" => &RSA_PSS_SHA384,
+                    "PS512" => &RSA_PSS_SHA512,
+                    "RS384" => &RSA_PKCS1_SHA384,
+                    "RS512" => &RSA_PKCS1_SHA512,
+                    _ => &RSA_PKCS1_SHA256,
+                };
                 let mut out = vec![0; key.public_modulus_len()];
                 key.sign(rule, &random, bytes, &mut out).expect("a signature");
                 out
@@ -105,7 +122,12 @@ impl Signer {
             Key::Curve(key) => key.sign(&random, bytes).expect("a signature").as_ref().to_vec(),
             Key::Edwards(key) => key.sign(bytes).as_ref().to_vec(),
             Key::Secret(secret) => {
-                let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+                let hash = match self.algorithm {
+                    "HS384" => hmac::HMAC_SHA384,
+                    "HS512" => hmac::HMAC_SHA512,
+                    _ => hmac::HMAC_SHA256,
+                };
+                let key = hmac::Key::new(hash, secret);
                 hmac::sign(&key, bytes).as_ref().to_vec()
             }
         };

@@ -87,6 +87,15 @@ impl Authority {
         self.sign(params)
     }
 
+    /// For a server, and past its time.
+    pub fn expired(&self, name: &str) -> Pair {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        self.sign(params)
+    }
+
     /// For a client with a common name and a URI.
     pub fn client(&self, name: &str, uri: &str) -> Pair {
         self.sign(of_client(name, uri))
@@ -144,7 +153,12 @@ impl Authority {
 
     /// Speaks TLS under this name and hands everything on to a plain server; gives the port on loopback.
     pub async fn front(&self, name: &str, behind: SocketAddr) -> u16 {
-        let acceptor = self.acceptor(&self.server(&[name]), &[], false);
+        self.front_with(&self.server(&[name]), behind).await
+    }
+
+    /// The same with this certificate.
+    pub async fn front_with(&self, pair: &Pair, behind: SocketAddr) -> u16 {
+        let acceptor = self.acceptor(pair, &[], false);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         tokio::spawn(async move {
