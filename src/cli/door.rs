@@ -123,8 +123,7 @@ pub(super) fn read(at: &GatewayArgs) -> Result<Config, Failure> {
 /// The configuration with made-up secrets: good for where things are and for nothing else. Secrets of a unit (`cred:`,
 /// `env:`) are not to be had in the operator's shell, and are not needed to find the gateway.
 pub(super) fn whereabouts(at: &GatewayArgs) -> Result<Config, Failure> {
-    let invented = Invented { config: &at.config };
-    config::load(&at.config, &at.set, &invented).map_err(|report| refused(&report))
+    config::load(&at.config, &at.set, &Invented).map_err(|report| refused(&report))
 }
 
 fn refused(report: &Report) -> Failure {
@@ -134,12 +133,10 @@ fn refused(report: &Report) -> Failure {
     ))
 }
 
-/// Reads the configuration file, and makes up whatever else is asked for.
-struct Invented<'a> {
-    config: &'a Path,
-}
+/// Makes up every secret; what is none (keys of issuers, texts of letters) is read, for the answers of `explain` hang on it.
+struct Invented;
 
-impl Surroundings for Invented<'_> {
+impl Surroundings for Invented {
     fn var(&self, name: &str) -> Option<String> {
         // The only one that is a place.
         let place = (name == "CREDENTIALS_DIRECTORY").then(|| "/made/up".to_owned());
@@ -147,18 +144,19 @@ impl Surroundings for Invented<'_> {
     }
 
     fn read(&self, path: &Path) -> std::io::Result<String> {
-        if path == self.config {
-            return Machine.read(path);
-        }
-        Ok(made_up(&path.to_string_lossy()))
+        Machine.read(path)
     }
 
-    fn is_made_up(&self) -> bool {
-        true
+    fn secret(&self, path: &Path) -> std::io::Result<String> {
+        Ok(made_up(&path.to_string_lossy()))
     }
 
     fn public(&self, path: &Path) -> Option<std::io::Result<String>> {
         Machine.read(path).ok().map(Ok)
+    }
+
+    fn is_made_up(&self) -> bool {
+        true
     }
 }
 
@@ -227,8 +225,7 @@ async fn in_person(config: Config) -> Result<Way, Failure> {
 /// The running gateway of a configuration file. One with faults will do: the gateway goes on with what it has, and
 /// whoever wants to revoke something must not have to mend the file first.
 async fn knock_by_file(at: &GatewayArgs) -> Result<Option<reqwest::Client>, Failure> {
-    let invented = Invented { config: &at.config };
-    match config::operator_socket(&at.config, &at.set, &invented) {
+    match config::operator_socket(&at.config, &at.set, &Invented) {
         Some(socket) => knock(&socket).await,
         None => Ok(None),
     }
@@ -391,6 +388,19 @@ mod tests {
         let (_folder, at) = at(&text);
         let told = whereabouts(&at).err().map(|failure| failure.to_string()).unwrap_or_default();
         assert!(!told.contains("static_key") && !told.contains("password_hash"), "{told}");
+    }
+
+    #[test]
+    fn certificates_and_their_keys_are_not_needed_either() {
+        let text = format!(
+            "{}[[listener]]\nname = \"secure\"\naddress = \"127.0.0.1:8443\"\n\
+             tls = {{ certificates = [{{ cert = \"/no/such.pem\", key = \"/no/such.key\" }}], \
+             client_ca = \"/no/such.pem\" }}\n",
+            include_str!("../../conf/minimal.toml")
+        );
+        let (_folder, at) = at(&text);
+        assert!(whereabouts(&at).is_ok());
+        assert!(read(&at).is_err(), "they are to serve");
     }
 
     #[test]

@@ -25,13 +25,17 @@ pub trait Surroundings {
     fn var(&self, name: &str) -> Option<String>;
     /// The text of a file.
     fn read(&self, path: &std::path::Path) -> std::io::Result<String>;
-    /// Whether secrets are made up. Then nothing that belongs to one is looked at closely.
-    fn is_made_up(&self) -> bool {
-        false
+    /// The text of a file that holds a secret.
+    fn secret(&self, path: &std::path::Path) -> std::io::Result<String> {
+        self.read(path)
     }
     /// The text of a file that is no secret. `None`: it is not to be had here, and need not be.
     fn public(&self, path: &std::path::Path) -> Option<std::io::Result<String>> {
         Some(self.read(path))
+    }
+    /// Whether secrets are made up, so that nothing can be held against them.
+    fn is_made_up(&self) -> bool {
+        false
     }
 }
 
@@ -96,7 +100,7 @@ impl SecretRef {
 }
 
 fn read_file(path: &std::path::Path, from: &dyn Surroundings) -> Result<String, Fault> {
-    from.read(path).map_err(|error| {
+    from.secret(path).map_err(|error| {
         Fault::new(
             format!("secret file {} cannot be read: {error}", path.display()),
             "the secret is referenced by this path",
