@@ -24,6 +24,8 @@ use crate::{
     telemetry::Metrics,
 };
 
+/// Fields of every line of a log, which say nothing of the request.
+const OF_THE_LOG: [&str; 3] = ["level", "target", "request_id"];
 /// As many as the operator API takes at once.
 const AT_ONCE: usize = 1000;
 
@@ -155,9 +157,14 @@ fn past(id: &str, asked: &ExplainArgs, at: &GatewayArgs, output: OutputArg) -> R
         return outcome(&found);
     }
     let mut out = String::new();
-    let keys = ["timestamp", "method", "host", "path", "client", "mount", "route", "status"];
-    for key in keys.iter().chain(&["outcome", "reason", "rule", "missing", "subject", "auth"]) {
-        match found.get(*key) {
+    let first = ["timestamp", "method", "host", "path", "client", "listener", "mount", "route"];
+    let then = ["status", "outcome", "reason", "rule", "missing", "subject", "auth"];
+    let known: Vec<&str> = first.into_iter().chain(then).collect();
+    // What a log says beside that: where it went, how long it took, what ran and was ended.
+    let own = found.as_object().into_iter().flat_map(|fields| fields.keys().map(String::as_str));
+    let more = own.filter(|key| !known.contains(key) && !OF_THE_LOG.contains(key));
+    for key in known.iter().copied().chain(more) {
+        match found.get(key) {
             None | Some(Value::Null) => {}
             Some(Value::String(text)) if text.is_empty() => {}
             Some(Value::String(text)) => line(&mut out, key, text),

@@ -36,6 +36,9 @@ pub(super) struct ExplainArgs {
     /// Send the API key in this file; - and env:NAME likewise.
     #[arg(long, value_name = "FILE")]
     pub(super) key_file: Option<String>,
+    /// A certificate (PEM) that the client shows. Taken for one that an authority of the listener signed.
+    #[arg(long, value_name = "FILE")]
+    pub(super) certificate: Option<PathBuf>,
     /// Take this caller for proven: by=jwt,user=u-1,roles=USER+ADMIN,scopes=READ. Also username, tenant, capabilities.
     #[arg(long = "as", value_name = "CALLER")]
     pub(super) caller: Option<String>,
@@ -91,13 +94,34 @@ pub(super) fn of_url(
     }
     head.push_str("\r\n");
     Ok(Question {
-        head: head.into_bytes(),
-        listener: None,
         port: url.port_or_known_default(),
         server_name: url.host_str().filter(|_| secure).map(str::to_owned),
-        peer: std::net::Ipv4Addr::LOCALHOST.into(),
-        assumed: None,
+        ..bare(head.into_bytes())
     })
+}
+
+/// A head and nothing else.
+fn bare(head: Vec<u8>) -> Question {
+    let peer = std::net::Ipv4Addr::LOCALHOST.into();
+    Question {
+        head,
+        listener: None,
+        port: None,
+        server_name: None,
+        certificate: None,
+        peer,
+        assumed: None,
+    }
+}
+
+/// The first certificate of a PEM file, as DER.
+fn certificate(file: &Path) -> Result<Vec<u8>, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|error| unread(file, &error))?;
+    let (_, rest) = text.split_once("-----BEGIN CERTIFICATE-----").unwrap_or_default();
+    let body = rest.split_once("-----END").map_or("", |(body, _)| body);
+    let body: String = body.split_whitespace().collect();
+    let read = BASE64_STANDARD.decode(body).ok().filter(|der| !der.is_empty());
+    read.ok_or_else(|| usage(format!("--certificate: {} is no certificate in PEM", file.display())))
 }
 
 /// The question that the arguments ask.
@@ -105,8 +129,7 @@ pub(super) fn of_arguments(asked: &ExplainArgs) -> Result<Question, Failure> {
     let mut question = match (&asked.raw, &asked.method, &asked.url) {
         (Some(file), ..) => {
             let head = std::fs::read(file).map_err(|error| unread(file, &error))?;
-            let peer = asked.client;
-            Question { head, listener: None, port: None, server_name: None, peer, assumed: None }
+            bare(head)
         }
         (None, Some(method), Some(url)) => of_url(method, url, &headers(asked)?)?,
         _ => {
@@ -119,6 +142,7 @@ pub(super) fn of_arguments(asked: &ExplainArgs) -> Result<Question, Failure> {
     if asked.server_name.is_some() {
         question.server_name.clone_from(&asked.server_name);
     }
+    question.certificate = asked.certificate.as_deref().map(certificate).transpose()?;
     question.assumed = asked.caller.as_deref().map(caller).transpose()?;
     Ok(question)
 }
@@ -133,6 +157,9 @@ pub(super) fn as_json(question: &Question) -> Value {
         value.iter().for_each(|value| drop(out.insert(key.into(), value.as_str().into())));
     }
     question.port.iter().for_each(|port| drop(out.insert("port".into(), (*port).into())));
+    if let Some(der) = &question.certificate {
+        out.insert("certificate".into(), BASE64_STANDARD.encode(der).into());
+    }
     if let Some(assumed) = &question.assumed {
         let caller = json!({
             "by": assumed.method.as_str(),

@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt;
 
 pub use self::surroundings::Evidence;
 use self::{
-    question::{listener, tls_facts},
+    question::{Door, door, tls_facts},
     surroundings::watched,
     walker::Walker,
 };
@@ -24,6 +24,7 @@ use super::{
     admit::{self, Admission, Asked},
     client::Caller,
     ctx::Trail,
+    forward_auth,
     framing::Watch,
 };
 use crate::{
@@ -41,14 +42,14 @@ use crate::{
 pub struct Explainer {
     shared: Arc<Shared>,
     live: Arc<Live>,
-    /// The listeners of the configuration, which this data plane does not open.
-    listeners: Vec<super::ListenerSettings>,
+    /// Of the configuration, with listeners that this data plane does not open.
+    settings: Settings,
     evidence: Evidence,
 }
 
 impl Explainer {
     /// Puts a data plane together that listens nowhere. `parts.metrics` are nobody else's: questions are no traffic.
-    /// `issuers`: what is known of their keys.
+    /// `issuers`: what is known of their keys; nobody outside is asked.
     pub fn new(
         parts: Parts,
         settings: Settings,
@@ -57,11 +58,11 @@ impl Explainer {
         evidence: Evidence,
     ) -> Result<Self, EdgeError> {
         let live = Live::build(snapshot, &[], Arc::new(issuers.quiet()), None, &parts.metrics);
-        let listeners = settings.listeners.clone();
-        let settings = Settings { listeners: Vec::new(), forward_auth: Vec::new(), ..settings };
-        let shared = Shared::new(watched(parts, evidence), settings, live)?;
+        let closed =
+            Settings { listeners: Vec::new(), forward_auth: Vec::new(), ..settings.clone() };
+        let shared = Shared::new(watched(parts, evidence), closed, live)?;
         let live = shared.live();
-        Ok(Self { shared, live, listeners, evidence })
+        Ok(Self { shared, live, settings, evidence })
     }
 
     /// The same with nothing but the configuration: no store, no limits counted before.
@@ -70,8 +71,8 @@ impl Explainer {
         snapshot: Arc<Snapshot>,
         metrics: Metrics,
     ) -> Result<Self, EdgeError> {
-        let none = Issuers::default();
-        Self::new(surroundings::nobodys(metrics), settings, snapshot, &none, Evidence::None)
+        let (parts, none) = (surroundings::nobodys(metrics), Issuers::default());
+        Self::new(parts, settings, snapshot, &none, Evidence::None)
     }
 
     /// What becomes of some requests, one after the other.
@@ -86,8 +87,25 @@ impl Explainer {
     /// What becomes of one request. Never fails: what cannot be told is told.
     pub async fn explain(&self, question: &Question) -> Explanation {
         let mut walker = Walker::new(question.assumed.as_ref(), &self.live.snapshot);
+        let Some(door) = door(&self.settings, question) else {
+            walker.unread("there is no listener of this name");
+            let mut told = walker.told(&Trail::default());
+            told.refuse(&Deny::NoRoute);
+            return told;
+        };
+        walker.came_to(door);
+        if let Door::Front(front) = door
+            && !front.believes(question.peer)
+        {
+            let mut told = walker.told(&Trail::default());
+            told.closed(
+                "This address is not among those that may ask here.",
+                "List it in peers of the [[forward_auth]], if it is a proxy of yours.",
+            );
+            return told;
+        }
         let mut trail = Trail::default();
-        let ended = self.walk(question, &mut trail, &mut walker).await;
+        let ended = self.walk(door, question, &mut trail, &mut walker).await;
         let unproven = self.evidence == Evidence::None && walker.needs_keys();
         let mut told = walker.told(&trail);
         match ended {
@@ -119,6 +137,7 @@ impl Explainer {
 
     async fn walk(
         &self,
+        door: Door<'_>,
         question: &Question,
         trail: &mut Trail,
         walker: &mut Walker<'_>,
@@ -136,22 +155,27 @@ impl Explainer {
         };
         let raw_head = session.to_h1_raw();
         let head = session.req_header_mut();
-        let known = Known::of(&head.headers);
-        let tls = tls_facts(question);
-        let snapshot = &self.live.snapshot;
-        let caller =
-            Caller::read(snapshot, question.peer, tls.is_some(), &head.headers, &self.shared.ids);
-        let Some(listener) = listener(&self.listeners, question) else {
-            walker.unread("there is no listener of this name");
-            return Err(Deny::NoRoute);
+        let (came, snapshot, ids) = (Instant::now(), &self.live.snapshot, &self.shared.ids);
+        let listener = match door {
+            Door::Public(listener) => listener,
+            Door::Front(front) => {
+                forward_auth::check(&self.shared, head, &raw_head, framing)?;
+                let (meant, caller) =
+                    forward_auth::understand(&self.shared, snapshot, head, front)?;
+                let about = (&meant, &caller, came);
+                let answer =
+                    forward_auth::answer(&self.shared, &self.live, front, about, trail, walker);
+                return Ok(Admission::Pass(answer.await?));
+            }
         };
-        walker.came_to(listener);
+        let tls = tls_facts(listener, question);
+        let caller = Caller::read(snapshot, question.peer, tls.is_some(), &head.headers, ids);
         let asked = Asked {
             raw_head: &raw_head,
             framing,
             head,
-            known,
-            came: Instant::now(),
+            known: Known::of(&head.headers),
+            came,
             caller: &caller,
             listener: &listener.name,
             tls: tls.as_ref(),

@@ -3,21 +3,22 @@
 //! The request that is asked about is rebuilt from the question and goes through [`admit`], like any that comes itself:
 //! there is no second way to decide. Here is only what differs: whose request it is, and how the verdict is told.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use http::{HeaderName, HeaderValue, StatusCode, Version, header, request};
 use pingora::{http::RequestHeader, proxy::Session};
 
 use super::{
-    ForwardAuth, Shared,
+    ForwardAuth, Live, Shared,
     admit::{Admission, Asked, admit},
     client::Caller,
-    ctx::{About, Admitted, Ctx},
+    ctx::{About, Admitted, Ctx, Trail},
     framing, head,
     options::LocalAnswer,
+    witness::Witness,
 };
 use crate::pipeline::{
-    Deny, Reply, Target,
+    Deny, Reply, Snapshot, Target,
     deny::Malformed,
     forward_auth::{Original, Style},
     mutate::IdentityHeaders,
@@ -28,6 +29,14 @@ use crate::pipeline::{
 const STATUS: HeaderName = HeaderName::from_static("x-auth-status");
 /// Tells Envoy which fields of the client's request must not go on.
 const ENVOY_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
+
+/// The request that a question is about.
+pub(super) struct Meant {
+    raw_head: Vec<u8>,
+    head: RequestHeader,
+    path: String,
+    upgrade: Option<HeaderValue>,
+}
 
 /// Decides a question. The answer is for the proxy; a refusal is written as any other, see [`reword`].
 pub(super) async fn decide(
@@ -48,12 +57,42 @@ pub(super) async fn decide(
     let blank = http::HeaderMap::new();
     let peer = conn.peer.ip();
     ctx.caller = Some(Caller::read(snapshot, peer, conn.tls.is_some(), &blank, ids));
-    if framing::is_faulty(conn.framing(), &question.headers) {
+    let raw = session.as_downstream().to_h1_raw();
+    check(shared, question, &raw, conn.framing())?;
+    ctx.about = Some(Box::new(About { method: question.method.clone(), path: String::from("/") }));
+    let (meant, caller) = understand(shared, snapshot, question, front)?;
+    let (method, path) = (meant.head.method.clone(), meant.path.clone());
+    ctx.about = Some(Box::new(About { method, path }));
+    let caller = ctx.caller.insert(caller);
+    let (live, trail) = (&ctx.live, &mut ctx.trail);
+    let admitted =
+        answer(shared, live, front, (&meant, caller, ctx.started), trail, &mut ()).await?;
+    let names = &ctx.live.snapshot.identity_headers;
+    let answer = LocalAnswer { headers: fields(front.style, names, &admitted) };
+    ctx.admitted = Some(admitted);
+    Ok(answer)
+}
+
+/// Judges the bytes of the question itself.
+pub(super) fn check(
+    shared: &Shared,
+    question: &RequestHeader,
+    raw: &[u8],
+    seen: u8,
+) -> Result<(), Deny> {
+    if framing::is_faulty(seen, &question.headers) {
         return Err(Deny::Malformed(Malformed::Framing));
     }
-    let raw = session.as_downstream().to_h1_raw();
-    head::judge(&raw, &shared.settings.limits).map_err(Deny::Malformed)?;
-    ctx.about = Some(Box::new(About { method: question.method.clone(), path: String::from("/") }));
+    head::judge(raw, &shared.settings.limits).map_err(Deny::Malformed)
+}
+
+/// What it is about, and who sent that.
+pub(super) fn understand(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    question: &RequestHeader,
+    front: &ForwardAuth,
+) -> Result<(Meant, Caller), Deny> {
     let own = (&question.method, question.raw_path(), &question.headers);
     let mut original = Original::of(front.style, &front.names, &snapshot.identity_headers, own)
         .map_err(Deny::Malformed)?;
@@ -61,26 +100,39 @@ pub(super) async fn decide(
     if let Some(name) = &snapshot.client_certificate {
         original.headers.remove(name);
     }
-    let caller = Caller::told(snapshot, &original.hops, original.scheme, &original.headers, ids)
+    let (hops, headers) = (&original.hops, &original.headers);
+    let caller = Caller::told(snapshot, hops, original.scheme, headers, &shared.ids)
         .ok_or(Deny::Malformed(Malformed::Question))?;
-    let path = original.uri.path().to_owned();
-    let upgrade = original.headers.get(header::UPGRADE).cloned();
-    ctx.about = Some(Box::new(About { method: original.method.clone(), path: path.clone() }));
-    let caller = ctx.caller.insert(caller);
-    let raw_head = original.head();
-    let head = rebuilt(original);
+    let meant = Meant {
+        path: original.uri.path().to_owned(),
+        upgrade: headers.get(header::UPGRADE).cloned(),
+        raw_head: original.head(),
+        head: rebuilt(original),
+    };
+    Ok((meant, caller))
+}
+
+/// What would become of that, where the proxy is to forward it.
+pub(super) async fn answer<W: Witness>(
+    shared: &Shared,
+    live: &Live,
+    front: &ForwardAuth,
+    (meant, caller, came): (&Meant, &Caller, Instant),
+    trail: &mut Trail,
+    witness: &mut W,
+) -> Result<Admitted, Deny> {
     let asked = Asked {
-        raw_head: &raw_head,
+        raw_head: &meant.raw_head,
         // Nothing stands behind this head, and what stood behind the client's is not known here.
         framing: 0,
-        head: &head,
-        known: Known::of(&head.headers),
-        came: ctx.started,
+        head: &meant.head,
+        known: Known::of(&meant.head.headers),
+        came,
         caller,
         listener: &front.judged_as,
         tls: None,
     };
-    let admission = admit(shared, &ctx.live, &asked, &mut ctx.trail, &mut ()).await?;
+    let admission = admit(shared, live, &asked, trail, witness).await?;
     let Admission::Pass(admitted) = admission else { return Err(Deny::AnsweredHere) };
     let route = &admitted.route.route;
     if route.target == Target::Identity {
@@ -89,17 +141,14 @@ pub(super) async fn decide(
     let is_taken = |asked: &HeaderValue| {
         route.streaming && asked.as_bytes().eq_ignore_ascii_case(b"websocket")
     };
-    if upgrade.is_some_and(|asked| !is_taken(&asked)) {
+    if meant.upgrade.as_ref().is_some_and(|asked| !is_taken(asked)) {
         return Err(Deny::Malformed(Malformed::Upgrade));
     }
     // A run of slashes there is judged as one, and the proxy would forward them all.
-    if path.get(admitted.prefix_len..).is_some_and(|rest| rest.starts_with("//")) {
+    if meant.path.get(admitted.prefix_len..).is_some_and(|rest| rest.starts_with("//")) {
         return Err(Deny::Malformed(Malformed::PathSpelling));
     }
-    let names = &ctx.live.snapshot.identity_headers;
-    let answer = LocalAnswer { headers: fields(front.style, names, &admitted) };
-    ctx.admitted = Some(admitted);
-    Ok(answer)
+    Ok(admitted)
 }
 
 fn rebuilt(original: Original) -> RequestHeader {

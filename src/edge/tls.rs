@@ -7,7 +7,7 @@ mod authorities;
 mod certificates;
 mod client;
 mod pair;
-mod peer;
+pub(super) mod peer;
 pub(super) mod relayed;
 mod server;
 

@@ -19,6 +19,8 @@ pub struct Question {
     pub port: Option<u16>,
     /// The name that the TLS connection was opened to; `None`: plain HTTP.
     pub server_name: Option<String>,
+    /// The certificate that the client shows (DER), taken for proven where the listener asks for one.
+    pub certificate: Option<Vec<u8>>,
     /// Who connects.
     pub peer: IpAddr,
     /// Who is taken for the caller, whatever the request carries.
@@ -200,6 +202,17 @@ impl Explanation {
                 Outcome::Refused => "refused",
                 Outcome::Undetermined => "undetermined",
             };
+        }
+    }
+
+    /// The connection is closed before a request is read.
+    pub fn closed(&mut self, why: &str, needed: &str) {
+        self.outcome = Outcome::Refused.as_str();
+        self.reason = "connection_closed";
+        self.meaning = Some(why.to_owned());
+        self.needed = Some(needed.to_owned());
+        if let Some(last) = self.stages.last_mut() {
+            last.verdict = "refused";
         }
     }
 

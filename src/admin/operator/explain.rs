@@ -39,6 +39,8 @@ pub(super) struct AskedRequest {
     port: Option<u16>,
     /// The name that the TLS connection was opened to; left out: plain HTTP.
     server_name: Option<String>,
+    /// The certificate that the client shows, as base64 of DER. Taken for proven where the listener asks for one.
+    certificate: Option<String>,
     /// Address that connects; left out: 127.0.0.1.
     client: Option<String>,
     /// Who is taken for the caller, whatever the request carries.
@@ -130,15 +132,19 @@ pub(super) async fn shadow(State(app): State<App>) -> Json<Vec<Value>> {
 
 impl AskedRequest {
     fn read(self) -> Result<Question, Problem> {
-        let head = BASE64_STANDARD
-            .decode(&self.head)
-            .map_err(|_| Problem::field("head", "invalid", "head must be base64"))?;
+        let decoded = |field: &'static str, text: &str| {
+            let not = |_| Problem::field(field, "invalid", format!("{field} must be base64"));
+            BASE64_STANDARD.decode(text).map_err(not)
+        };
+        let head = decoded("head", &self.head)?;
+        let certificate = self.certificate.as_deref().map(|text| decoded("certificate", text));
         let peer = self.client.as_deref().unwrap_or("127.0.0.1").parse::<IpAddr>();
         Ok(Question {
             head,
             listener: self.listener,
             port: self.port,
             server_name: self.server_name,
+            certificate: certificate.transpose()?,
             peer: peer
                 .map_err(|_| Problem::field("client", "invalid", "client must be an address"))?,
             assumed: self.assumed.map(AskedCaller::read).transpose()?,

@@ -5,9 +5,9 @@ use std::{
 
 use super::*;
 use crate::{
-    edge::{ListenerSettings, ProxyProtocol, settings::Http2, testing},
+    edge::{ForwardAuth, ListenerSettings, ProxyProtocol, settings::Http2, testing},
     model::AuthMethod,
-    pipeline::{Authn, Authz, CredentialKind, explain::Assumed},
+    pipeline::{Authn, Authz, CredentialKind, explain::Assumed, forward_auth::Style},
 };
 
 fn listener_at(name: &str, port: u16) -> ListenerSettings {
@@ -27,20 +27,48 @@ fn question(head: &str) -> Question {
         port: None,
         server_name: None,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        certificate: None,
         assumed: None,
     }
 }
 
 #[test]
 fn the_listener_is_the_one_at_the_port_or_the_first_that_fits() {
-    let all = [listener_at("public", 8080), listener_at("inside", 8081)];
-    let found = |question: &Question| listener(&all, question).map(|own| own.name.to_string());
+    let front = ForwardAuth {
+        listener: listener_at("asked", 8090),
+        judged_as: "public".into(),
+        style: Style::Nginx,
+        names: Style::Nginx.names(),
+        peers: Vec::new(),
+    };
+    let settings = Settings {
+        listeners: vec![listener_at("public", 8080), listener_at("inside", 8081)],
+        forward_auth: vec![Arc::new(front)],
+        ..settings()
+    };
+    let found = |question: &Question| {
+        super::door(&settings, question).map(|door| door.listener().name.to_string())
+    };
     let asked = question("");
     assert_eq!(found(&asked).as_deref(), Some("public"));
     assert_eq!(found(&Question { port: Some(8081), ..asked.clone() }).as_deref(), Some("inside"));
     let named = Question { listener: Some("inside".into()), port: Some(8080), ..asked.clone() };
     assert_eq!(found(&named).as_deref(), Some("inside"));
+    assert_eq!(found(&Question { port: Some(8090), ..asked.clone() }).as_deref(), Some("asked"));
     assert_eq!(found(&Question { listener: Some("none".into()), ..asked }), None);
+}
+
+fn settings() -> Settings {
+    Settings {
+        listeners: vec![listener_at("public", 80)],
+        forward_auth: Vec::new(),
+        threads: 1,
+        identity_socket: "/nonexistent/identity.sock".into(),
+        grace_period: Duration::ZERO,
+        upstream_keepalive_pool: 1,
+        limits: Arc::default(),
+        http2: Http2::default(),
+    }
 }
 
 fn explainer() -> Explainer {
@@ -53,17 +81,7 @@ fn explainer() -> Explainer {
     };
     let routes = testing::table(vec![("/open", vec![], open), ("/closed", vec![], closed)]);
     let snapshot = testing::snapshot_of(routes, vec![mount]);
-    let settings = Settings {
-        listeners: vec![listener_at("public", 80)],
-        forward_auth: Vec::new(),
-        threads: 1,
-        identity_socket: "/nonexistent/identity.sock".into(),
-        grace_period: Duration::ZERO,
-        upstream_keepalive_pool: 1,
-        limits: Arc::default(),
-        http2: Http2::default(),
-    };
-    Explainer::offline(settings, Arc::new(snapshot), Metrics::new().unwrap()).unwrap()
+    Explainer::offline(settings(), Arc::new(snapshot), Metrics::new().unwrap()).unwrap()
 }
 
 fn verdict(told: &Explanation) -> (&str, &str, &str, &str) {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::question::Door;
 use crate::{
     edge::{
-        ListenerSettings,
         ctx::{Admitted, Trail},
         witness::{Seen, Stage, Witness},
     },
@@ -14,6 +14,7 @@ use crate::{
         Toll,
         carrier::Scheme,
         explain::{Assumed, Explanation, Sent, StageReport},
+        jwt::Presented,
         route::Found,
     },
 };
@@ -39,10 +40,17 @@ impl<'a> Walker<'a> {
         self.note(why.to_owned());
     }
 
-    pub(super) fn came_to(&mut self, listener: &ListenerSettings) {
+    pub(super) fn came_to(&mut self, door: Door<'_>) {
+        let listener = door.listener();
         let tls = if listener.tls.is_some() { "TLS" } else { "plain HTTP" };
         self.enters(Stage::View);
         self.note(format!("listener {} ({tls})", listener.name));
+        if let Door::Front(front) = door {
+            self.note(format!(
+                "a question of {:?} about a request, judged as at listener {}",
+                front.style, front.judged_as
+            ));
+        }
     }
 
     /// Whether the end hangs on signing keys.
@@ -145,6 +153,14 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// Whether keys from the store judge a token. Those of an issuer outside are in the configuration, or with that issuer.
+    fn is_of_store(&self, token: &str) -> bool {
+        let Some((_, mount)) = &self.authz else { return true };
+        let presented = Presented::read(token);
+        let issuer = presented.as_ref().and_then(Presented::issuer);
+        issuer.is_none_or(|issuer| mount.issuer(issuer).is_none())
+    }
+
     /// What the stage is about to ask.
     fn rules(&mut self) {
         let Some((authz, mount)) = self.authz.take() else { return };
@@ -192,7 +208,10 @@ impl Witness for Walker<'_> {
             }
             Seen::Charges(charges, toll) => self.charges(charges, toll),
             Seen::Credential(found) => {
-                self.token = matches!(found, Some(Credential::Jwt(..)));
+                self.token = match found {
+                    Some(Credential::Jwt(text, _)) => self.is_of_store(text),
+                    _ => false,
+                };
                 self.note(match found {
                     None => "none is read".to_owned(),
                     Some(Credential::Jwt(_, Scheme::Bearer)) => "a bearer token".to_owned(),

@@ -8,7 +8,7 @@ use x509_parser::{
 use crate::model::{ClientCertificate, Digest, Timestamp, api_key::hex};
 
 /// Reads a certificate whose chain was proven in the handshake. `None`: it cannot be read, and so names nobody.
-pub(super) fn read(der: &[u8]) -> Option<ClientCertificate> {
+pub(in crate::edge) fn read(der: &[u8]) -> Option<ClientCertificate> {
     let (_, found) = X509Certificate::from_der(der).ok()?;
     let thumbprint = *Digest::of(der).as_bytes();
     let mut names = vec![format!("SHA256:{}", hex(&thumbprint))];
