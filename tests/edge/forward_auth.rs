@@ -6,6 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
+use portcullis::pipeline::mutate::IdentityHeaders;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -189,8 +190,10 @@ async fn the_verdict_is_that_of_the_listener_and_nothing_is_forwarded() {
 // requirement: 18
 #[tokio::test]
 async fn every_identity_header_is_in_the_answer_with_a_value_or_without() {
-    const NAMES: [&str; 8] =
-        ["subject", "username", "roles", "scopes", "method", "key-id", "realm", "tenant"];
+    // Those of `[identity_headers]`, of which this caller has all but three.
+    let names = IdentityHeaders::default();
+    let names: Vec<String> = names.all().into_iter().map(ToString::to_string).collect();
+    const NONE: [&str; 3] = ["x-auth-tenant", "x-auth-issuer", "x-portcullis-assertion"];
     let key = format!("X-API-Key: {}\r\nX-Mine: 1\r\n", asked().key);
     for style in STYLES {
         let removed = |reply: &Reply| {
@@ -199,16 +202,16 @@ async fn every_identity_header_is_in_the_answer_with_a_value_or_without() {
         };
         let known = ask(style, "GET", "/closed/x", &key).await;
         let stranger = ask(style, "GET", "/open/x", &key).await;
-        for name in NAMES.map(|name| format!("x-auth-{name}")) {
-            let absent = name == "x-auth-tenant";
+        for name in names.iter().map(String::as_str) {
+            let absent = NONE.contains(&name);
             for (reply, absent) in [(&known, absent), (&stranger, true)] {
                 assert_eq!(reply.status, 200);
-                let value = reply.header(&name);
+                let value = reply.header(name);
                 if style == "envoy" {
                     assert_eq!(value.is_none(), absent, "{name}");
-                    assert_eq!(removed(reply).contains(&name), absent, "{name}");
+                    assert_eq!(removed(reply).iter().any(|own| own == name), absent, "{name}");
                 } else {
-                    assert_eq!(reply.all(&name).len(), 1, "{style} {name}");
+                    assert_eq!(reply.all(name).len(), 1, "{style} {name}");
                     assert_eq!(value == Some(""), absent, "{style} {name}: {value:?}");
                 }
             }
@@ -230,6 +233,28 @@ async fn every_identity_header_is_in_the_answer_with_a_value_or_without() {
     let list = reply.header("x-envoy-auth-headers-to-remove").unwrap();
     for name in ["x_auth_subject", "x-auth-tenant", "x-forwarded-user", "x.auth.roles"] {
         assert!(list.split(',').any(|own| own == name), "{name}: {list}");
+    }
+}
+
+#[test]
+fn the_files_for_proxies_copy_and_strip_every_identity_header() {
+    let file = |name: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/forward-auth");
+        std::fs::read_to_string(path.join(name)).unwrap().to_ascii_lowercase()
+    };
+    let (nginx, strip) = (file("nginx.conf"), file("nginx-strip.conf"));
+    let (caddy, envoy, traefik) = (file("Caddyfile"), file("envoy.yaml"), file("traefik.yaml"));
+    let copied = caddy.lines().find(|line| line.contains("copy_headers")).unwrap();
+    for name in IdentityHeaders::default().all().map(ToString::to_string) {
+        let variable = format!("$upstream_http_{}", name.replace('-', "_"));
+        assert!(nginx.contains(&variable), "nginx.conf does not ask for {name}");
+        assert!(nginx.contains(&format!("proxy_set_header {name} ")), "nginx.conf: {name}");
+        assert!(strip.contains(&format!("proxy_set_header {name} ")), "nginx-strip.conf: {name}");
+        assert!(copied.split_whitespace().any(|own| own == name), "Caddyfile: {name}");
+        let exact = format!("exact: \"{name}\"");
+        assert!(name.starts_with("x-auth-") || envoy.contains(&exact), "envoy.yaml: {name}");
+        assert!(traefik.contains(&format!("{name}: \"\"")), "traefik.yaml does not strip {name}");
+        assert!(traefik.contains(&format!("- {name}\n")), "traefik.yaml does not copy {name}");
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     bench::Bench,
     origins::{Server, path, run, start},
     support::{
-        conf::{Table, quoted},
+        conf::{Conf, Table, quoted},
         ports,
     },
 };
@@ -71,9 +71,15 @@ pub struct Front {
 impl Front {
     /// Both, on fresh ports; `None`: this machine has no such proxy.
     pub fn start(kind: Kind) -> Option<Self> {
+        Self::start_with(kind, |conf| conf)
+    }
+
+    /// With a gateway that is told more.
+    pub fn start_with(kind: Kind, more: impl Fn(Conf) -> Conf) -> Option<Self> {
         let program = kind.program()?;
         let asked = ports::free_address();
         let bench = Bench::start_with(|conf| {
+            let conf = more(conf);
             let listener = Table::new("forward_auth", "asked")
                 .with("address", quoted(&asked.to_string()))
                 .with("style", quoted(kind.name()))

@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use sqlx::{Connection, Executor, SqliteConnection};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -14,7 +15,13 @@ use crate::{
     bypass,
     cases::{self, Case, Verdict},
     judge,
-    support::{tmws::fresh_address, upstream::Recorded, wire},
+    support::{
+        conf::{self, Conf},
+        operate,
+        tmws::fresh_address,
+        upstream::Recorded,
+        wire,
+    },
     tokens,
 };
 
@@ -242,10 +249,16 @@ impl Front {
 }
 
 async fn identity_behind(kind: Kind) {
-    let Some(front) = Front::start(kind) else { return };
+    let signed = |conf: Conf| {
+        conf.mount("authorization_server", r#"{ issuer = "https://auth.example" }"#).route(
+            conf::closed("signed", "/signed/**", "main")
+                .with("assertion", r#"{ audience = "https://app.example", lifetime = "60s" }"#),
+        )
+    };
+    let Some(front) = Front::start_with(kind, signed) else { return };
     let bench = &front.bench;
     let forged = "X-Auth-Subject: forged\r\nX-Auth-Roles: forged\r\nX-Auth-Tenant: forged\r\n\
-                  X_Auth_Subject: forged\r\nX-Forwarded-For: 6.6.6.6\r\nX-Request-ID: forged\r\n";
+                  X-Auth-Issuer: forged\r\nX-Portcullis-Assertion: forged\r\nX_Auth_Subject: forged\r\nX-Forwarded-For: 6.6.6.6\r\nX-Request-ID: forged\r\n";
     let key = format!("X-API-Key: {}\r\n{forged}", bench.full_key);
     assert_eq!(front.status("GET /closed/known", &key, "").await, 200, "{kind:?}");
     assert_eq!(front.status("POST /open/unknown?a=b", forged, "a body").await, 200, "{kind:?}");
@@ -265,6 +278,12 @@ async fn identity_behind(kind: Kind) {
             assert_eq!(seen.field("x-auth-scopes").as_deref(), Some("FULL"));
         }
     }
+    // The statement about the caller comes through whole: three parts of a JWS.
+    assert_eq!(front.status("GET /signed/told", &key, "").await, 200, "{kind:?}");
+    let all = bench.upstream.seen();
+    let seen = all.iter().find(|seen| seen.target() == "/signed/told").unwrap();
+    let statement = seen.field("x-portcullis-assertion").unwrap_or_default();
+    assert_eq!(statement.split('.').count(), 3, "{kind:?}: {statement}");
     // The contract's own endpoints are the gateway's to answer, and know who asks.
     let login = r#"{"username":"nobody-special","password":"wrong-password"}"#;
     let json = "Content-Type: application/json\r\n";
@@ -279,12 +298,33 @@ async fn identity_behind(kind: Kind) {
     }
     let read = format!("X-API-Key: {}\r\n", bench.read_key);
     assert_eq!(front.status("GET /scoped/x", &read, "").await, 403, "{kind:?}");
-    assert_eq!(bench.upstream.seen().len(), 2, "{kind:?}");
+    without_the_store(&front).await;
+    assert_eq!(bench.upstream.seen().len(), 3, "{kind:?}");
     bench.gateway.kill();
     let text = format!("GET /open/x HTTP/1.1\r\nHost: a\r\n{key}\r\n");
     let down = front.send(&text).await.expect("a reply");
-    assert!([502, 503].contains(&down.status), "{kind:?}: {}", down.status);
-    assert_eq!(bench.upstream.seen().len(), 2, "{kind:?}");
+    match kind {
+        Kind::Nginx => assert_eq!((down.status, down.header("retry-after")), (503, Some("1"))),
+        _ => assert!([502, 503].contains(&down.status), "{kind:?}: {}", down.status),
+    }
+    assert_eq!(bench.upstream.seen().len(), 3, "{kind:?}");
+}
+
+/// A store that cannot be asked is not the fault of who asks: 503 with a time to try again, whoever stands in front.
+async fn without_the_store(front: &Front) {
+    let gateway = &front.bench.gateway;
+    let key = operate::admin_key(gateway, &["READ"]);
+    let fields = format!("X-API-Key: {key}\r\n");
+    let store = gateway.places.data.join("portcullis.db");
+    let mut store =
+        SqliteConnection::connect(&format!("sqlite://{}", store.display())).await.unwrap();
+    store.execute("ALTER TABLE api_key RENAME TO out_of_reach").await.unwrap();
+    let text = format!("GET /closed/x HTTP/1.1\r\nHost: a.example\r\n{fields}\r\n");
+    let reply = front.send(&text).await.expect("a reply");
+    assert_eq!(reply.status, 503, "{:?}", front.kind);
+    assert!(reply.header("retry-after").is_some(), "{:?}", front.kind);
+    store.execute("ALTER TABLE out_of_reach RENAME TO api_key").await.unwrap();
+    assert_eq!(front.status("GET /nowhere", &fields, "").await, 404, "{:?}", front.kind);
 }
 
 // requirement: 18, 19
