@@ -132,6 +132,17 @@ impl Identity {
         Ok(all)
     }
 
+    /// How long ago the newest key of each set was made. A secret that the configuration gives has no age.
+    pub fn key_ages(&self) -> Vec<(MountName, Duration)> {
+        let (state, now) = (self.inner.state(), self.now());
+        let sets = state.mounts().flat_map(|mount| mount.key_sets());
+        let made = sets.filter(|set| set.secret.is_none()).filter_map(|set| {
+            let keys = self.inner.mount_keys(&set.name)?;
+            Some((set.name, now.since(keys.made_at)))
+        });
+        made.collect()
+    }
+
     /// Sets of keys whose newest is as old as their schedule allows.
     pub fn keys_due(&self) -> Vec<MountName> {
         let (state, now) = (self.inner.state(), self.now());

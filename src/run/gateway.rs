@@ -177,6 +177,7 @@ impl Gateway {
 
     /// Replaces signing keys that are as old as their schedule allows.
     pub(super) async fn rotate_due_keys(&self) {
+        self.publish_key_ages();
         let identity = &self.opened.identity;
         for set in identity.keys_due() {
             match identity.rotate_signing_key(&set, &Actor::operator()).await {
@@ -190,6 +191,12 @@ impl Gateway {
                 }
             }
         }
+    }
+
+    /// Says how old signing keys are.
+    pub(super) fn publish_key_ages(&self) {
+        let ages = self.opened.identity.key_ages();
+        self.metrics().signing_keys(ages.iter().map(|(set, age)| (set.as_str(), *age)));
     }
 
     /// Takes certificates over whose files changed.
@@ -370,6 +377,7 @@ impl Control for Gateway {
     }
 
     async fn keys_changed(&self) {
+        self.publish_key_ages();
         let _one = self.changing.lock().await;
         let identity = &self.opened.identity;
         let keys = |mount: &MountName| identity.verification_keys(mount);

@@ -36,6 +36,7 @@ pub(super) fn start(gateway: &Arc<Gateway>, watch_file: bool) {
     if gateway.edge().has_certificates() {
         every(CERTIFICATES, gateway, |gateway| async move { gateway.refresh_certificates().await });
     }
+    gateway.publish_key_ages();
     every(ROTATION, gateway, |gateway| async move { gateway.rotate_due_keys().await });
     every(REFUSALS, gateway, |gateway| async move { gateway.record_refusals().await });
     let (wall, started) = (SystemClock.now(), Instant::now());

@@ -71,6 +71,7 @@ struct Inner {
     forward_auth: IntCounterVec,
     handshakes_failed: IntCounterVec,
     certificate_left: IntGaugeVec,
+    signing_key_age: IntGaugeVec,
     certificate_reloads: IntCounterVec,
     http2_ended: IntCounterVec,
     token_cache: HitMiss,
@@ -154,6 +155,11 @@ impl Metrics {
                 "portcullis_certificate_days_left",
                 "Whole days until a certificate of a listener ends; negative when it has ended.",
                 &["listener", "certificate"],
+            )?,
+            signing_key_age: make.gauges(
+                "portcullis_signing_key_age_seconds",
+                "Seconds since the newest key of a set was made, by set as `signing-key list` names it; 30 seconds exact.",
+                &["keys"],
             )?,
             certificate_reloads: make.counters(
                 "portcullis_certificate_reloads_total",
@@ -384,6 +390,15 @@ impl Metrics {
     pub fn certificate(&self, listener: &str, certificate: &str, left: i64) {
         let gauge = self.inner.certificate_left.with_label_values(&[listener, certificate]);
         gauge.set(left.div_euclid(24 * 3600));
+    }
+
+    /// How old the newest signing key of each set is; sets that are not among these are forgotten.
+    pub fn signing_keys<'a>(&self, ages: impl Iterator<Item = (&'a str, Duration)>) {
+        let gauges = &self.inner.signing_key_age;
+        gauges.reset();
+        for (keys, age) in ages {
+            gauges.with_label_values(&[keys]).set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+        }
     }
 
     /// A changed certificate was taken over or refused.

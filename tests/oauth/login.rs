@@ -167,11 +167,16 @@ async fn a_person_logs_in_to_a_client_and_out_again() {
 #[tokio::test]
 async fn a_revoked_refresh_token_ends_the_login() {
     let bench = Bench::start();
+    let service = bench.client(&["--grant", "introspection"]);
     let (client, other) = (application(&bench), application(&bench));
     let location = Browser::of(&bench).log_in(&query(&client, &[])).await;
     let code = answered(&location, "code").unwrap();
     let reply = trade(&bench, &client, &code, &[]).await.expect(200);
     let (token, refresh) = (reply.str("access_token"), reply.str("refresh_token"));
+    // It opens nothing at a service, so none is told that it is good.
+    let told = bench.introspect(&service, &refresh).await;
+    assert_eq!(told, serde_json::json!({ "active": false }));
+    assert_eq!(bench.introspect(&service, &token).await["active"], serde_json::json!(true));
     bench.post("/oauth/revoke", Some(&other), &[("token", &refresh)]).await.expect(200);
     assert!(bench.passes(&token).await);
     bench.post("/oauth/revoke", Some(&client), &[("token", &refresh)]).await.expect(200);

@@ -124,3 +124,15 @@ async fn every_fault_of_a_new_client_is_told_at_once() {
     }
     assert_eq!(bench.gateway.cli_json(&["client", "list"])["clients"], serde_json::json!([]));
 }
+
+#[tokio::test]
+async fn the_age_of_each_set_of_signing_keys_is_shown() {
+    let bench = Bench::start();
+    let shown = async || {
+        let text = bench.gateway.operator().get("/metrics").await.text();
+        let name = "portcullis_signing_key_age_seconds{keys=";
+        let lines = text.lines().filter_map(|line| line.strip_prefix(name));
+        lines.map(|line| line.split_once(' ').unwrap().0.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(shown().await, [r#""api"}"#, r#""api/issuer"}"#]);
+}

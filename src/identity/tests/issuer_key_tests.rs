@@ -66,10 +66,17 @@ async fn a_key_never_signs_before_the_edge_knows_it() {
 async fn a_key_is_due_when_it_is_as_old_as_the_schedule_says() {
     let kit = Kit::open(with_issuer).await;
     let set = issuer_keys(&api());
+    let age = |kit: &Kit| {
+        let ages = kit.identity.key_ages();
+        ages.into_iter().find(|(name, _)| *name == set).unwrap().1.as_secs()
+    };
+    assert_eq!(age(&kit), 0);
     kit.advance(DAY - 1);
     assert!(kit.identity.keys_due().is_empty());
     kit.advance(1);
+    assert_eq!(age(&kit), DAY);
     assert_eq!(kit.identity.keys_due(), std::slice::from_ref(&set));
     kit.identity.rotate_signing_key(&set, &Actor::operator()).await.unwrap();
     assert!(kit.identity.keys_due().is_empty(), "also while it does not sign yet");
+    assert_eq!(age(&kit), 0);
 }
