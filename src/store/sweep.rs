@@ -8,6 +8,44 @@ use crate::model::Timestamp;
 /// Rows per transaction.
 const BATCH: u64 = 500;
 
+/// Removes rows of a table, as many as one transaction takes: the table, its key, and which rows have run out at `$1`.
+macro_rules! oldest {
+    ($table:literal, $key:literal, $which:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE (",
+            $key,
+            ") IN (SELECT ",
+            $key,
+            " FROM ",
+            $table,
+            " WHERE ",
+            $which,
+            " LIMIT $2)"
+        )
+    };
+}
+
+/// The same by one moment of a row.
+macro_rules! expired {
+    ($table:literal, $key:literal, $moment:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE (",
+            $key,
+            ") IN (SELECT ",
+            $key,
+            " FROM ",
+            $table,
+            " WHERE ",
+            $moment,
+            " <= $1 LIMIT $2)"
+        )
+    };
+}
+
 /// What a sweep removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -39,76 +77,32 @@ impl Store {
     pub async fn sweep(&self, now: Timestamp, keep: Duration) -> Result<Swept, StoreError> {
         let old = now - keep;
         Ok(Swept {
-            revocations: self
-                .remove(
-                    "DELETE FROM revoked_token WHERE id IN \
-                     (SELECT id FROM revoked_token WHERE expires_at <= $1 LIMIT $2)",
-                    now,
-                )
-                .await?,
+            revocations: self.remove(expired!("revoked_token", "id", "expires_at"), now).await?,
             sessions: self
-                .remove(
-                    "DELETE FROM session WHERE id IN (SELECT id FROM session \
-                     WHERE ended_at <= $1 OR expires_at <= $1 LIMIT $2)",
-                    old,
-                )
+                .remove(oldest!("session", "id", "ended_at <= $1 OR expires_at <= $1"), old)
                 .await?,
-            refresh_tokens: self
-                .remove(
-                    "DELETE FROM refresh_token WHERE id IN \
-                     (SELECT id FROM refresh_token WHERE expires_at <= $1 LIMIT $2)",
-                    old,
-                )
-                .await?,
+            refresh_tokens: self.remove(expired!("refresh_token", "id", "expires_at"), old).await?,
             codes: self
-                .remove(
-                    "DELETE FROM one_time_code WHERE (realm, purpose, digest) IN \
-                     (SELECT realm, purpose, digest FROM one_time_code WHERE expires_at <= $1 LIMIT $2)",
-                    now,
-                )
+                .remove(expired!("one_time_code", "realm, purpose, digest", "expires_at"), now)
                 .await?,
             failures: self
                 .remove(
-                    "DELETE FROM login_failure WHERE (realm, name) IN (SELECT realm, name \
-                     FROM login_failure WHERE updated_at <= $1 \
-                     AND (locked_until IS NULL OR locked_until <= $1) LIMIT $2)",
+                    oldest!(
+                        "login_failure",
+                        "realm, name",
+                        "updated_at <= $1 AND (locked_until IS NULL OR locked_until <= $1)"
+                    ),
                     old,
                 )
                 .await?,
             signing_keys: self
-                .remove(
-                    "DELETE FROM signing_key WHERE (mount, kid) IN \
-                     (SELECT mount, kid FROM signing_key WHERE expires_at <= $1 LIMIT $2)",
-                    now,
-                )
+                .remove(expired!("signing_key", "mount, kid", "expires_at"), now)
                 .await?,
-            parcels: self
-                .remove(
-                    "DELETE FROM outbox WHERE id IN \
-                     (SELECT id FROM outbox WHERE done_at <= $1 LIMIT $2)",
-                    old,
-                )
-                .await?,
-            deliveries: self
-                .remove(
-                    "DELETE FROM webhook_delivery WHERE id IN \
-                     (SELECT id FROM webhook_delivery WHERE done_at <= $1 LIMIT $2)",
-                    old,
-                )
-                .await?,
-            issued: self
-                .remove(
-                    "DELETE FROM oauth_token WHERE id IN \
-                     (SELECT id FROM oauth_token WHERE expires_at <= $1 LIMIT $2)",
-                    now,
-                )
-                .await?,
+            parcels: self.remove(expired!("outbox", "id", "done_at"), old).await?,
+            deliveries: self.remove(expired!("webhook_delivery", "id", "done_at"), old).await?,
+            issued: self.remove(expired!("oauth_token", "id", "expires_at"), now).await?,
             assertions: self
-                .remove(
-                    "DELETE FROM oauth_assertion WHERE (client_id, digest) IN \
-                     (SELECT client_id, digest FROM oauth_assertion WHERE expires_at <= $1 LIMIT $2)",
-                    now,
-                )
+                .remove(expired!("oauth_assertion", "client_id, digest", "expires_at"), now)
                 .await?,
         })
     }

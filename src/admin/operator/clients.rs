@@ -120,8 +120,7 @@ pub(super) async fn rotate_secret(
     Asked(query): Asked<AtMount>,
     Sent(rotation): Sent<Rotation>,
 ) -> Result<(StatusCode, Json<NewClientView>), Problem> {
-    let id = ClientId::from(id);
-    let mount = mount_of(&app, query.mount.as_deref(), &id).await?;
+    let (mount, id) = found(&app, &query, id).await?;
     let overlap = Duration::from_secs(rotation.overlap_seconds);
     let by = Actor::operator();
     let made = app.parts.identity.rotate_client_secret(&mount, &id, overlap, &by).await?;
@@ -137,8 +136,7 @@ pub(super) async fn disable(
     Path(id): Path<String>,
     Asked(query): Asked<AtMount>,
 ) -> Result<Json<ClientView>, Problem> {
-    let id = ClientId::from(id);
-    let mount = mount_of(&app, query.mount.as_deref(), &id).await?;
+    let (mount, id) = found(&app, &query, id).await?;
     let client = app.parts.identity.disable_client(&mount, &id, &Actor::operator()).await?;
     Ok(Json(client.into()))
 }
@@ -152,8 +150,7 @@ pub(super) async fn enable(
     Path(id): Path<String>,
     Asked(query): Asked<AtMount>,
 ) -> Result<Json<ClientView>, Problem> {
-    let id = ClientId::from(id);
-    let mount = mount_of(&app, query.mount.as_deref(), &id).await?;
+    let (mount, id) = found(&app, &query, id).await?;
     let client = app.parts.identity.enable_client(&mount, &id, &Actor::operator()).await?;
     Ok(Json(client.into()))
 }
@@ -166,21 +163,20 @@ pub(super) async fn remove(
     Path(id): Path<String>,
     Asked(query): Asked<AtMount>,
 ) -> Result<Json<ClientView>, Problem> {
-    let id = ClientId::from(id);
-    let mount = mount_of(&app, query.mount.as_deref(), &id).await?;
+    let (mount, id) = found(&app, &query, id).await?;
     let client = app.parts.identity.remove_client(&mount, &id, &Actor::operator()).await?;
     Ok(Json(client.into()))
 }
 
-/// The mount a client belongs to: the named one, or the one that knows it.
-async fn mount_of(app: &App, mount: Option<&str>, id: &ClientId) -> Result<MountName, Problem> {
-    let named = app.mount_filter(mount)?;
+/// A client with the mount it belongs to: the named one, or the one that knows it.
+async fn found(app: &App, at: &AtMount, id: String) -> Result<(MountName, ClientId), Problem> {
+    let (named, id) = (app.mount_filter(at.mount.as_deref())?, ClientId::from(id));
     for (mount, _) in app.parts.shared.mounts() {
         if named.as_ref().is_some_and(|named| *named != mount) {
             continue;
         }
-        match app.parts.identity.client(&mount, id).await {
-            Ok(_) => return Ok(mount),
+        match app.parts.identity.client(&mount, &id).await {
+            Ok(_) => return Ok((mount, id)),
             Err(IdentityError::NotFound) => {}
             Err(error) => return Err(error.into()),
         }
