@@ -5,6 +5,7 @@ mod changes;
 mod faults;
 mod forward_auth;
 mod mounts;
+mod oidc_login;
 
 use std::{
     collections::HashMap,

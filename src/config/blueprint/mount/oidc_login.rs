@@ -17,7 +17,7 @@ use crate::{
     dialects::oidc,
     identity::OidcSettings,
     issuer::{Client, Fetching},
-    pipeline::{SessionCarrier, jwt::RelyingParty, landing, route::Place},
+    pipeline::{SessionCarrier, cookie, jwt::RelyingParty, landing, route::Place},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -79,6 +79,12 @@ pub(super) fn read(
         let why = "browsers are sent there, and only to pages of our own";
         Err(Fault::new(format!("bad path \"{path}\""), why, "write a path such as \"/\""))
     });
+    if !cookie::is_name(name) {
+        let why = "the cookie of its sessions is called after it (RFC 6265)";
+        let fix = "give the mount a name of letters, digits, - and _";
+        let what = format!("no cookie can be called \"{name}\"");
+        mount.fault("name", Fault::new(what, why, fix));
+    }
     mount.note("oidc_login", Toml::Table(section.finish()));
     let (fetching, client_id, callback) = (fetching?, client_id?, callback?);
     let host = if callback.origin.starts_with("https://") { "__Host-" } else { "" };
