@@ -94,7 +94,7 @@ async fn a_session_is_listed_and_ends_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_session_outlives_a_restart_and_the_password_login_beside_it_goes_on() {
+async fn a_session_outlives_a_reload_and_the_password_login_beside_it_goes_on() {
     let rig = Rig::creating();
     operate::add_user(&rig.gateway, "root", &["USER"]);
     let client = tmws::caller(&rig.gateway);
