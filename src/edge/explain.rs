@@ -114,7 +114,7 @@ impl Explainer {
             // Without the signing keys every token looks like none of ours.
             Err(Deny::Token(TokenFault::Invalid)) if unproven => {
                 told.undetermined(
-                    "Whether the token is good cannot be told: its mount's signing keys are in the store.",
+                    "Whether the token is good cannot be told: the keys or the secret that judge it are not in the file.",
                     "Ask with the store or the running gateway, or name the caller with --as.",
                 );
             }

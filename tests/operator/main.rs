@@ -12,6 +12,7 @@ mod commands;
 mod demo;
 mod demo_login;
 mod explain;
+mod explain_outside;
 mod import;
 mod mail;
 mod setting;

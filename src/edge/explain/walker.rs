@@ -153,12 +153,13 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Whether keys from the store judge a token. Those of an issuer outside are in the configuration, or with that issuer.
+    /// Whether keys from the store judge a token, or a secret that was shared: what others have is in the configuration, or
+    /// with the issuer.
     fn is_of_store(&self, token: &str) -> bool {
         let Some((_, mount)) = &self.authz else { return true };
         let presented = Presented::read(token);
         let issuer = presented.as_ref().and_then(Presented::issuer);
-        issuer.is_none_or(|issuer| mount.issuer(issuer).is_none())
+        issuer.is_none_or(|issuer| mount.issuer(issuer).is_none_or(|own| !own.is_open()))
     }
 
     /// What the stage is about to ask.

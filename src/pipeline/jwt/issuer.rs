@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jsonwebtoken::Algorithm;
+use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use serde_json::Value;
 
 use super::{
@@ -108,6 +108,18 @@ impl From<TokenFault> for Unproven {
 }
 
 impl IssuerProfile {
+    /// Whether its keys are in hand and no secret, so that whoever has the configuration can judge its tokens.
+    pub fn is_open(&self) -> bool {
+        let shared = |own: &Algorithm| own.family() == AlgorithmFamily::Hmac;
+        match &self.keys {
+            IssuerKeys::Fixed(keys) => {
+                !keys.keys().is_empty() && !self.algorithms.iter().any(shared)
+            }
+            // Their own issuer is missing then, which is told apart.
+            IssuerKeys::Fetched | IssuerKeys::None => true,
+        }
+    }
+
     /// Verifies a token of this issuer by these keys and no others. Says nothing about revocation.
     ///
     /// What can be told without a signature is told first, so that no key is looked for and nobody asked for one on behalf of
