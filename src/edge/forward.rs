@@ -48,8 +48,8 @@ fn pool<'a>(shared: &'a Shared, admitted: &'a Admitted) -> Option<&'a Arc<Pool>>
     }
 }
 
-/// Chooses the node of the next try.
-pub(super) async fn peer(shared: &Shared, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+/// Chooses the node of the next try; `tunnel`: for a request that asks for an upgrade.
+pub(super) async fn peer(shared: &Shared, ctx: &mut Ctx, tunnel: bool) -> Result<Box<HttpPeer>> {
     let progress = &mut ctx.upstream;
     progress.began.get_or_insert_with(std::time::Instant::now);
     (progress.body_seen, progress.answered) = (0, false);
@@ -87,7 +87,10 @@ pub(super) async fn peer(shared: &Shared, ctx: &mut Ctx) -> Result<Box<HttpPeer>
         ctx.deny = Some(failed(ctx, UpstreamFault::Unreachable));
         return Err(Error::new_up(NO_PEER));
     };
-    let peer = node.peer(timeouts);
+    let peer = match tunnel && admitted.route.route.streaming {
+        true => node.tunnel_peer(timeouts),
+        false => node.peer(timeouts),
+    };
     progress.node = Some(node);
     Ok(peer)
 }

@@ -209,8 +209,13 @@ impl ProxyHttp for Gateway {
         Ok(true)
     }
 
-    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Box<Ctx>) -> Result<Box<HttpPeer>> {
-        let peer = panics::contained(pin!(forward::peer(&self.shared, ctx))).await;
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        ctx: &mut Box<Ctx>,
+    ) -> Result<Box<HttpPeer>> {
+        let tunnel = session.as_downstream().is_upgrade_req();
+        let peer = panics::contained(pin!(forward::peer(&self.shared, ctx, tunnel))).await;
         peer.unwrap_or_else(|| Err(panics::error()))
     }
 

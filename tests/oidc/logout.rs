@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     browser::{Browser, location, parameter},
-    pages::standing_socket,
+    pages::open_socket,
     provider::{CLIENT, Mood},
     rig::{Rig, SESSION},
 };
@@ -94,8 +94,9 @@ async fn what_is_open_ends_within_a_second_of_a_logout() {
     for by_provider in [true, false] {
         let browser = with_sid(&rig, "ada", if by_provider { "s1" } else { "s2" }).await;
         let other = with_sid(&rig, "bob", "s9").await;
-        let mut socket = standing_socket(&rig, &browser, &own).await;
-        let mut bobs = standing_socket(&rig, &other, &own).await;
+        let (mut socket, status) = open_socket(&rig, &browser, Some(&own)).await;
+        assert_eq!(status, 101);
+        let (mut bobs, _) = open_socket(&rig, &other, Some(&own)).await;
         let mut events = wire::connect(rig.gateway.address()).await;
         let (host, cookies) = (rig.gateway.address(), browser.cookies().unwrap());
         events

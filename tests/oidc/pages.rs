@@ -1,7 +1,5 @@
 //! The whole way of a person, and what pages of ours and of others may do with the session.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use serde_json::json;
 
@@ -182,7 +180,7 @@ async fn pages_of_other_sites_can_neither_change_nor_open_anything() {
 }
 
 /// Opens a WebSocket with the browser's cookies.
-async fn open_socket(
+pub async fn open_socket(
     rig: &Rig,
     browser: &Browser,
     origin: Option<&str>,
@@ -198,21 +196,4 @@ async fn open_socket(
     .await;
     let head = wire.head().await.expect("an answer");
     (wire, head.status)
-}
-
-/// A WebSocket that is let in and stays. On a busy machine pingora may take the late end of the empty request body for the end
-/// of the tunnel that has just begun.
-pub async fn standing_socket(
-    rig: &Rig,
-    browser: &Browser,
-    origin: &str,
-) -> wire::Wire<tokio::net::TcpStream> {
-    for _ in 0..10 {
-        let (mut socket, status) = open_socket(rig, browser, Some(origin)).await;
-        assert_eq!(status, 101);
-        if !socket.closes_within(Duration::from_millis(100)).await {
-            return socket;
-        }
-    }
-    panic!("no tunnel stays");
 }

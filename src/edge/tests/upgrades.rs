@@ -2,13 +2,14 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
+    thread,
     time::Duration,
 };
 
 use super::{
     proxying::public,
-    support::{Edge, Upstream, field, plain, read_head},
+    support::{Edge, Upstream, backend, field, fill, plain, read_head, settings},
 };
 
 const ASK: &[u8] = b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -48,6 +49,42 @@ fn what_flows_through_a_tunnel_is_no_body() {
     let mut answer = [0; 3];
     tcp.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"all");
+}
+
+#[test]
+fn a_tunnel_stays_however_early_its_upstream_agrees() {
+    const AGREED: &[u8] =
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    // It agrees before it is asked, so that the answer is there whenever somebody looks.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let early = settings(vec![backend(listener.local_addr().unwrap())]);
+    thread::spawn(move || {
+        for tcp in listener.incoming() {
+            thread::spawn(move || {
+                let mut tcp = tcp.unwrap();
+                tcp.write_all(AGREED).unwrap();
+                // What the client says may be right behind the head.
+                let (_, mut said) = read_head(&mut tcp).unwrap();
+                while said.is_empty() && fill(&mut tcp, &mut said) {}
+                tcp.write_all(&said).unwrap();
+            });
+        }
+    });
+    let edge = Edge::start(public(|route| route.streaming = true), &[early]);
+    // More at once than there are cores.
+    thread::scope(|all| {
+        for _ in 0..8 {
+            all.spawn(|| {
+                for _ in 0..40 {
+                    let mut tcp = opened(&edge);
+                    tcp.write_all(b"?").unwrap();
+                    let mut answer = [0; 1];
+                    tcp.read_exact(&mut answer).expect("a tunnel that stays");
+                    assert_eq!(&answer, b"?");
+                }
+            });
+        }
+    });
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod health;
 mod node;
 mod pool;
 mod seats;
+mod unhurried;
 
 pub(super) use node::Node;
 pub(super) use pool::Pool;

@@ -12,6 +12,7 @@ use std::{
 
 use pingora::upstreams::peer::HttpPeer;
 
+use super::unhurried;
 use crate::{
     edge::{settings::HealthCheck, tls::Verified},
     pipeline::route::Timeouts,
@@ -131,6 +132,17 @@ impl Node {
         peer.options.connection_timeout = Some(timeouts.connect);
         peer.options.total_connection_timeout = Some(timeouts.connect);
         peer.options.write_timeout = Some(timeouts.between_bytes);
+        peer
+    }
+
+    /// The peer of a request that asks for a tunnel: a connection of its own, which nobody else used or will use.
+    pub(in crate::edge) fn tunnel_peer(&self, timeouts: &Timeouts) -> Box<HttpPeer> {
+        let mut peer = self.peer(timeouts);
+        if !self.http2 {
+            peer.options.custom_l4 = Some(Arc::clone(&unhurried::UNHURRIED));
+            peer.options.idle_timeout = Some(Duration::ZERO);
+            peer.group_key ^= unhurried::GROUP;
+        }
         peer
     }
 
