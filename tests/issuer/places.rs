@@ -85,12 +85,11 @@ async fn policy_cases_may_bring_tokens_of_issuers() {
     let rig = rig(&key, &provider, ports::free_address());
     let good = token(&key, CORP, "ada");
     let bad = token(&Signer::ed25519("d"), CORP, "ada");
-    // Offline a forged one might be of the login, whose keys are in the store.
     let cases = format!(
         "[[case]]\nname = \"good\"\nrequest = \"GET {url}/closed/x\"\n\
          headers = {{ Authorization = \"Bearer {good}\" }}\nexpect = {{ outcome = \"permitted\", headers = {{ X-Auth-Subject = \"corp|ada\" }} }}\n\
          [[case]]\nname = \"forged\"\nrequest = \"GET {url}/closed/x\"\n\
-         headers = {{ Authorization = \"Bearer {bad}\" }}\nexpect = {{ outcome = \"undetermined\" }}\n",
+         headers = {{ Authorization = \"Bearer {bad}\" }}\nexpect = {{ outcome = \"refused\" }}\n",
         url = rig.gateway.url(),
     );
     let file = rig.gateway.places.dir.join("cases.toml");

@@ -195,7 +195,7 @@ pub(super) fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-fn fill(tcp: &mut TcpStream, into: &mut Vec<u8>) -> bool {
+pub(super) fn fill(tcp: &mut TcpStream, into: &mut Vec<u8>) -> bool {
     let mut piece = [0; 65536];
     match tcp.read(&mut piece) {
         Ok(0) | Err(_) => false,
