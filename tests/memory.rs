@@ -20,7 +20,8 @@ use support::{
 };
 
 const MIB: u64 = 1024;
-const LIMIT: u64 = 60 * MIB;
+/// 60 MiB in all, of which the code of a release build takes 24 at most.
+const LIMIT: u64 = (60 - 24) * MIB;
 const USERS: usize = 10_000;
 
 /// A well-formed hash that nobody's password has.
@@ -37,7 +38,7 @@ fn ten_thousand_users_and_keys_fit_into_sixty_mebibytes() {
     let gateway = Gateway::start(|places| {
         Conf::new(places).upstream("main", &[upstream.address]).route(conf::tasks("main")).text()
     });
-    let empty = gateway.resident_kib();
+    let empty = gateway.data_kib();
 
     let started = Instant::now();
     let lines: Vec<String> = (0..USERS)
@@ -80,12 +81,12 @@ fn ten_thousand_users_and_keys_fit_into_sixty_mebibytes() {
 
     let places = gateway.places.clone();
     let config = std::fs::read_to_string(&gateway.config).unwrap();
-    let full = gateway.resident_kib();
+    let full = gateway.data_kib();
     gateway.stop();
     let again = Gateway::start_in(&places, &config);
-    let restarted = again.resident_kib();
+    let restarted = again.data_kib();
     println!(
-        "resident: {} MiB empty, {} MiB with {USERS} users and {count} keys just made, {} MiB after a restart",
+        "without code: {} MiB empty, {} MiB with {USERS} users and {count} keys just made, {} MiB after a restart",
         empty / MIB,
         full / MIB,
         restarted / MIB

@@ -73,7 +73,9 @@ async fn a_shadowed_limit_changes_no_reply_and_is_reported_exactly() {
     }
     let line = report(&gateway, "few", 3).await;
     assert_eq!((&line["rule"], &line["reason"]), (&json!("limit few"), &json!("rate_limited")));
-    assert_eq!(line["samples"], json!(ids[2..]));
+    // Requests are noted when they have ended, and two that follow each other closely may end the other way round.
+    let samples = line["samples"].as_array().unwrap();
+    assert!(samples.len() == 3 && ids[2..].iter().all(|id| samples.contains(id)), "{line}");
     assert_eq!((&line["callers"], &line["undetermined"]), (&json!(1), &json!(0)));
     let metrics = gateway.operator().get("/metrics").await;
     let expected =
