@@ -20,7 +20,7 @@ use super::{
 use crate::pipeline::{
     Deny, Reply, Snapshot, Target,
     deny::Malformed,
-    forward_auth::{Original, Style},
+    forward_auth::{Forwards, Original, Style},
     mutate::IdentityHeaders,
     view::{Field, Known},
 };
@@ -29,6 +29,13 @@ use crate::pipeline::{
 const STATUS: HeaderName = HeaderName::from_static("x-auth-status");
 /// Tells Envoy which fields of the client's request must not go on.
 const ENVOY_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
+
+/// The target to forward, as the gateway itself would send it: path and query.
+const TARGET: HeaderName = HeaderName::from_static("x-portcullis-target");
+/// For Caddy, which takes a path by `uri path_regexp` alone: its replacement, where the path is not the one that was sent.
+const PATH: HeaderName = HeaderName::from_static("x-portcullis-path");
+/// The protocol that the connection may be upgraded to; without a value none.
+const UPGRADE: HeaderName = HeaderName::from_static("x-portcullis-upgrade");
 
 /// The request that a question is about.
 pub(super) struct Meant {
@@ -68,7 +75,9 @@ pub(super) async fn decide(
     let admitted =
         answer(shared, live, front, (&meant, caller, ctx.started), trail, &mut ()).await?;
     let names = &ctx.live.snapshot.identity_headers;
-    let answer = LocalAnswer { headers: fields(front.style, names, &admitted) };
+    let mut headers = fields(front.style, names, &admitted);
+    headers.extend(told(front.style, &meant, &admitted)?);
+    let answer = LocalAnswer { headers };
     ctx.admitted = Some(admitted);
     Ok(answer)
 }
@@ -94,7 +103,8 @@ pub(super) fn understand(
     front: &ForwardAuth,
 ) -> Result<(Meant, Caller), Deny> {
     let own = (&question.method, question.raw_path(), &question.headers);
-    let mut original = Original::of(front.style, &front.names, &snapshot.identity_headers, own)
+    let way = (front.style, front.forwards);
+    let mut original = Original::of(way, &front.names, &snapshot.identity_headers, own)
         .map_err(Deny::Malformed)?;
     // A front that copies what its client sent must not vouch for it unawares.
     if let Some(name) = &snapshot.client_certificate {
@@ -103,13 +113,10 @@ pub(super) fn understand(
     let (hops, headers) = (&original.hops, &original.headers);
     let caller = Caller::told(snapshot, hops, original.scheme, headers, &shared.ids)
         .ok_or(Deny::Malformed(Malformed::Question))?;
-    let meant = Meant {
-        path: original.uri.path().to_owned(),
-        upgrade: headers.get(header::UPGRADE).cloned(),
-        raw_head: original.head(),
-        head: rebuilt(original),
-    };
-    Ok((meant, caller))
+    let upgrade = headers.get(header::UPGRADE).cloned();
+    let raw_head = original.head();
+    let head = rebuilt(original)?;
+    Ok((Meant { path: head.uri.path().to_owned(), upgrade, raw_head, head }, caller))
 }
 
 /// What would become of that, where the proxy is to forward it.
@@ -138,10 +145,10 @@ pub(super) async fn answer<W: Witness>(
     if route.target == Target::Identity {
         return Err(Deny::AnsweredHere);
     }
-    let is_taken = |asked: &HeaderValue| {
-        route.streaming && asked.as_bytes().eq_ignore_ascii_case(b"websocket")
-    };
-    if meant.upgrade.as_ref().is_some_and(|asked| !is_taken(asked)) {
+    if front.forwards == Forwards::AsTold {
+        return Ok(admitted);
+    }
+    if meant.upgrade.is_some() && upgrade_taken(meant, &admitted).is_none() {
         return Err(Deny::Malformed(Malformed::Upgrade));
     }
     // A run of slashes there is judged as one, and the proxy would forward them all.
@@ -151,11 +158,42 @@ pub(super) async fn answer<W: Witness>(
     Ok(admitted)
 }
 
-fn rebuilt(original: Original) -> RequestHeader {
-    let mut parts: request::Parts = http::Request::new(()).into_parts().0;
-    (parts.method, parts.uri) = (original.method, original.uri);
+/// The protocol that the proxy may upgrade to, as the gateway itself would: a WebSocket, where the route takes one.
+fn upgrade_taken(meant: &Meant, admitted: &Admitted) -> Option<&'static str> {
+    const WEBSOCKET: &str = "websocket";
+    let asked = meant.upgrade.as_ref()?;
+    let is_one = asked.as_bytes().eq_ignore_ascii_case(WEBSOCKET.as_bytes());
+    (is_one && admitted.route.route.streaming).then_some(WEBSOCKET)
+}
+
+/// What a proxy forwards that forwards as it is told. Every answer says it: a proxy that found nothing there would forward
+/// what its client sent.
+fn told(
+    style: Style,
+    meant: &Meant,
+    admitted: &Admitted,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Deny> {
+    let target = &admitted.patch.path_and_query;
+    let value =
+        |text: &str| HeaderValue::from_str(text).map_err(|_| Deny::Malformed(Malformed::Target));
+    let upgrade = upgrade_taken(meant, admitted).unwrap_or_default();
+    let mut out = vec![(TARGET, value(target)?), (UPGRADE, HeaderValue::from_static(upgrade))];
+    if style == Style::Caddy {
+        let path = target.split('?').next().unwrap_or_default();
+        // `$` begins the name of a group there.
+        let new = if path == meant.path { String::new() } else { path.replace('$', "$$") };
+        out.push((PATH, value(&new)?));
+    }
+    Ok(out)
+}
+
+fn rebuilt(original: Original) -> Result<RequestHeader, Deny> {
+    // As the server would read it itself.
+    let read = RequestHeader::build_no_case(original.method, &original.target, None);
+    let read = read.map_err(|_| Deny::Malformed(Malformed::Target))?;
+    let mut parts = request::Parts::from(read);
     parts.headers = original.headers;
-    parts.into()
+    Ok(parts.into())
 }
 
 /// What the proxy tells its upstream: the patch that the gateway would apply itself. Every name of an identity header is

@@ -10,7 +10,7 @@ use std::{
 use ipnet::IpNet;
 
 use super::{ClientLimits, ProxyProtocol};
-use crate::pipeline::forward_auth::{FactNames, Style};
+use crate::pipeline::forward_auth::{FactNames, Forwards, Style};
 
 /// Boot-only settings of the data plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct ForwardAuth {
     pub judged_as: Arc<str>,
     /// How it is asked.
     pub style: Style,
+    /// Which path the proxy forwards.
+    pub forwards: Forwards,
     /// Which fields of a question tell what.
     pub names: FactNames,
     /// Who may ask.

@@ -27,6 +27,15 @@ pub enum Style {
     Envoy,
 }
 
+/// Which path a front forwards once it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwards {
+    /// Its own bytes, whatever it is told: then only a path that stands in its canonical form can be judged.
+    AsSent,
+    /// What the answer names, and an upgrade only where the answer says so: the request that the gateway itself would send.
+    AsTold,
+}
+
 /// Where a style finds each fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FactNames {
@@ -82,6 +91,12 @@ impl Style {
         self == Style::Envoy
     }
 
+    /// Whether a field that a client told twice may come as one, with a comma between. Nobody could see any more that there
+    /// were two.
+    fn joins_fields(self) -> bool {
+        self == Style::Envoy
+    }
+
     /// Fields that the front writes on its own, beside the facts. They tell nothing here.
     fn writes(self, name: &HeaderName) -> bool {
         self == Style::Traefik
@@ -94,8 +109,8 @@ impl Style {
 pub struct Original {
     /// Its method.
     pub method: Method,
-    /// Path and query, exactly as the front will forward them.
-    pub uri: Uri,
+    /// Its target, as the front tells it.
+    pub target: Vec<u8>,
     /// Its fields, `Host` among them, without those that frame a message: whether it has a body is not known.
     pub headers: HeaderMap,
     /// `http` or `https`.
@@ -108,7 +123,7 @@ impl Original {
     /// Rebuilds it. `method`, `target` and `headers` are the question's own; `identity` are the names that tell upstreams
     /// who asks.
     pub fn of(
-        style: Style,
+        (style, forwards): (Style, Forwards),
         names: &FactNames,
         identity: &IdentityHeaders,
         (method, target, headers): (&Method, &[u8], &HeaderMap),
@@ -122,13 +137,19 @@ impl Original {
             None => target,
             Some(name) => told(headers, name)?.as_bytes(),
         };
-        let uri = as_forwarded(target)?;
+        check_form(target)?;
+        if forwards == Forwards::AsSent {
+            check_spelling(target)?;
+        }
         let host = told(headers, &names.host)?.clone();
         let scheme = match told(headers, &names.proto)?.as_bytes() {
             b"https" => "https",
             b"http" => "http",
             _ => return Err(Malformed::Question),
         };
+        if style.joins_fields() && SINGLE.iter().any(|name| may_be_two(headers.get(name))) {
+            return Err(Malformed::Header);
+        }
         let hops = hops(told(headers, &names.client)?);
         let mut own = HeaderMap::with_capacity(headers.keys_len());
         for (name, value) in headers {
@@ -144,15 +165,14 @@ impl Original {
             own.append(header::CONNECTION, value.clone());
         }
         own.insert(header::HOST, host);
-        Ok(Self { method, uri, headers: own, scheme, hops })
+        Ok(Self { method, target: target.to_owned(), headers: own, scheme, hops })
     }
 
     /// Its head in HTTP/1.1, to be judged as one that came from a client.
     pub fn head(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(512);
-        let target = self.uri.path_and_query().map_or("/", |target| target.as_str());
-        for piece in [self.method.as_str(), " ", target, " HTTP/1.1\r\n"] {
-            out.extend_from_slice(piece.as_bytes());
+        for piece in [self.method.as_str().as_bytes(), b" ", &self.target, b" HTTP/1.1\r\n"] {
+            out.extend_from_slice(piece);
         }
         for (name, value) in &self.headers {
             for piece in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
@@ -180,10 +200,29 @@ fn told<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h HeaderValue
     }
 }
 
-/// The target, if its path is already what it is judged as. The front forwards its own bytes, not ours: any other spelling
-/// would be judged as one path and served as another.
-fn as_forwarded(target: &[u8]) -> Result<Uri, Malformed> {
+/// Fields that stand once, in whose values a comma has no place.
+const SINGLE: [HeaderName; 3] =
+    [header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("x-api-key")];
+
+/// Whether a value may be two that were joined: it has a comma outside of quotes.
+fn may_be_two(value: Option<&HeaderValue>) -> bool {
+    let mut quoted = false;
+    value.into_iter().flat_map(HeaderValue::as_bytes).any(|byte| {
+        quoted ^= *byte == b'"';
+        *byte == b',' && !quoted
+    })
+}
+
+/// A front forwards requests for a path, however they name it; nothing else is its to ask about.
+fn check_form(target: &[u8]) -> Result<(), Malformed> {
     check_target(target)?;
+    let names_path = [&b"/"[..], b"http://", b"https://"].iter().any(|way| target.starts_with(way));
+    if names_path { Ok(()) } else { Err(Malformed::Target) }
+}
+
+/// Whether the path is already what it is judged as. A front that forwards its own bytes, not ours, would have any other
+/// spelling judged as one path and served as another.
+fn check_spelling(target: &[u8]) -> Result<(), Malformed> {
     if !target.starts_with(b"/") {
         return Err(Malformed::Target);
     }
@@ -193,7 +232,7 @@ fn as_forwarded(target: &[u8]) -> Result<Uri, Malformed> {
     if !same || canonical.as_str() != uri.path() {
         return Err(Malformed::PathSpelling);
     }
-    Ok(uri)
+    Ok(())
 }
 
 /// Fields of the question's own message and connection. `Upgrade` stays: a front that tells it would let it through.

@@ -356,6 +356,75 @@ async fn an_upgrade_is_only_for_routes_that_take_one() {
     }
 }
 
+// requirement: 16, 20
+#[tokio::test]
+async fn a_proxy_that_forwards_as_it_is_told_is_told_what_the_gateway_would_send() {
+    let upstream = Upstream::start();
+    let (address, at) = (upstream.address, ports::free_address());
+    for style in ["nginx", "caddy", "envoy"] {
+        let _gateway = Gateway::start(|places| {
+            let told = listener(style, at).with("forwards", quoted("as_told"));
+            Conf::new(places)
+                .upstream("main", &[address])
+                .route(conf::open("open", "/open/**", "main"))
+                .route(
+                    conf::open("bare", "/bare/**", "main").with("trailing_slash", quoted("strip")),
+                )
+                .route(conf::open("socket", "/socket/**", "main").with("streaming", "true"))
+                .table(told)
+                .text()
+        });
+        let ask = async |target: &str, fields: &str| {
+            let mut wire = wire::connect_from(at, Some(PEER.parse().unwrap())).await.unwrap();
+            wire.send(&question(style, "GET", target, &client(), fields)).await;
+            wire.reply().await
+        };
+        for (target, told, path) in [
+            ("/open/x?a=%2e&b", "/open/x?a=%2e&b", ""),
+            ("/open/x?", "/open/x?", ""),
+            ("/%6fpen/%41?%41", "/open/A?%41", "/open/A"),
+            ("///open/$1%2b", "/open/$1%2B", "/open/$$1%2B"),
+            ("/bare/x/", "/bare/x", "/bare/x"),
+        ] {
+            let reply = ask(target, "").await;
+            assert_eq!(reply.status, 200, "{style} {target}");
+            assert_eq!(reply.header("x-portcullis-target"), Some(told), "{style}");
+            let wanted = (style == "caddy").then_some(path);
+            assert_eq!(reply.header("x-portcullis-path"), wanted, "{style} {target}");
+        }
+        for target in ["/open/../closed", "/open/%2e%2e/x", "/open/%2fx", "/open/%252e", "*"] {
+            let reply = ask(target, "").await;
+            assert_eq!(status(&reply), 400, "{style} {target}");
+            assert_eq!(reply.header("x-portcullis-target"), None, "{style} {target}");
+        }
+        let (websocket, other) = ("websocket", "h2c");
+        for (target, protocol, told) in [
+            ("/socket/x", websocket, websocket),
+            ("/socket/x", other, ""),
+            ("/open/x", websocket, ""),
+        ] {
+            let fields = format!("Connection: Upgrade\r\nUpgrade: {protocol}\r\n");
+            let reply = ask(target, &fields).await;
+            assert_eq!(reply.status, 200, "{style} {target}");
+            assert_eq!(reply.header("x-portcullis-upgrade"), Some(told), "{style} {target}");
+        }
+    }
+}
+
+// requirement: 25
+#[tokio::test]
+async fn what_envoy_may_have_joined_is_not_taken_for_one() {
+    let two = "authorization: Bearer a,Bearer b\r\n";
+    for fields in [two, "x-api-key: a,b\r\n", "content-type: a/b, c/d\r\n"] {
+        let reply = ask("envoy", "GET", "/open/x", fields).await;
+        assert_eq!(reply.status, 400, "{fields}");
+        assert_eq!(line_of(&reply).await["reason"], "header", "{fields}");
+    }
+    let one = "content-type: a/b; c=\"d,e\"\r\n";
+    assert_eq!(ask("envoy", "GET", "/open/x", one).await.status, 200);
+    assert_eq!(ask("nginx", "GET", "/open/x", two).await.status, 200);
+}
+
 // requirement: 17
 #[tokio::test]
 async fn a_client_may_not_name_fields_in_its_connection_that_are_not_its_own() {

@@ -83,6 +83,7 @@ impl Front {
             let listener = Table::new("forward_auth", "asked")
                 .with("address", quoted(&asked.to_string()))
                 .with("style", quoted(kind.name()))
+                .with("forwards", r#""as_told""#)
                 .with("peers", r#"["127.0.0.1"]"#);
             conf.section("[trust]\nproxies = [\"127.0.0.1\"]").table(listener)
         });

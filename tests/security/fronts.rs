@@ -37,6 +37,20 @@ const STEP: usize = 7;
 const OF_THE_HOP: [(Kind, &str); 2] =
     [(Kind::Nginx, r#"the upstream read "X-Own""#), (Kind::Caddy, r#"the upstream read "gzip""#)];
 
+/// What a proxy refuses by itself, before it asks; and at nginx fields of a kind whose names the gateway strips whatever they
+/// are, while nginx strips those that its file lists.
+const REFUSED_THERE: [(Kind, &str); 6] = [
+    (Kind::Nginx, "forwarding.cases:77"),
+    (Kind::Nginx, "forwarding.cases:79"),
+    (Kind::Nginx, "identity.cases:154"),
+    // Tabs around a length.
+    (Kind::Nginx, "framing.cases:161"),
+    // An empty line before a request.
+    (Kind::Caddy, "lines.cases:101"),
+    // A method that nobody knows.
+    (Kind::Envoy, "rights.cases:26"),
+];
+
 /// What became of a case behind a proxy.
 #[derive(Clone, Debug)]
 enum Fate {
@@ -65,7 +79,7 @@ async fn the_corpus_behind(kind: Kind) {
     }
     let count = running.len();
     let (mut faults, mut refused) = (Vec::new(), Vec::new());
-    let (mut stricter, mut remade) = (Vec::new(), Vec::new());
+    let (mut stricter, mut remade): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for case in running {
         match case.await.expect("no case panics") {
             Ok((_, Fate::Same)) => {}
@@ -101,8 +115,12 @@ async fn the_corpus_behind(kind: Kind) {
         eprintln!("{}: {fate}: {what}", kind.name());
     }
     assert!(faults.is_empty(), "{}: {} faults:\n{}", kind.name(), faults.len(), faults.join("\n"));
-    // So that "refused here only" does not become the way to pass.
-    assert!(stricter.len() * 8 < count, "{} of {count}", stricter.len());
+    let known = |what: &String| {
+        let place = what.split(' ').next().unwrap_or_default();
+        REFUSED_THERE.contains(&(kind, place))
+    };
+    stricter.retain(|what| !known(what));
+    assert!(stricter.is_empty(), "{}: refused here only: {stricter:?}", kind.name());
 }
 
 /// A field that only the gateway may say, with something that a client said.
@@ -284,6 +302,14 @@ async fn identity_behind(kind: Kind) {
     let seen = all.iter().find(|seen| seen.target() == "/signed/told").unwrap();
     let statement = seen.field("x-portcullis-assertion").unwrap_or_default();
     assert_eq!(statement.split('.').count(), 3, "{kind:?}: {statement}");
+    // A WebSocket goes through where the route takes one, and is a plain request elsewhere. Envoy's file lets none through.
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let taken = if kind == Kind::Envoy { 200 } else { 101 };
+    let mut wire = wire::connect_from(front.server.address, Some(fresh_address())).await.unwrap();
+    wire.send(&format!("GET /socket/switch HTTP/1.1\r\nHost: a.example\r\n{upgrade}\r\n")).await;
+    assert_eq!(wire.head_reply().await.status, taken, "{kind:?}");
+    assert_eq!(front.status("GET /open/switch", upgrade, "").await, 200, "{kind:?}");
     // The contract's own endpoints are the gateway's to answer, and know who asks.
     let login = r#"{"username":"nobody-special","password":"wrong-password"}"#;
     let json = "Content-Type: application/json\r\n";
@@ -299,7 +325,7 @@ async fn identity_behind(kind: Kind) {
     let read = format!("X-API-Key: {}\r\n", bench.read_key);
     assert_eq!(front.status("GET /scoped/x", &read, "").await, 403, "{kind:?}");
     without_the_store(&front).await;
-    assert_eq!(bench.upstream.seen().len(), 3, "{kind:?}");
+    assert_eq!(bench.upstream.seen().len(), 5, "{kind:?}");
     bench.gateway.kill();
     let text = format!("GET /open/x HTTP/1.1\r\nHost: a\r\n{key}\r\n");
     let down = front.send(&text).await.expect("a reply");
@@ -307,7 +333,7 @@ async fn identity_behind(kind: Kind) {
         Kind::Nginx => assert_eq!((down.status, down.header("retry-after")), (503, Some("1"))),
         _ => assert!([502, 503].contains(&down.status), "{kind:?}: {}", down.status),
     }
-    assert_eq!(bench.upstream.seen().len(), 3, "{kind:?}");
+    assert_eq!(bench.upstream.seen().len(), 5, "{kind:?}");
 }
 
 /// A store that cannot be asked is not the fault of who asks: 503 with a time to try again, whoever stands in front.

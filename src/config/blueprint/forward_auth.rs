@@ -10,7 +10,7 @@ use super::{Context, each, tls};
 use crate::{
     config::{section::Section, shape::Fault},
     edge::{ForwardAuth, ListenerSettings, ProxyProtocol},
-    pipeline::forward_auth::{FactNames, Style},
+    pipeline::forward_auth::{FactNames, Forwards, Style},
 };
 
 pub(super) fn read(
@@ -28,6 +28,7 @@ pub(super) fn read(
         }
         let address = section.need::<SocketAddr>("address");
         let style = style(section);
+        let forwards = forwards(section, style);
         let peers = peers(section);
         let judged_as = judged_as(section, context);
         let tls = tls::of_listener(section, context);
@@ -58,6 +59,7 @@ pub(super) fn read(
             listener,
             judged_as: judged_as?.into(),
             style: style?,
+            forwards: forwards?,
             names: names?,
             peers: peers?,
         })
@@ -82,6 +84,24 @@ fn style(section: &mut Section<'_>) -> Option<Style> {
         }
     };
     Some(style)
+}
+
+/// Which path the proxy forwards. What it does is known to the operator only: told wrong, it would be judged as another one.
+fn forwards(section: &mut Section<'_>, style: Option<Style>) -> Option<Forwards> {
+    const KEY: &str = "forwards";
+    let written = section.or(KEY, String::from("as_sent"));
+    let why = "a proxy forwards the path that its client sent, or the one that the answer names";
+    let (what, fix) = match written.as_str() {
+        "as_sent" => return Some(Forwards::AsSent),
+        "as_told" if style != Some(Style::Traefik) => return Some(Forwards::AsTold),
+        "as_told" => (
+            "\"as_told\" in style \"traefik\"".to_owned(),
+            "write \"as_sent\": Traefik cannot take a path from an answer",
+        ),
+        _ => (format!("bad value \"{written}\""), "write \"as_sent\" or \"as_told\""),
+    };
+    section.fault(KEY, Fault::new(what, why, fix));
+    None
 }
 
 fn peers(section: &mut Section<'_>) -> Option<Vec<IpNet>> {

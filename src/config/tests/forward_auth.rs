@@ -38,6 +38,12 @@ fn a_short_one_has_the_names_of_its_style_and_the_only_listener() {
 fn what_cannot_be_meant_is_told() {
     for (lines, place, what) in [
         ("style = \"apache\"", "style", "bad style \"apache\""),
+        ("style = \"caddy\"\nforwards = \"it\"", "forwards", "bad value \"it\""),
+        (
+            "style = \"traefik\"\nforwards = \"as_told\"",
+            "forwards",
+            "\"as_told\" in style \"traefik\"",
+        ),
         ("peers = []", "peers", "an empty list"),
         ("listener = \"other\"", "listener", "no listener \"other\""),
         ("address = \"127.0.0.1:8000\"", "address", "address 127.0.0.1:8000 is taken"),

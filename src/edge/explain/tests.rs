@@ -7,7 +7,11 @@ use super::*;
 use crate::{
     edge::{ForwardAuth, ListenerSettings, ProxyProtocol, settings::Http2, testing},
     model::AuthMethod,
-    pipeline::{Authn, Authz, CredentialKind, explain::Assumed, forward_auth::Style},
+    pipeline::{
+        Authn, Authz, CredentialKind,
+        explain::Assumed,
+        forward_auth::{Forwards, Style},
+    },
 };
 
 fn listener_at(name: &str, port: u16) -> ListenerSettings {
@@ -38,6 +42,7 @@ fn the_listener_is_the_one_at_the_port_or_the_first_that_fits() {
         listener: listener_at("asked", 8090),
         judged_as: "public".into(),
         style: Style::Nginx,
+        forwards: Forwards::AsSent,
         names: Style::Nginx.names(),
         peers: Vec::new(),
     };

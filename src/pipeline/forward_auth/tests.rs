@@ -41,7 +41,7 @@ fn ask(style: Style, headers: &HeaderMap) -> Result<Original, Malformed> {
         _ => (Method::GET, b"/ask"),
     };
     let identity = IdentityHeaders::default();
-    Original::of(style, &style.names(), &identity, (&method, target, headers))
+    Original::of((style, Forwards::AsSent), &style.names(), &identity, (&method, target, headers))
 }
 
 #[test]
@@ -138,7 +138,8 @@ fn only_a_path_that_is_judged_as_it_is_forwarded_is_judged() {
     let with = |target: &'static str| {
         let mut fields = NGINX;
         fields[1].1 = target;
-        ask(Style::Nginx, &map(&fields)).map(|original| original.uri.to_string())
+        let asked = ask(Style::Nginx, &map(&fields));
+        asked.map(|original| String::from_utf8(original.target).unwrap())
     };
     for fine in ["/", "/a", "/a/", "/a%2Fb", "/a;b", "/a//b", "/a%20b?x=%2e%2E&y=//..", "/a?", "/?"]
     {
@@ -160,6 +161,27 @@ fn only_a_path_that_is_judged_as_it_is_forwarded_is_judged() {
         ("other:443", Malformed::Target),
     ] {
         assert_eq!(with(odd), Err(fault), "{odd}");
+    }
+}
+
+// requirement: 20
+#[test]
+fn a_front_that_forwards_as_it_is_told_may_ask_about_any_spelling_of_a_path() {
+    let with = |target: &'static str| {
+        let mut fields = NGINX;
+        fields[1].1 = target;
+        let way = (Style::Nginx, Forwards::AsTold);
+        let (names, identity) = (Style::Nginx.names(), IdentityHeaders::default());
+        let question = (&Method::GET, &b"/ask"[..], &map(&fields));
+        Original::of(way, &names, &identity, question).map(|original| original.head())
+    };
+    // What each of them is, and whether it may be, is judged as for a request that came itself.
+    for target in ["/%61", "/a%2fb", "/a|b", "//a", "/a/../b", "http://other/a", "https://x"] {
+        let head = with(target).unwrap();
+        assert!(head.starts_with(format!("PUT {target} HTTP/1.1\r\n").as_bytes()), "{target}");
+    }
+    for target in ["*", "other:443", "/a b", "/a#b", "ftp://other/a", "a://b"] {
+        assert_eq!(with(target).unwrap_err(), Malformed::Target, "{target}");
     }
 }
 
