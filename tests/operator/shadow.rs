@@ -1,5 +1,7 @@
 //! Rules in shadow mode: they change no reply, and what they would have refused is reported exactly.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -41,12 +43,19 @@ fn id(reply: &Reply) -> Value {
     json!(reply.header("x-request-id").expect("a request id"))
 }
 
+const RESET: &str = "x-ratelimit-reset";
+
 /// All fields but those that differ from request to request.
 fn fields(reply: &Reply) -> Vec<(String, String)> {
     let own = |(name, _): &&(String, String)| {
-        !["x-request-id", "date"].contains(&name.to_ascii_lowercase().as_str())
+        !["x-request-id", "date", RESET].contains(&name.to_ascii_lowercase().as_str())
     };
     reply.headers.iter().filter(own).cloned().collect()
+}
+
+/// The second in which the caller's window ends.
+fn reset(reply: &Reply) -> u64 {
+    reply.header(RESET).and_then(|text| text.parse().ok()).expect("seconds since 1970")
 }
 
 async fn report(gateway: &Gateway, route: &str, expected: u64) -> Value {
@@ -98,10 +107,14 @@ async fn a_shadowed_scope_rule_changes_no_reply_and_is_reported_exactly() {
     operate::add_admin(&gateway);
     let reader = format!("X-API-Key: {}\r\n", operate::admin_key(&gateway, &["READ"]));
     let writer = format!("X-API-Key: {}\r\n", operate::admin_key(&gateway, &["FULL"]));
+    let began = Instant::now();
     let good = send(&gateway, "/scoped/x", &writer).await;
     let lacking = send(&gateway, "/scoped/x", &reader).await;
     assert_eq!((good.status, lacking.status), (200, 200));
     assert_eq!(fields(&good), fields(&lacking));
+    // The second in which the window ends goes with the clock: as far as the clock went between the two.
+    let seconds = began.elapsed().as_secs() + 1;
+    assert!((reset(&good)..=reset(&good) + seconds).contains(&reset(&lacking)), "{lacking:?}");
     // What is enforced beside it refuses as ever, and that is nothing of the shadow's.
     assert_eq!(send(&gateway, "/scoped/x", "").await.status, 401);
     let line = report(&gateway, "scoped", 1).await;
