@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-const FLOOR: Duration = Duration::from_secs(1);
+pub(crate) const FLOOR: Duration = Duration::from_secs(1);
 /// Connections of honest callers, and of those who make key ids up.
 const HONEST: usize = 12;
 const GUESSING: usize = 12;
@@ -48,13 +48,13 @@ fn span() -> Duration {
 }
 
 /// Requests on several connections, one after the other on each, until told to stop.
-struct Load {
+pub(crate) struct Load {
     done: Arc<AtomicBool>,
     running: JoinHandle<Outcome>,
 }
 
 impl Load {
-    fn start(
+    pub(crate) fn start(
         rig: &Rig,
         connections: usize,
         token: impl Fn(usize) -> String + Send + Sync + 'static,
@@ -70,7 +70,7 @@ impl Load {
     }
 
     /// How often each status came. Whoever was told to come back was told when.
-    async fn end(self) -> BTreeMap<u16, usize> {
+    pub(crate) async fn end(self) -> BTreeMap<u16, usize> {
         self.done.store(true, Ordering::SeqCst);
         let outcome = self.running.await.unwrap();
         assert!(outcome.lost.is_empty(), "{:?}", outcome.lost);
@@ -105,7 +105,7 @@ fn guessed(key: &Arc<Signer>, iss: &str) -> impl Fn(usize) -> String + Send + Sy
 
 /// No two of these began within the floor.
 #[track_caller]
-fn paced(times: &[Instant], what: &str) {
+pub(crate) fn paced(times: &[Instant], what: &str) {
     for pair in times.windows(2) {
         let gap = pair[1] - pair[0];
         // They are timed where they arrive: a slow machine may bring the second one sooner after a late first one.

@@ -5,13 +5,17 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, ChildStdout, Stdio},
+    time::Instant,
 };
 
 use crate::{
+    loaded::{FLOOR, Load, paced},
     rig::{Rig, issuer},
     support::{
         conf::{Table, quoted},
         programs,
+        provider::{self as faulty, Mood, TROUBLE},
+        wait::until,
     },
 };
 
@@ -84,6 +88,64 @@ fn believed(provider: &Provider) -> Table {
             "introspection",
             format!(r#"{{ url = {url}, client_id = "gateway", secret = "file:op.secret", cache = "0s" }}"#),
         )
+}
+
+/// Until the issuer `op` is this.
+async fn until_is(rig: &Rig, state: &str) {
+    until(state, || async {
+        let told = rig.gateway.cli_json(&["jwks", "list"])["issuers"][0]["state"] == state;
+        told.then_some(())
+    })
+    .await;
+}
+
+// requirement: 8
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the packages of scripts/programs.sh"]
+async fn whatever_stands_between_oidc_provider_and_here_refuses_none_of_its_tokens() {
+    const CONNECTIONS: usize = 3;
+    let Some(provider) = Provider::start() else { return };
+    let origin = provider.address.trim_start_matches("http://").parse().expect("an address");
+    let faults = faulty::Provider::in_front_of(origin);
+    let table = issuer("op", &provider.address)
+        .with("jwks_url", quoted(&format!("http://{}/jwks", faults.address())))
+        .with("claims", r#"{ subject = "client_id" }"#)
+        .with("refresh", r#""1s""#)
+        .with("floor", r#""1s""#)
+        .with("keep", r#""6s""#);
+    let rig =
+        Rig::with(&[table], |conf, _| conf.section("[limiter]\nfailures_per_address = false"));
+    let tokens = [provider.token("urn:jwt", "READ").await, provider.token("urn:ec", "READ").await];
+    let load = || {
+        let tokens = tokens.clone();
+        Load::start(&rig, CONNECTIONS, move |n| tokens[n % 2].clone())
+    };
+    for mood in TROUBLE {
+        until_is(&rig, "fresh").await;
+        let before = faults.fetches().len();
+        let running = load();
+        faults.feel(mood);
+        let began = Instant::now();
+        until("it is asked in its trouble", || async {
+            let asked = faults.fetches().len() > before;
+            (asked && began.elapsed() > FLOOR * 3 / 2).then_some(())
+        })
+        .await;
+        let counted = running.end().await;
+        faults.feel(Mood::Well);
+        println!("{mood:?}: {counted:?}");
+        assert_eq!(counted.keys().collect::<Vec<_>>(), [&200], "{mood:?}: {counted:?}");
+        paced(&faults.fetches()[before..], "keys");
+    }
+    faults.feel(Mood::Down);
+    until_is(&rig, "too_old").await;
+    let running = load();
+    tokio::time::sleep(FLOOR / 4).await;
+    let counted = running.end().await;
+    assert_eq!(counted.keys().collect::<Vec<_>>(), [&503], "{counted:?}");
+    faults.feel(Mood::Well);
+    until_is(&rig, "fresh").await;
+    rig.get("/closed/x", &tokens[0]).await.expect(200);
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    net::SocketAddr,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -61,6 +62,8 @@ struct State {
     /// Whether its metadata is in the same mood.
     wholly: bool,
     keys: Value,
+    /// Whose keys it hands on, whatever it makes of them.
+    origin: Option<SocketAddr>,
     /// What it calls itself, where that is not its address.
     issuer: Option<String>,
     jwks_uri: Option<String>,
@@ -92,6 +95,7 @@ impl Provider {
             mood: Mood::Well,
             wholly: false,
             keys,
+            origin: None,
             issuer: None,
             jwks_uri: None,
             headers: Vec::new(),
@@ -107,6 +111,13 @@ impl Provider {
         let (own, address) = (Arc::clone(&state), server.address);
         server.answer(move |request| answer(request, &own, address));
         Provider { server, state }
+    }
+
+    /// Stands in front of a real provider that publishes its keys at `/jwks`: hands them on, or does with them what its mood is.
+    pub fn in_front_of(origin: SocketAddr) -> Self {
+        let own = Self::new(fetched(origin));
+        own.state.lock().expect("no panic inside").origin = Some(origin);
+        own
     }
 
     /// Its `iss`.
@@ -198,6 +209,9 @@ fn answer(request: &Recorded, state: &Mutex<State>, address: SocketAddr) -> Answ
         }
         "/jwks" => {
             state.fetches.push(Instant::now());
+            if let Some(origin) = state.origin {
+                state.keys = fetched(origin);
+            }
             keys(&state)
         }
         "/introspect" => {
@@ -244,6 +258,17 @@ fn introspection(state: &State, token: &str) -> Answer {
             None => Answer::json(200, r#"{"active":false}"#),
         },
     }
+}
+
+/// The keys that a real provider publishes now.
+fn fetched(origin: SocketAddr) -> Value {
+    let mut stream = TcpStream::connect(origin).expect("the real provider listens");
+    let question = format!("GET /jwks HTTP/1.0\r\nHost: {origin}\r\n\r\n");
+    stream.write_all(question.as_bytes()).expect("it reads");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("it answers in text");
+    let (_, body) = reply.split_once("\r\n\r\n").expect("a head and a body");
+    serde_json::from_str(body).expect("a set of keys")
 }
 
 /// Bytes of an answer that nobody should read.
