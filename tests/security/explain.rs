@@ -127,7 +127,7 @@ async fn send(gateway: &Gateway, world: &World, asked: &Asked) -> Option<Reply> 
     let at = match asked.door {
         Door::Public => gateway.address(),
         Door::Inside => world.inside,
-        Door::Front(front) => world.fronts[front].1,
+        Door::Front(front) => world.fronts[front].2,
         Door::Secure(certificate) => {
             let caller = world.authority.caller();
             let caller = match certificate {

@@ -319,7 +319,7 @@ pub fn request(round: usize, proofs: &Proofs, world: &World, random: &mut Random
         let lines = told.iter().map(|(name, value)| format!("{prefix}{name}: {value}\r\n"));
         lines.collect::<String>()
     };
-    let head = match world.fronts[front].0 {
+    let head = match world.fronts[front].1 {
         "nginx" => {
             format!("GET /ask HTTP/1.1\r\nHost: asked\r\n{}{fields}\r\n", told("X-Original-"))
         }

@@ -25,13 +25,23 @@ const CORP: &str = "https://corp.example";
 const OTHER: &str = "https://other.example";
 const SHARED: &str = "a-secret-that-both-have-agreed-on-0123456789";
 
+/// Proxies that forward what they are sent, and such as forward what they are told.
+const FRONTS: [(&str, &str); 6] = [
+    ("nginx", "nginx"),
+    ("caddy", "caddy"),
+    ("envoy", "envoy"),
+    ("told-nginx", "nginx"),
+    ("told-caddy", "caddy"),
+    ("told-envoy", "envoy"),
+];
+
 /// Addresses, keys and files.
 pub struct World {
     pub upstream: SocketAddr,
     pub inside: SocketAddr,
     pub secure: SocketAddr,
-    /// Style and address of each listener for questions.
-    pub fronts: [(&'static str, SocketAddr); 3],
+    /// Name, style and address of each listener for questions.
+    pub fronts: [(&'static str, &'static str, SocketAddr); 6],
     pub authority: Authority,
     /// Certificates of clients: one that is mapped, one that is not.
     pub certificates: [Pair; 2],
@@ -55,7 +65,7 @@ impl World {
             upstream,
             inside: ports::free_address(),
             secure: ports::free_address(),
-            fronts: ["nginx", "caddy", "envoy"].map(|style| (style, ports::free_address())),
+            fronts: FRONTS.map(|(name, style)| (name, style, ports::free_address())),
             certificates: [
                 authority.client("robot", "spiffe://test/robot"),
                 authority.client("stranger", "spiffe://test/stranger"),
@@ -138,15 +148,20 @@ impl World {
         for name in ["hh-general", "archon-login", "archon-agent", "archon-user"] {
             conf = conf.table(Table::new("limit", name).with("windows", r#"["1000000/s"]"#));
         }
-        self.fronts.iter().fold(conf.upstream("main", &[self.upstream]), |conf, (style, at)| {
-            conf.table(
-                Table::new("forward_auth", style)
-                    .with("address", quoted(&at.to_string()))
-                    .with("style", quoted(style))
-                    .with("peers", r#"["127.0.0.1"]"#)
-                    .with("listener", quoted("public")),
-            )
-        })
+        self.fronts.iter().fold(
+            conf.upstream("main", &[self.upstream]),
+            |conf, (name, style, at)| {
+                let forwards = if name == style { "as_sent" } else { "as_told" };
+                conf.table(
+                    Table::new("forward_auth", name)
+                        .with("forwards", quoted(forwards))
+                        .with("address", quoted(&at.to_string()))
+                        .with("style", quoted(style))
+                        .with("peers", r#"["127.0.0.1"]"#)
+                        .with("listener", quoted("public")),
+                )
+            },
+        )
     }
 
     /// Makes accounts, and gives what they can show.
