@@ -20,6 +20,7 @@ mod http2;
 mod http2_attacks;
 mod http2_limits;
 mod identity_headers;
+mod ledger;
 mod limits;
 mod log;
 mod methods;

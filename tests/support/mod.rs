@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod hh;
 pub mod http2;
 pub mod inkpass;
+pub mod ledger;
 pub mod load;
 pub mod operate;
 pub mod plain;
