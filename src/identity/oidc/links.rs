@@ -34,11 +34,8 @@ impl Identity {
         let account = self.inner.own_account(realm, id).await?;
         let key = key(realm, issuer, subject)?;
         let now = self.now();
-        let facts = json!({ "issuer": issuer, "subject": subject });
-        let told = AuditRecord {
-            details: audit::done_by(by, [("link", facts)]),
-            ..accounts::about(EventKind::AccountLinked, &account, by, now)
-        };
+        let about = accounts::about(EventKind::AccountLinked, &account, by, now);
+        let told = with_person(about, (issuer, subject), by);
         Ok(self.inner.store.link_account(&key, id, now, &[told]).await?)
     }
 
@@ -53,11 +50,8 @@ impl Identity {
         let account = self.inner.own_account(realm, id).await?;
         let key = key(realm, issuer, subject)?;
         let now = self.now();
-        let facts = json!({ "issuer": issuer, "subject": subject });
-        let told = AuditRecord {
-            details: audit::done_by(by, [("link", facts)]),
-            ..accounts::about(EventKind::AccountUnlinked, &account, by, now)
-        };
+        let about = accounts::about(EventKind::AccountUnlinked, &account, by, now);
+        let told = with_person(about, (issuer, subject), by);
         let (inner, id) = (self.inner.clone(), id.clone());
         self.to_the_end(async move {
             let ended = inner.store.unlink_account(&key, &id, now, &[told]).await?;
@@ -77,6 +71,12 @@ impl Identity {
         };
         Ok(links.into_iter().map(link).collect())
     }
+}
+
+/// The same event, with whom it joins or parts.
+fn with_person(about: AuditRecord, (issuer, subject): (&str, &str), by: &Actor) -> AuditRecord {
+    let facts = json!({ "issuer": issuer, "subject": subject });
+    AuditRecord { details: audit::done_by(by, [("link", facts)]), ..about }
 }
 
 fn key(realm: &RealmName, issuer: &str, subject: &str) -> Result<ForeignKey, IdentityError> {
