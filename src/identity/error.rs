@@ -159,6 +159,13 @@ impl From<StoreError> for IdentityError {
                 kind: "too_many",
                 message: "There are as many as there may be".to_owned(),
             }]),
+            StoreError::Elsewhere => Self::Invalid(vec![FieldError {
+                field: "path",
+                kind: "invalid",
+                message: "the store is a database: back it up with pg_dump".to_owned(),
+            }]),
+            // At an opening only, which tells of it itself.
+            StoreError::NodeTaken | StoreError::Older | StoreError::Newer => Self::Unavailable,
             StoreError::Schema | StoreError::Corrupt | StoreError::Internal => Self::Internal,
         }
     }

@@ -87,7 +87,8 @@ impl Store {
             let mut tx = self.begin().await?;
             let rows = sqlx::query(
                 "SELECT t.id, t.account_id, t.session_id, t.mount, t.agent_type, t.created_at, t.expires_at, \
-                 a.realm, t.ended_at IS NULL AND s.ended_at IS NULL AND a.status = 'active' AS alive \
+                 a.realm, CASE WHEN t.ended_at IS NULL AND s.ended_at IS NULL AND a.status = 'active' \
+                 THEN 1 ELSE 0 END AS alive \
                  FROM agent_token t JOIN account a ON a.id = t.account_id \
                  LEFT JOIN session s ON s.id = t.session_id \
                  WHERE t.expires_at <= $1 ORDER BY t.expires_at LIMIT $2",
@@ -103,7 +104,7 @@ impl Store {
                     .bind(agent.id.as_str())
                     .execute(&mut *tx)
                     .await?;
-                if rows::get::<bool>(row, "alive")? {
+                if rows::get::<i64>(row, "alive")? != 0 {
                     audit.push(tell(&agent));
                 }
             }

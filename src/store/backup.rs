@@ -8,29 +8,31 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{ConnectOptions, Connection as _, sqlite::SqliteConnectOptions};
+use sqlx::Connection as _;
 
 use super::{
-    Connection, Store, StoreError,
+    Connection, Engine, Store, StoreError,
     lock::StoreLock,
-    open::{connect_options, folder_of, make_folder, migrate, sync_folder},
+    sqlite::{self, Use, folder_of, make_folder, sync_folder},
 };
 
 /// A copy of a large store takes its time.
 const COPY_LIMIT: Duration = Duration::from_secs(600);
-const CACHE_KIB: u32 = 2048;
 
 impl Store {
     /// Copies the store, as of one moment, to a new file (0600) while it goes on working.
-    /// [`StoreError::Conflict`] with field `file` if `to` exists, [`StoreError::Unwritable`] if nothing can be made there.
+    /// [`StoreError::Elsewhere`] for a database on a server, [`StoreError::Conflict`] with field `file` if `to` exists, [`StoreError::Unwritable`] if nothing can be made there.
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         self.bounded_by(COPY_LIMIT, "backup", async {
+            let Engine::Sqlite { path, .. } = &self.inner.engine else {
+                return Err(StoreError::Elsewhere);
+            };
             if to.try_exists()? {
                 return Err(StoreError::Conflict { field: "file" });
             }
             let part = Partial::new(to).map_err(|_| StoreError::Unwritable)?;
             // A connection of its own: the copy is one long read and must not occupy a reader.
-            let mut connection = connect_options(&self.inner.path, CACHE_KIB).connect().await?;
+            let mut connection = sqlite::connect(path, Use::Writing).await?;
             sqlx::query("VACUUM INTO $1").bind(part.text()?).execute(&mut connection).await?;
             connection.close().await?;
             part.publish_new(to)
@@ -120,12 +122,7 @@ impl Drop for Partial {
 
 /// Whether a file is a sound store that we can read; migrates it, so that the restored store opens at once.
 async fn check(path: &Path) -> Result<(), StoreError> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(false)
-        .foreign_keys(true)
-        .disable_statement_logging();
-    let mut connection = options.connect().await?;
+    let mut connection = sqlite::connect(path, Use::Looking).await?;
     let verdict = sound(&mut connection).await;
     // Closing writes back what the migration left in a log.
     connection.close().await?;
@@ -146,13 +143,13 @@ async fn sound(connection: &mut Connection) -> Result<(), StoreError> {
     if ours != 2 {
         return Err(StoreError::Schema);
     }
-    migrate(connection).await
+    sqlite::migrate(connection).await
 }
 
 /// Folds the old store's log into its file, so that it is whole without the log until the very rename.
 async fn settle(path: &Path) {
     if path.exists()
-        && let Ok(connection) = connect_options(path, CACHE_KIB).connect().await
+        && let Ok(connection) = sqlite::connect(path, Use::Writing).await
     {
         // A damaged old store is no reason against the backup that is to replace it.
         let _ = connection.close().await;

@@ -4,8 +4,9 @@
 //! writes them in the same transaction. There is no rule here that a contract could change: the store compares, counts
 //! and keeps; identity decides. It never sees a plain password, token or key.
 //!
-//! One process owns a store: a lock file next to it says so. Writes go through one connection, one after another
-//! (`BEGIN IMMEDIATE`, synced to disk before they are acknowledged); reads use a small pool beside it.
+//! A file is one process's: a lock file next to it says so. Writes go through one connection, one after another
+//! (`BEGIN IMMEDIATE`, synced to disk before they are acknowledged); reads use a small pool beside it. A database of
+//! PostgreSQL is shared by nodes, whose writes go one after another as well (`postgres.rs`).
 
 mod access;
 mod account_changes;
@@ -32,17 +33,21 @@ mod keys;
 mod live_tokens;
 mod lock;
 mod meta;
+mod migrations;
+mod nodes;
 mod oidc;
 mod open;
 mod organisations;
 mod outbox;
 mod permissions;
+mod postgres;
 mod records;
 mod refresh;
 mod revocations;
 mod rows;
 mod second_factor;
 mod sessions;
+mod sqlite;
 mod sweep;
 mod teams;
 mod webhooks;
@@ -58,15 +63,19 @@ use std::{
 
 pub use accounts::fold_name;
 pub use error::StoreError;
+pub use migrations::SchemaState;
+pub use nodes::NodeRecord;
 pub use open::Options;
 pub use organisations::OWNER;
+pub use postgres::Postgres;
 pub use records::*;
 pub use sweep::Swept;
 
 use lock::StoreLock;
 
-/// The database engine; the SQL keeps to what SQLite and PostgreSQL share, save in `open`, `backup` and here.
-type Db = sqlx::Sqlite;
+/// Whichever engine a connection was made to; the SQL keeps to what SQLite and PostgreSQL share, save in the files that
+/// carry the name of one, in `backup` and here.
+type Db = sqlx::Any;
 type Pool = sqlx::Pool<Db>;
 type Connection = <Db as sqlx::Database>::Connection;
 type Transaction = sqlx::Transaction<'static, Db>;
@@ -86,8 +95,16 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
+/// Where the data is.
+enum Engine {
+    /// A file of ours, and the lock next to it.
+    Sqlite { path: PathBuf, lock: Mutex<Option<StoreLock>> },
+    /// A database that other nodes may share.
+    Postgres,
+}
+
 struct Inner {
-    path: PathBuf,
+    engine: Engine,
     node: String,
     writer: Pool,
     readers: Pool,
@@ -95,7 +112,6 @@ struct Inner {
     on_call: Option<CallHook>,
     /// New names among failed logins since the last look at that table's size.
     new_failures: AtomicU32,
-    lock: Mutex<Option<StoreLock>>,
 }
 
 impl fmt::Debug for Store {
@@ -133,7 +149,15 @@ impl Store {
 
     /// Starts a write. Dropped without a commit it is rolled back.
     async fn begin(&self) -> Result<Transaction, StoreError> {
-        Ok(self.inner.writer.begin_with(BEGIN_WRITE).await?)
+        match self.inner.engine {
+            Engine::Sqlite { .. } => Ok(self.inner.writer.begin_with(BEGIN_WRITE).await?),
+            Engine::Postgres => postgres::begin(&self.inner.writer).await,
+        }
+    }
+
+    /// Whether other processes may have it open too.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.inner.engine, Engine::Postgres)
     }
 
     fn readers(&self) -> &Pool {

@@ -1,25 +1,20 @@
-//! Opening: folder, file, lock, connections, migrations. One of the few places that know the engine.
+//! Opening: lock, connections, migrations.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU32},
     time::Duration,
 };
 
-use sqlx::{
-    ConnectOptions, Connection as _,
-    migrate::Migrator,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+use sqlx::{Connection as _, pool::PoolOptions};
+
+use super::{
+    CallHook, Db, Engine, Inner, Postgres, SchemaState, Store, StoreError,
+    lock::StoreLock,
+    meta, migrations,
+    postgres::{self, Door},
+    sqlite::{self, Use},
 };
-
-use super::{CallHook, Connection, Inner, Pool, Store, StoreError, lock::StoreLock, meta};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("src/store/schema/sqlite");
-
-/// Page cache of the writing connection in KiB; a reading one has half of it.
-const CACHE_KIB: u32 = 2048;
 
 /// How long a connection may take to be made: at the start SQLite reads the log of a crash, and the disk may be busy. A
 /// gateway that gave up after a call's time would find the same log at its next try. Calls are bounded by themselves.
@@ -53,28 +48,53 @@ impl Options {
 impl Store {
     /// Opens the store in the file `path` (made with its folder if missing), takes its lock, and migrates it.
     pub async fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
-        make_folder(&folder_of(path))?;
+        sqlite::make_folder(&sqlite::folder_of(path))?;
         let lock = StoreLock::take(path).await?;
-        make_file(path)?;
-        let writer = pool(1, connect_options(path, CACHE_KIB), &options).await?;
-        let node = {
-            let mut connection = writer.acquire().await?;
-            migrate(&mut connection).await?;
-            meta::ensure_node(&mut connection).await?
-        };
-        // A wall: whatever strays to the readers cannot write.
-        let reading = connect_options(path, CACHE_KIB / 2).pragma("query_only", "ON");
-        let readers = pool(options.readers.max(1), reading, &options).await?;
+        sqlite::make_file(path)?;
+        // Not from a pool, which would try for long what cannot be set up.
+        let mut connection = sqlite::connect(path, Use::Writing).await?;
+        sqlite::migrate(&mut connection).await?;
+        let node = meta::ensure_node(&mut connection).await?;
+        let writer = sqlite::pool(path, 1, Use::Writing, &options).await?;
+        connection.close().await?;
+        let readers = sqlite::pool(path, options.readers.max(1), Use::Reading, &options).await?;
         Ok(Self {
             inner: Arc::new(Inner {
-                path: path.to_owned(),
+                engine: Engine::Sqlite { path: path.to_owned(), lock: Mutex::new(Some(lock)) },
                 node,
                 writer,
                 readers,
                 call_timeout: options.call_timeout,
                 on_call: options.on_call,
                 new_failures: AtomicU32::new(0),
-                lock: Mutex::new(Some(lock)),
+            }),
+        })
+    }
+
+    /// Opens the store in a database, and takes the node's name there. An empty database is given its schema; another one
+    /// must have the schema of this version.
+    pub async fn connect(at: &Postgres, options: Options) -> Result<Self, StoreError> {
+        let door = Door::new(at.clone(), options.call_timeout);
+        let mut first = door.connect(postgres::Use::Tending).await?;
+        match migrations::state(&mut first).await? {
+            SchemaState::Current => {}
+            SchemaState::Empty => drop(migrations::migrate(&mut first).await?),
+            SchemaState::Older(_) => return Err(StoreError::Older),
+            SchemaState::Newer => return Err(StoreError::Newer),
+        }
+        door.check_name(&mut first).await?;
+        first.close().await?;
+        let writer = door.pool(1, postgres::Use::Writing, &options).await?;
+        let readers = door.pool(options.readers.max(1), postgres::Use::Reading, &options).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                engine: Engine::Postgres,
+                node: door.node().to_owned(),
+                writer,
+                readers,
+                call_timeout: options.call_timeout,
+                on_call: options.on_call,
+                new_failures: AtomicU32::new(0),
             }),
         })
     }
@@ -88,80 +108,18 @@ impl Store {
     pub async fn close(&self) {
         self.inner.readers.close().await;
         self.inner.writer.close().await;
-        self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Engine::Sqlite { lock, .. } = &self.inner.engine {
+            lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
     }
 }
 
-/// Brings a database to our schema; refuses a foreign file and one of a newer version.
-pub(super) async fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let tables: Vec<String> =
-        sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
-            .fetch_all(&mut *connection)
-            .await?;
-    let ours = tables.iter().any(|name| name == "_sqlx_migrations");
-    if !tables.is_empty() && !ours {
-        return Err(StoreError::Schema);
-    }
-    Ok(MIGRATIONS.run_direct(None, connection, false).await?)
-}
-
-/// How every connection to the file is set up.
-pub(super) fn connect_options(path: &Path, cache_kib: u32) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(false)
-        .journal_mode(SqliteJournalMode::Wal)
-        // In WAL mode only FULL syncs every commit; NORMAL may lose acknowledged ones at a power cut.
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(1))
-        .pragma("cache_size", format!("-{cache_kib}"))
-        .pragma("trusted_schema", "OFF")
-        .disable_statement_logging()
-}
-
-/// The folder a store file lies in.
-pub(super) fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// Makes a new file durable: its name too, which is part of the folder.
-pub(super) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    Ok(File::open(folder)?.sync_all()?)
-}
-
-/// Makes the file, empty and for the owner only, unless it is there.
-pub(super) fn make_file(path: &Path) -> Result<(), StoreError> {
-    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
-    sync_folder(&folder_of(path))
-}
-
-/// Makes the folder of a store, for the owner only, unless it is there.
-pub(super) fn make_folder(folder: &Path) -> Result<(), StoreError> {
-    Ok(DirBuilder::new().recursive(true).mode(0o700).create(folder)?)
-}
-
-async fn pool(
-    size: u32,
-    connect: SqliteConnectOptions,
-    options: &Options,
-) -> Result<Pool, StoreError> {
-    Ok(SqlitePoolOptions::new()
+/// What the pools of both engines have in common.
+pub(super) fn pool_options(size: u32, options: &Options) -> PoolOptions<Db> {
+    PoolOptions::new()
         .max_connections(size)
         .min_connections(1)
         .acquire_timeout(OPENING.max(options.call_timeout))
         .max_lifetime(None)
         .idle_timeout(None)
-        .test_before_acquire(false)
-        // A full disk makes SQLite roll back by itself, which the driver does not notice: it would count that transaction
-        // as open for ever, and no other could begin. Such a connection is replaced.
-        .before_acquire(|connection, _| {
-            let usable = !connection.is_in_transaction();
-            Box::pin(async move { Ok(usable) })
-        })
-        .connect_with(connect)
-        .await?)
 }

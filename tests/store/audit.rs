@@ -80,8 +80,8 @@ async fn an_edit_of_any_column_shows() {
         "UPDATE audit SET user_agent = 'x' WHERE seq = 5",
         "UPDATE audit SET request_id = 'x' WHERE seq = 5",
         "UPDATE audit SET details = '{}' WHERE seq = 5",
-        "UPDATE audit SET hash = zeroblob(32) WHERE seq = 5",
-        "UPDATE audit SET prev_hash = zeroblob(32) WHERE seq = 5",
+        "UPDATE audit SET hash = (SELECT hash FROM audit WHERE seq = 1) WHERE seq = 5",
+        "UPDATE audit SET prev_hash = (SELECT hash FROM audit WHERE seq = 1) WHERE seq = 5",
     ] {
         let (place, store) = with_events(10).await;
         assert_eq!(place.tamper(edit).await, 1);

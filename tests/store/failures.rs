@@ -117,11 +117,15 @@ async fn the_table_is_bounded_and_locks_go_last() {
     let (place, store) = fresh().await;
     // 100,300 old counts, the very oldest of them locked.
     place
-        .tamper(
+        .tamper(if super::ON_POSTGRES {
+            "INSERT INTO login_failure (realm, name, count, locked_until, updated_at) \
+             SELECT 'main', CAST('n' || i AS BYTEA), 1, CASE WHEN i = 1 THEN 9999999999999 END, i \
+             FROM generate_series(1, 100300) i"
+        } else {
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100300) \
              INSERT INTO login_failure (realm, name, count, locked_until, updated_at) \
-             SELECT 'main', CAST('n' || i AS BLOB), 1, CASE WHEN i = 1 THEN 9999999999999 END, i FROM n",
-        )
+             SELECT 'main', CAST('n' || i AS BLOB), 1, CASE WHEN i = 1 THEN 9999999999999 END, i FROM n"
+        })
         .await;
     for n in 0..256 {
         store.login_failed(&failure(&format!("new{n}"), NOW), &[], &[]).await.unwrap();

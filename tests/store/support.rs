@@ -5,42 +5,57 @@ use std::{path::PathBuf, time::Duration};
 use portcullis::{
     model::{AccountId, Digest, MountName, RealmName, ScopeSet, SessionId, Timestamp},
     store::{
-        AccountRecord, AuditRecord, FamilyRecord, KeyRecord, NewSession, Options, RefreshRecord,
-        Rotate, SessionRecord, Store,
+        AccountRecord, AuditRecord, FamilyRecord, KeyRecord, NewSession, Options, Postgres,
+        RefreshRecord, Rotate, SessionRecord, Store,
     },
 };
-use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{AnyConnection, Connection};
 use tempfile::TempDir;
+
+use super::ON_POSTGRES;
+use crate::postgres;
 
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-/// A folder that is removed at the end, and the store in it.
+/// A folder that is removed at the end and the store in it, or a database.
 pub(crate) struct Place {
+    #[allow(dead_code, reason = "a database has no use for it")]
     pub(crate) dir: TempDir,
     pub(crate) path: PathBuf,
+    database: Option<String>,
 }
 
 impl Place {
+    /// Where the machine has no PostgreSQL, a file after all, and a word about it.
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data").join("store.db");
-        Self { dir, path }
+        let database = (ON_POSTGRES && postgres::is_there()).then(postgres::shared_database);
+        Self { dir, path, database }
     }
 
     /// Opens with a generous bound, because the machine that runs the tests may be busy.
     pub(crate) async fn open(&self) -> Store {
         let options = Options { call_timeout: Duration::from_secs(20), ..Options::default() };
-        Store::open(&self.path, options).await.unwrap()
+        match &self.database {
+            Some(url) => Store::connect(&at(url, "one"), options).await.unwrap(),
+            None => Store::open(&self.path, options).await.unwrap(),
+        }
     }
 
     /// A connection behind the store's back.
-    pub(crate) async fn raw(&self) -> SqliteConnection {
-        let options = SqliteConnectOptions::new()
-            .filename(&self.path)
-            .foreign_keys(false)
-            .busy_timeout(Duration::from_secs(5));
-        SqliteConnection::connect_with(&options).await.unwrap()
+    pub(crate) async fn raw(&self) -> AnyConnection {
+        sqlx::any::install_default_drivers();
+        match &self.database {
+            Some(url) => AnyConnection::connect(url).await.unwrap(),
+            None => {
+                let url = format!("sqlite:{}?mode=rw", self.path.display());
+                let mut raw = AnyConnection::connect(&url).await.unwrap();
+                sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut raw).await.unwrap();
+                raw
+            }
+        }
     }
 
     /// Runs one statement behind the store's back.
@@ -49,6 +64,16 @@ impl Place {
         let rows = sqlx::query(sql).execute(&mut raw).await.unwrap().rows_affected();
         raw.close().await.unwrap();
         rows
+    }
+}
+
+/// A database as a node sees it.
+pub(crate) fn at(url: &str, node: &str) -> Postgres {
+    Postgres {
+        url: url.parse().unwrap(),
+        password: None,
+        node: node.to_owned(),
+        hold: Duration::from_secs(5),
     }
 }
 

@@ -15,6 +15,7 @@ pub mod load;
 pub mod operate;
 pub mod plain;
 pub mod ports;
+pub mod postgres;
 pub mod programs;
 pub mod provider;
 pub mod signer;

@@ -1,0 +1,100 @@
+//! Which schema a database of PostgreSQL has, and how it gets the one of this version.
+//!
+//! A file changes its own schema when it is opened: nobody else has it open. A database is shared by nodes of two versions
+//! while they are exchanged, so it changes only by a command, and only in ways that the version before can live with:
+//! tables, columns that may be missing or have a default, and indexes are added; nothing is taken away or renamed that the
+//! version before reads or writes.
+
+use std::collections::BTreeSet;
+
+use sqlx::{Connection as _, migrate::Migrate as _};
+
+use super::{
+    Connection, StoreError,
+    postgres::{Door, MIGRATIONS, Postgres, Use},
+};
+
+/// How a database's schema stands to that of this version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchemaState {
+    /// Nothing is in it.
+    Empty,
+    /// The same.
+    Current,
+    /// Steps that are missing, by number and title, in order.
+    Older(Vec<(i64, String)>),
+    /// It has steps that this version does not know.
+    Newer,
+}
+
+impl Postgres {
+    /// How the schema stands. Changes nothing.
+    pub async fn schema_state(&self) -> Result<SchemaState, StoreError> {
+        let mut connection = self.tending().await?;
+        let found = state(&mut connection).await;
+        connection.close().await?;
+        found
+    }
+
+    /// Brings the schema to this version, under a lock: a second one waits and finds nothing to do. Gives how it stood.
+    pub async fn migrate(&self) -> Result<SchemaState, StoreError> {
+        let mut connection = self.tending().await?;
+        let done = migrate(&mut connection).await;
+        connection.close().await?;
+        done
+    }
+
+    async fn tending(&self) -> Result<Connection, StoreError> {
+        Door::new(self.clone(), self.hold).connect(Use::Tending).await
+    }
+}
+
+/// As [`Postgres::migrate`].
+pub(super) async fn migrate(connection: &mut Connection) -> Result<SchemaState, StoreError> {
+    // Ours, besides the driver's: what is to be done is looked at under the same lock under which it is done.
+    connection.lock().await?;
+    let found = state(connection).await;
+    let done = match &found {
+        Ok(SchemaState::Empty | SchemaState::Older(_)) => {
+            MIGRATIONS.run_direct(None, connection, false).await.map_err(StoreError::from)
+        }
+        Ok(SchemaState::Newer) => Err(StoreError::Newer),
+        Ok(SchemaState::Current) | Err(_) => Ok(()),
+    };
+    connection.unlock().await?;
+    done?;
+    found
+}
+
+/// As [`Postgres::schema_state`]. [`StoreError::Schema`] for a database of somebody else.
+pub(super) async fn state(connection: &mut Connection) -> Result<SchemaState, StoreError> {
+    let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')")
+        .fetch_one(&mut *connection)
+        .await?;
+    if encoding != "UTF8" {
+        tracing::error!(event = "store_encoding", encoding, what = "the database must be UTF8");
+        return Err(StoreError::Schema);
+    }
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema()",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    if !tables.iter().any(|name| name == "_sqlx_migrations") {
+        return if tables.is_empty() { Ok(SchemaState::Empty) } else { Err(StoreError::Schema) };
+    }
+    let applied: Vec<i64> =
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success")
+            .fetch_all(&mut *connection)
+            .await?;
+    let applied: BTreeSet<i64> = applied.into_iter().collect();
+    if applied.iter().any(|version| !MIGRATIONS.version_exists(*version)) {
+        return Ok(SchemaState::Newer);
+    }
+    let missing: Vec<(i64, String)> = MIGRATIONS
+        .iter()
+        .filter(|step| !applied.contains(&step.version))
+        .map(|step| (step.version, step.description.to_string()))
+        .collect();
+    Ok(if missing.is_empty() { SchemaState::Current } else { SchemaState::Older(missing) })
+}
