@@ -37,6 +37,14 @@ pub(super) enum Command {
         #[command(flatten)]
         output: OutputArg,
     },
+    /// Bring the tables of a database ([store]) to this version. Safe while nodes of the version before run.
+    Migrate {
+        /// Only say what there is to do. Exit code 1 if there is something.
+        #[arg(long)]
+        check: bool,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
     /// Try everything on loopback: gateway, toy upstream, accounts with published passwords. Never for real use.
     Demo {
         /// Folder for the demo's data; kept. Without it a temporary one, removed at exit.

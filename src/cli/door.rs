@@ -201,7 +201,7 @@ async fn in_person(config: Config) -> Result<Way, Failure> {
     let socket = config.boot().operator_socket;
     same_owner(&config.boot().data_dir)?;
     let store = store_file(&config);
-    if !Store::lock_is_free(&store) {
+    if config.boot().database.is_none() && !Store::lock_is_free(&store) {
         return Err(Failure::Unreachable(format!(
             "another process has the store {} open, but nobody answers at {}: \
              the gateway may be starting or stopping; try again",

@@ -6,6 +6,7 @@ mod arguments;
 mod audit;
 mod check;
 mod clients;
+mod database;
 mod door;
 mod explain;
 mod jwks;
@@ -96,6 +97,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Serve { config } => Ok(run::serve(config.config, config.set)?),
         Command::Check { config, output } => check::check(&config, output),
+        Command::Migrate { check, config } => database::migrate(check, &config),
         Command::Demo { dir, output, port_offset, set } => {
             let options = demo::Options { dir, json: output.is_json(), port_offset, sets: set };
             Ok(demo::run(options)?)

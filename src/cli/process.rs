@@ -37,6 +37,12 @@ fn restore(file: &Path, at: &GatewayArgs) -> Result<(), Failure> {
         return Err(Failure::Failed("the gateway is running: stop it before a restore".into()));
     }
     let config = whereabouts(at)?;
+    if let Some(database) = config.boot().database {
+        return Err(Failure::Failed(format!(
+            "the store is the database {}: restore it with pg_restore",
+            database.at.place()
+        )));
+    }
     same_owner(&config.boot().data_dir)?;
     let to = store_file(&config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use super::{
     Config,
-    blueprint::{At, IssuerConfig, MountConfig, RealmConfig, RouteConfig, STRICT_TYPE},
+    blueprint::{
+        At, IssuerConfig, MountConfig, RealmConfig, RouteConfig, STRICT_TYPE, StoreConfig,
+    },
 };
 use crate::{
     dialects::Exposure,
@@ -94,6 +96,10 @@ impl Config {
                     "tls = { … }, or a loopback address behind a TLS front",
                 );
             }
+        }
+        if let Some(mode) = self.blueprint.store.as_ref().and_then(StoreConfig::weak_encryption) {
+            let what = format!("sslmode={mode}: whoever is in between may be the database");
+            findings.relax("R-STORE-PLAIN", "store.url", what, "sslmode=verify-full");
         }
         if let Some(address) = process.internal.address.filter(|found| !found.ip().is_loopback()) {
             let what = format!("the operator API listens on {address}");

@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use self::limits::{find_limit, split};
 use super::{
     Config, Report,
-    blueprint::{At, Blueprint, Declared, MountConfig, RouteConfig},
+    blueprint::{At, Blueprint, Declared, MountConfig, RouteConfig, StoreConfig},
     problem::Problems,
 };
 use crate::{
@@ -49,6 +49,8 @@ pub struct Boot {
     pub edge: edge::Settings,
     /// Folder of store, sockets and generated secrets; absolute.
     pub data_dir: PathBuf,
+    /// The database in place of the file.
+    pub database: Option<StoreConfig>,
     /// The operator's socket.
     pub operator_socket: PathBuf,
     /// Address of the operator API; `None`: only the socket.
@@ -94,6 +96,7 @@ impl Config {
                 http2: self.blueprint.http2,
             },
             data_dir: process.data_dir.clone(),
+            database: self.blueprint.store.clone(),
             operator_socket: process.data_dir.join(super::blueprint::OPERATOR_SOCKET),
             internal_address: process.internal.address,
             internal_token: process.internal.token.clone(),

@@ -16,7 +16,7 @@ pub mod shape;
 use std::path::{Path, PathBuf};
 
 pub use self::{
-    blueprint::Blueprint,
+    blueprint::{Blueprint, StoreConfig},
     check::{Finding, Findings},
     compile::{Boot, Compiled, KeySource},
     problem::{Place, Problem, Report},

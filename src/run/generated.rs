@@ -22,6 +22,10 @@ pub(super) fn master_keys(boot: &Boot) -> Result<Vec<SecretString>, RunError> {
     if !boot.master_keys.is_empty() {
         return Ok(boot.master_keys.clone());
     }
+    if boot.database.is_some() {
+        // One made here would be another one on each node.
+        return Err(RunError::MasterKeyNotNamed);
+    }
     let path = boot.data_dir.join(MASTER_KEY_FILE);
     let store = boot.data_dir.join(STORE_FILE);
     if !path.exists() && store.exists() {

@@ -18,7 +18,7 @@ use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 use self::signals::Signals;
 pub use self::{
     gateway::Gateway,
-    open::{Opened, Purpose, STORE_FILE, open},
+    open::{Opened, Purpose, STORE_FILE, open, place},
 };
 use crate::{
     admin::{self, BindError, Readiness},
@@ -67,6 +67,12 @@ pub enum RunError {
         /// The store's file.
         store: PathBuf,
     },
+    /// Nodes that share a database share its master key.
+    #[error(
+        "[store] names a database, and [secrets] master_keys names no key: make one (openssl rand -hex 32), \
+         give it to every node, and write master_keys = [\"file:PATH\"]"
+    )]
+    MasterKeyNotNamed,
     /// The store cannot be opened.
     #[error("store {}: {source}", path.display())]
     Store {

@@ -1,23 +1,31 @@
 //! Opens store and identity: for the gateway, for the demo, and for commands that find no gateway running.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{RunError, generated};
 use crate::{
     admin::{Mounted, Shared},
-    config::Config,
+    config::{Boot, Config, StoreConfig},
     dialects::{self, oauth, oidc},
     edge,
     identity::{self, Identity},
     issuer::Issuers,
     limit::local::LocalLimiter,
     model::{MountName, SystemClock, SystemRandom},
-    store::{self, Store},
+    store::{self, Store, StoreError},
     telemetry::{AccessLog, Metrics},
 };
 
 /// The store's file in the data folder.
 pub const STORE_FILE: &str = "portcullis.db";
+
+/// A try to open a database may take at least so long, however short the wait is.
+const FIRST_TRY: Duration = Duration::from_secs(5);
+const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
 /// What the store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +52,47 @@ pub struct Opened {
     pub mounts: Arc<Shared>,
 }
 
+/// Where the store of a configuration is, for people: a file, or a database.
+pub fn place(boot: &Boot) -> PathBuf {
+    match &boot.database {
+        Some(database) => database.at.place().into(),
+        None => boot.data_dir.join(STORE_FILE),
+    }
+}
+
+async fn open_store(boot: &Boot, metrics: &Metrics) -> Result<Store, StoreError> {
+    let told = metrics.clone();
+    let hook = move |operation, ok, took: Duration| told.store_call(operation, ok, took);
+    let options = store::Options { on_call: Some(Arc::new(hook)), ..store::Options::default() };
+    match &boot.database {
+        Some(database) => awaited(database, options).await,
+        None => Store::open(&boot.data_dir.join(STORE_FILE), options).await,
+    }
+}
+
+/// Opens a database, and waits for one that cannot be asked yet: the nodes of a fleet and their database are started
+/// together.
+async fn awaited(database: &StoreConfig, options: store::Options) -> Result<Store, StoreError> {
+    let options = store::Options {
+        call_timeout: database.call_timeout,
+        readers: database.connections,
+        ..options
+    };
+    let (started, place) = (Instant::now(), database.at.place());
+    loop {
+        let rest = database.wait.saturating_sub(started.elapsed());
+        let opening = Store::connect(&database.at, options.clone());
+        let opened = tokio::time::timeout(rest.max(FIRST_TRY), opening).await;
+        let opened = opened.unwrap_or(Err(StoreError::Unavailable));
+        if !matches!(opened, Err(StoreError::Unavailable)) || started.elapsed() >= database.wait {
+            return opened;
+        }
+        let left = database.wait.saturating_sub(started.elapsed()).as_secs();
+        tracing::warn!(event = "waiting", what = "the database", store = %place, seconds_left = left);
+        tokio::time::sleep(BETWEEN_TRIES).await;
+    }
+}
+
 /// Opens the store of a configuration and identity on it. Makes the data folder and missing generated secrets.
 pub async fn open(config: &Config, purpose: Purpose) -> Result<Opened, RunError> {
     let boot = config.boot();
@@ -51,12 +100,9 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Opened, RunError>
     let master_keys = generated::master_keys(&boot)?;
     let metrics = Metrics::new().map_err(|error| RunError::Metrics(error.to_string()))?;
 
-    let path = boot.data_dir.join(STORE_FILE);
-    let told = metrics.clone();
-    let hook = move |operation, ok, took: Duration| told.store_call(operation, ok, took);
-    let options = store::Options { on_call: Some(Arc::new(hook)), ..store::Options::default() };
+    let path = place(&boot);
     let wrong = |source| RunError::Store { path: path.clone(), source };
-    let store = Store::open(&path, options).await.map_err(wrong)?;
+    let store = open_store(&boot, &metrics).await.map_err(wrong)?;
     // Blank, not only new: a demo that was killed at once has left a store without its mark.
     if purpose == Purpose::Demo && store.is_blank().await.map_err(wrong)? {
         store.mark_demo().await.map_err(wrong)?;

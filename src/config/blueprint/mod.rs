@@ -13,6 +13,7 @@ mod policy;
 mod process;
 mod realm;
 mod route;
+mod store;
 mod tls;
 mod trust;
 mod upstream;
@@ -30,6 +31,7 @@ pub use self::{
     process::{IDENTITY_SOCKET, Internal, OPERATOR_SOCKET, Process},
     realm::RealmConfig,
     route::{At, RouteConfig, counts_callers},
+    store::StoreConfig,
 };
 use super::{
     document::Table,
@@ -58,6 +60,10 @@ pub struct Declared<T> {
 pub struct Blueprint {
     /// What is not about requests: data folder, internal listener, log, threads.
     pub process: Process,
+    /// The database that holds what must last; `None`: the file in the data folder.
+    pub store: Option<StoreConfig>,
+    /// This node's name among others.
+    pub node: String,
     /// How mail leaves; `None`: it does not.
     pub mail: Option<crate::mail::Settings>,
     /// What HTTP/2 connections may do.
@@ -101,6 +107,7 @@ pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Probl
     version(&mut top);
 
     let process = process::read(&mut top, &context);
+    let (store, node) = store::read(&mut top, &context);
     let mail = mail::read(&mut top, &context);
     let http2 = tls::http2(&mut top);
     let listeners = listener::read(&mut top, &context, &process);
@@ -115,6 +122,8 @@ pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Probl
     let effective = top.finish();
     Blueprint {
         process,
+        store,
+        node,
         mail,
         http2,
         listeners,

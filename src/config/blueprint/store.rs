@@ -1,0 +1,163 @@
+//! `[store]` and `[fleet]`: a database on a PostgreSQL server in place of the file, and this node's name among others.
+
+use std::{net::IpAddr, path::Path, time::Duration};
+
+use toml::Value as Toml;
+use url::Url;
+
+use super::{Context, process};
+use crate::{
+    config::{section::Section, shape::Fault},
+    store::Postgres,
+};
+
+/// Parameters of the connection that may stand in the address.
+const PARAMETERS: [&str; 8] =
+    ["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "user", "dbname"];
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+/// Longest name of a node.
+const NAME: usize = 63;
+const EXAMPLE: &str = "\"postgres://portcullis@db.internal/portcullis\"";
+
+/// A database, and how it is used.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// Where it is.
+    pub at: Postgres,
+    /// Connections for reading.
+    pub connections: u32,
+    /// Longest that a call may take.
+    pub call_timeout: Duration,
+    /// How long the start waits for it.
+    pub wait: Duration,
+}
+
+impl StoreConfig {
+    /// What the connections may do without a proof of the server, where others could be in between.
+    pub fn weak_encryption(&self) -> Option<String> {
+        let mode = self.at.url.query_pairs().find(|(key, _)| key == "sslmode")?.1.into_owned();
+        (!self.at.is_local() && mode != "verify-full").then_some(mode)
+    }
+}
+
+/// Reads both; `None` for the store: it is the file in the data folder.
+pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> (Option<StoreConfig>, String) {
+    let node = node(top, context);
+    if !top.has("store") {
+        return (None, node);
+    }
+    let mut section = top.inner("store");
+    let url = url(&mut section);
+    let password = process::secret(&mut section, "password", context);
+    let connections = section.checked("connections", 8, |n| process::in_range(*n, 1, 200));
+    let call_timeout = span(&mut section, "call_timeout", 800, (100, 30_000));
+    let hold = span(&mut section, "hold", 5_000, (1_000, 60_000));
+    let wait = span(&mut section, "wait", 30_000, (0, 3_600_000));
+    top.note("store", Toml::Table(section.finish()));
+    let Some(url) = url else { return (None, node) };
+    let at = Postgres { url, password, node: node.clone(), hold };
+    let connections = u32::try_from(connections).unwrap_or(8);
+    (Some(StoreConfig { at, connections, call_timeout, wait }), node)
+}
+
+/// The name that this node has among others: its host's, unless it says otherwise.
+fn node(top: &mut Section<'_>, context: &Context<'_>) -> String {
+    let mut fleet = top.inner("fleet");
+    let written = fleet.maybe::<String>("node");
+    if let Some(Err(fault)) = written.as_deref().map(name) {
+        fleet.fault("node", fault);
+    }
+    if fleet.has("node") || top.has("fleet") {
+        top.note("fleet", Toml::Table(fleet.finish()));
+    }
+    written.unwrap_or_else(|| {
+        let host = context.from.read(Path::new("/proc/sys/kernel/hostname")).unwrap_or_default();
+        let plain = |c: char| if is_plain(c) { c } else { '-' };
+        let host: String = host.trim().chars().map(plain).take(NAME).collect();
+        if host.is_empty() { "node".to_owned() } else { host }
+    })
+}
+
+fn name(name: &str) -> Result<(), Fault> {
+    if (1..=NAME).contains(&name.len()) && name.chars().all(is_plain) {
+        return Ok(());
+    }
+    let why = "it stands in logs, in the audit log and at the database";
+    let fix = "write up to 63 letters, digits, '-', '_' and '.'";
+    Err(Fault::new(format!("{name:?} is no name of a node"), why, fix))
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+}
+
+fn url(section: &mut Section<'_>) -> Option<Url> {
+    let text = section.maybe::<String>("url");
+    let Some(text) = text else {
+        section.missing("url", EXAMPLE);
+        return None;
+    };
+    match judged(&text) {
+        Ok(url) => Some(url),
+        Err(fault) => {
+            // It may hold a password by mistake, which nothing repeats.
+            section.note("url", Toml::String("?".to_owned()));
+            section.fault("url", fault);
+            None
+        }
+    }
+}
+
+fn judged(text: &str) -> Result<Url, Fault> {
+    let example = format!("write {EXAMPLE}");
+    let why = "it says which database the nodes share";
+    let url: Url = text.parse().map_err(|_| Fault::new("no address", why, example.clone()))?;
+    if !matches!(url.scheme(), "postgres" | "postgresql") {
+        let what = format!("unknown kind of database: {}", url.scheme());
+        let why = "a file needs no [store]; a server is one of PostgreSQL";
+        return Err(Fault::new(what, why, example));
+    }
+    if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
+        let why = "a secret in the configuration ends up in backups, logs and version control";
+        let fix = "take it out, and write password = \"file:PATH\"";
+        return Err(Fault::new("a password stands in the address itself", why, fix));
+    }
+    for (key, value) in url.query_pairs() {
+        if !PARAMETERS.contains(&&*key) {
+            let what = format!("unknown parameter {key:?}");
+            return Err(Fault::new(what, "it would be ignored", one_of(&PARAMETERS)));
+        }
+        if key == "sslmode" && !SSL_MODES.contains(&&*value) {
+            let what = format!("unknown sslmode {value:?}");
+            return Err(Fault::new(what, "it says how the server is proven", one_of(&SSL_MODES)));
+        }
+    }
+    let named = url.query_pairs().any(|(key, _)| key == "dbname");
+    if url.path().trim_start_matches('/').is_empty() && !named {
+        return Err(Fault::new("no database is named", why, example));
+    }
+    if url.host_str().is_some_and(|host| host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()))
+    {
+        return Err(Fault::new("no address of a server", why, example));
+    }
+    Ok(url)
+}
+
+fn one_of(names: &[&str]) -> String {
+    format!("write one of {}", names.join(", "))
+}
+
+fn span(
+    section: &mut Section<'_>,
+    key: &'static str,
+    default: u64,
+    (from, to): (u64, u64),
+) -> Duration {
+    section.checked(key, Duration::from_millis(default), |span| {
+        if (u128::from(from)..=u128::from(to)).contains(&span.as_millis()) {
+            return Ok(());
+        }
+        let fix = format!("write {from}ms to {to}ms");
+        Err(Fault::new("out of range", "calls wait for the database no longer than useful", fix))
+    })
+}
