@@ -49,17 +49,39 @@ impl Postgres {
     }
 }
 
-/// As [`Postgres::migrate`].
-pub(super) async fn migrate(connection: &mut Connection) -> Result<SchemaState, StoreError> {
-    // Ours, besides the driver's: what is to be done is looked at under the same lock under which it is done.
+/// That a node may work on this database: an empty one is given its tables; another one must have those of this version.
+pub(super) async fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+    // Another node may be just about to fill it: what is not whole is looked at again when nobody changes it.
+    if state(connection).await? == SchemaState::Current {
+        return Ok(());
+    }
+    let empty = |found: &SchemaState| *found == SchemaState::Empty;
+    match run_if(connection, empty).await? {
+        SchemaState::Current | SchemaState::Empty => Ok(()),
+        SchemaState::Older(_) => Err(StoreError::Older),
+        SchemaState::Newer => Err(StoreError::Newer),
+    }
+}
+
+async fn migrate(connection: &mut Connection) -> Result<SchemaState, StoreError> {
+    let lacking = |found: &SchemaState| matches!(found, SchemaState::Empty | SchemaState::Older(_));
+    match run_if(connection, lacking).await? {
+        SchemaState::Newer => Err(StoreError::Newer),
+        found => Ok(found),
+    }
+}
+
+/// Runs the missing steps where the schema stands so, and gives how it stood. What is to be done is looked at under the
+/// lock under which it is done.
+async fn run_if(
+    connection: &mut Connection,
+    wanted: impl Fn(&SchemaState) -> bool,
+) -> Result<SchemaState, StoreError> {
     connection.lock().await?;
     let found = state(connection).await;
     let done = match &found {
-        Ok(SchemaState::Empty | SchemaState::Older(_)) => {
-            MIGRATIONS.run_direct(None, connection, false).await.map_err(StoreError::from)
-        }
-        Ok(SchemaState::Newer) => Err(StoreError::Newer),
-        Ok(SchemaState::Current) | Err(_) => Ok(()),
+        Ok(found) if wanted(found) => MIGRATIONS.run_direct(None, connection, false).await,
+        _ => Ok(()),
     };
     connection.unlock().await?;
     done?;

@@ -9,7 +9,7 @@ use std::{
 use sqlx::{Connection as _, pool::PoolOptions};
 
 use super::{
-    CallHook, Db, Engine, Inner, Postgres, SchemaState, Store, StoreError,
+    CallHook, Db, Engine, Inner, Postgres, Store, StoreError,
     lock::StoreLock,
     meta, migrations,
     postgres::{self, Door},
@@ -76,12 +76,7 @@ impl Store {
     pub async fn connect(at: &Postgres, options: Options) -> Result<Self, StoreError> {
         let door = Door::new(at.clone(), options.call_timeout);
         let mut first = door.connect(postgres::Use::Tending).await?;
-        match migrations::state(&mut first).await? {
-            SchemaState::Current => {}
-            SchemaState::Empty => drop(migrations::migrate(&mut first).await?),
-            SchemaState::Older(_) => return Err(StoreError::Older),
-            SchemaState::Newer => return Err(StoreError::Newer),
-        }
+        migrations::prepare(&mut first).await?;
         door.check_name(&mut first).await?;
         first.close().await?;
         let writer = door.pool(1, postgres::Use::Writing, &options).await?;
