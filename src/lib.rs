@@ -8,6 +8,7 @@ pub mod courier;
 pub mod demo;
 pub mod dialects;
 pub mod edge;
+pub mod fleet;
 pub mod identity;
 pub mod issuer;
 pub mod limit;

@@ -63,6 +63,8 @@ pub struct Boot {
     pub master_keys: Vec<SecretString>,
     /// Limiter.
     pub limiter: limit::Settings,
+    /// What the nodes of a fleet share.
+    pub redis: Option<crate::fleet::Settings>,
     /// Whether the file is watched.
     pub watch: bool,
 }
@@ -103,6 +105,7 @@ impl Config {
             open_probes: process.internal.probes,
             master_keys: process.master_keys.clone(),
             limiter: process.limiter.clone(),
+            redis: self.blueprint.redis.clone(),
             watch: process.watch,
         }
     }

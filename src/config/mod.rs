@@ -118,11 +118,12 @@ fn unreadable(file: &Path, error: &std::io::Error) -> Report {
 
 /// The effective record as TOML, in the order in which `conf/portcullis.toml` explains it.
 fn render(blueprint: &Blueprint) -> String {
-    const ORDER: [&str; 19] = [
+    const ORDER: [&str; 20] = [
         "version",
         "server",
         "data",
         "mail",
+        "redis",
         "internal",
         "secrets",
         "log",

@@ -87,7 +87,7 @@ fn ten_lines_are_enough() {
     assert_eq!(config.blueprint.realms.first().unwrap().is.name.as_str(), "main");
     let route = &config.blueprint.routes.first().unwrap().is;
     assert_eq!(route.authz, Authz::Policy);
-    assert_eq!(route.limits, ["tmws-general".into()]);
+    assert_eq!(route.limits, [std::sync::Arc::<str>::from("tmws-general")]);
 }
 
 #[test]
@@ -142,7 +142,10 @@ fn an_ipv6_host_is_in_the_form_of_requests_however_it_was_written() {
         let hosts = |config: &Config| {
             config.blueprint.mounts.first().unwrap().is.places.first().unwrap().hosts.clone()
         };
-        assert_eq!(hosts(&config), ["[::1]".into(), "a.example".into()]);
+        assert_eq!(
+            hosts(&config),
+            [std::sync::Arc::<str>::from("[::1]"), std::sync::Arc::<str>::from("a.example")]
+        );
         let again = read(&config.effective, &[]).unwrap_or_else(|report| panic!("{report}"));
         assert_eq!((hosts(&again), again.hash), (hosts(&config), config.hash));
     }

@@ -34,7 +34,7 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
 
 /// Makes that provider the one of the process: pingora asks for it, and would take another.
-pub(super) fn install_provider() {
+pub fn install_provider() {
     // An earlier call was ours as well.
     let _ = aws_lc_rs::default_provider().install_default();
 }

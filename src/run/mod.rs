@@ -193,6 +193,10 @@ impl Threads {
                 token: generated::operator_token(&boot)?,
                 open_probes: boot.open_probes,
             };
+            if let Some(redis) = &opened.redis {
+                edge::tls::install_provider();
+                redis.start();
+            }
             let doors = admin::Listeners::bind(&settings).await?;
             let grace = boot.edge.grace_period.min(INTERNAL_GRACE);
             let watch_file = boot.watch;

@@ -11,7 +11,7 @@ use crate::{
     admin::{Mounted, Shared},
     config::{Boot, Config, StoreConfig},
     dialects::{self, oauth, oidc},
-    edge,
+    edge, fleet,
     identity::{self, Identity},
     issuer::Issuers,
     limit::local::LocalLimiter,
@@ -44,6 +44,8 @@ pub struct Opened {
     pub identity: Identity,
     /// Its store.
     pub store: Store,
+    /// What nodes share; not looked for before it is started.
+    pub redis: Option<fleet::Client>,
     /// Counts requests and failed logins.
     pub limiter: Arc<LocalLimiter>,
     /// Figures.
@@ -113,6 +115,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Opened, RunError>
         _ => {}
     }
 
+    let redis = boot.redis.map(|settings| fleet::Client::new(settings, metrics.clone()));
     let limiter = Arc::new(LocalLimiter::new(&boot.limiter));
     let parts = identity::Parts {
         store: store.clone(),
@@ -124,7 +127,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Opened, RunError>
     let identity = Identity::open(config.identity(), parts).await.map_err(RunError::Identity)?;
     let mounts = Arc::new(Shared::default());
     set_mounts(&mounts, config, &identity, &metrics);
-    Ok(Opened { identity, store, limiter, metrics, mounts })
+    Ok(Opened { identity, store, redis, limiter, metrics, mounts })
 }
 
 impl Opened {

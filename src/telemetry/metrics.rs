@@ -6,6 +6,7 @@
 //! Reason for length: one method per fact, each of a line or two.
 
 mod connections;
+mod fleet;
 mod issuers;
 mod make;
 mod process;
@@ -66,6 +67,7 @@ struct Inner {
     connections: connections::Families,
     streams: streams::Families,
     issuers: issuers::Families,
+    fleet: fleet::Families,
     proofs_remembered: IntGauge,
     heads_refused: IntCounter,
     forward_auth: IntCounterVec,
@@ -133,6 +135,7 @@ impl Metrics {
             connections: connections::Families::register(&make)?,
             streams: streams::Families::register(&make)?,
             issuers: issuers::Families::register(&make)?,
+            fleet: fleet::Families::register(&make)?,
             proofs_remembered: make.gauge(
                 "portcullis_proofs_remembered",
                 "Proofs of possession (DPoP) that were used and may not be used again.",

@@ -111,12 +111,13 @@ fn describe(command: &mut Command, path: &str, out: &mut String) {
 
 #[test]
 fn layout() {
-    const ROOMS: [&str; 16] = [
+    const ROOMS: [&str; 17] = [
         "model",
         "pipeline",
         "limit",
         "courier",
         "mail",
+        "fleet",
         "issuer",
         "store",
         "telemetry",

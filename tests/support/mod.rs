@@ -18,6 +18,7 @@ pub mod ports;
 pub mod postgres;
 pub mod programs;
 pub mod provider;
+pub mod redis;
 pub mod signer;
 pub mod site;
 pub mod smtp;

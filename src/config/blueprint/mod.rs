@@ -12,6 +12,7 @@ mod names;
 mod policy;
 mod process;
 mod realm;
+mod redis_place;
 mod route;
 mod store;
 mod tls;
@@ -66,6 +67,8 @@ pub struct Blueprint {
     pub node: String,
     /// How mail leaves; `None`: it does not.
     pub mail: Option<crate::mail::Settings>,
+    /// What the nodes of a fleet share; `None`: this is the only one, or shares nothing.
+    pub redis: Option<crate::fleet::Settings>,
     /// What HTTP/2 connections may do.
     pub http2: Http2,
     /// Public listeners.
@@ -109,6 +112,7 @@ pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Probl
     let process = process::read(&mut top, &context);
     let (store, node) = store::read(&mut top, &context);
     let mail = mail::read(&mut top, &context);
+    let redis = redis_place::read(&mut top, &context);
     let http2 = tls::http2(&mut top);
     let listeners = listener::read(&mut top, &context, &process);
     let forward_auth = forward_auth::read(&mut top, &context, &listeners);
@@ -125,6 +129,7 @@ pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Probl
         store,
         node,
         mail,
+        redis,
         http2,
         listeners,
         forward_auth,

@@ -21,7 +21,7 @@ fn overrides_reach_named_entries_and_make_limits() {
     let b = &config.blueprint;
     let mount = &b.mounts.first().unwrap().is;
     assert_eq!(mount.tokens.access_lifetime.as_secs(), 2);
-    assert_eq!(mount.cors.origins, ["https://a.example".into()]);
+    assert_eq!(mount.cors.origins, [std::sync::Arc::<str>::from("https://a.example")]);
     let general = b.limits.iter().find(|limit| &*limit.name == "tmws-general").unwrap();
     assert_eq!(general.windows.first().unwrap().limit, 1000);
     assert_eq!(general.per, [crate::pipeline::Per::Credential]);

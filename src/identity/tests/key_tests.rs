@@ -39,7 +39,7 @@ async fn a_new_key_is_evident_to_the_edge_with_all_its_bounds() {
         (who.method, &who.subject, &who.key),
         (AuthMethod::ApiKey, &key.owner, &Some(key.id.clone()))
     );
-    assert_eq!(who.roles, ["USER".into()]);
+    assert_eq!(who.roles, [std::sync::Arc::<str>::from("USER")]);
     assert_eq!(who.scopes.as_ref().unwrap().joined(), "READ WRITE");
     assert_eq!((who.rate_limit_per_hour, who.tenant.as_deref()), (Some(7), Some("default")));
     assert_eq!(who.allowed_ips[0].to_string(), "10.0.0.0/8");

@@ -90,7 +90,11 @@ fn a_caller_is_known_by_issuer_and_subject_together() {
     assert_eq!(who.subject.as_str(), "corp|auth0|7");
     assert_eq!(who.token.unwrap().as_str(), "corp|j1");
     assert_eq!((who.username.as_deref(), who.tenant.as_deref()), (Some("ada"), Some("lab")));
-    assert_eq!(who.roles, ["USER".into(), "ADMIN".into()], "only those that are named");
+    assert_eq!(
+        who.roles,
+        [std::sync::Arc::<str>::from("USER"), std::sync::Arc::<str>::from("ADMIN")],
+        "only those that are named"
+    );
     assert_eq!(who.scopes.unwrap().joined(), "READ WRITE");
     assert_eq!((who.session, who.key, who.agent), (None, None, None));
     assert_eq!(who.issuer.unwrap().url.as_ref(), "https://corp.example");

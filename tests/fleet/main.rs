@@ -1,0 +1,9 @@
+//! Several nodes and what they share: real Redis servers, broken on purpose.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(unreachable_pub)]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code)]
+mod support;
+
+mod redis;
