@@ -32,6 +32,15 @@ pub struct ConfigState {
     pub stale: Option<String>,
 }
 
+/// A part that does not do all of its work now, while the process goes on with what it can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Which: `store`, `issuer`, or another word of `docs/operating.md`.
+    pub part: &'static str,
+    /// What that means for requests.
+    pub what: String,
+}
+
 /// What came of a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReloadOutcome {
@@ -63,6 +72,8 @@ pub trait Control: Send + Sync + 'static {
     fn readiness(&self) -> Readiness;
     /// For `/readyz` and `/v1/status`.
     fn config(&self) -> ConfigState;
+    /// Parts beside the store that are in trouble now, as far as is known without asking anybody.
+    fn troubles(&self) -> Vec<Trouble>;
     /// Effective configuration as TOML, secrets as references.
     fn effective(&self) -> String;
     /// Compiles the file and swaps it in, or refuses it.

@@ -18,7 +18,7 @@ pub mod shared;
 mod tests;
 
 pub use contract::contract_router;
-pub use control::{ConfigState, Control, Explained, Readiness, ReloadOutcome};
+pub use control::{ConfigState, Control, Explained, Readiness, ReloadOutcome, Trouble};
 pub use in_process::InProcess;
 pub use listen::{BindError, Listeners};
 pub use operator::{Parts, operator_router};

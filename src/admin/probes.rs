@@ -1,4 +1,9 @@
 //! `/livez`, `/readyz`, `/metrics`.
+//!
+//! Ready means: takes traffic. A part that is in trouble makes it *degraded*, which is still 200: what is wrong with a store is
+//! wrong with it for every node, and a fleet that nobody sends anything to serves nobody.
+
+use std::time::{Duration, Instant};
 
 use axum::{
     Extension, Json,
@@ -7,9 +12,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
-use super::{Readiness, guard::Unproven, operator::App};
+use super::{Readiness, control::Trouble, guard::Unproven, operator::App};
 
 /// What `/livez` answers.
 #[derive(Serialize, ToSchema)]
@@ -17,11 +23,22 @@ pub(super) struct Live {
     status: &'static str,
 }
 
+/// How long the store may take to say that it works, before that is the answer.
+const STORE_PATIENCE: Duration = Duration::from_millis(250);
+/// How long that answer is good: however many probes there are, the store is asked that often.
+const STORE_AGE: Duration = Duration::from_secs(1);
+
+/// Whether the store worked when it was last asked, and when that was.
+pub(super) type StoreCheck = Mutex<Option<(Instant, bool)>>;
+
 /// What `/readyz` answers. A stale configuration keeps it at 200: a typo must not drain a fleet.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Ready {
-    /// `starting`, `ready`, `draining`.
+    /// `starting`, `ready`, `degraded` (200 as well), `draining`.
     status: &'static str,
+    /// What is in trouble, if it is degraded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    degraded: Vec<TroubleView>,
     /// `current` or `stale`.
     #[serde(skip_serializing_if = "Option::is_none")]
     config: Option<&'static str>,
@@ -31,6 +48,15 @@ pub(super) struct Ready {
     /// Why the last reload was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+}
+
+/// A part that does not do all of its work.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TroubleView {
+    /// Which.
+    part: &'static str,
+    /// What that means.
+    what: String,
 }
 
 /// The process runs.
@@ -51,14 +77,48 @@ pub(super) async fn readyz(
         Readiness::Ready => StatusCode::OK,
         Readiness::Starting | Readiness::Draining => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let mut body = Ready { status: word(readiness), config: None, config_hash: None, reason: None };
+    let troubles = match readiness {
+        Readiness::Ready => troubles(&app).await,
+        Readiness::Starting | Readiness::Draining => Vec::new(),
+    };
+    let mut body = Ready {
+        status: if troubles.is_empty() { word(readiness) } else { "degraded" },
+        degraded: Vec::new(),
+        config: None,
+        config_hash: None,
+        reason: None,
+    };
     if unproven.is_none() {
         let config = app.parts.control.config();
+        let view = |Trouble { part, what }| TroubleView { part, what };
+        body.degraded = troubles.into_iter().map(view).collect();
         body.config = Some(config_word(config.stale.as_deref()));
         body.config_hash = Some(config.hash.to_string());
         body.reason = config.stale;
     }
     (status, Json(body)).into_response()
+}
+
+/// What is in trouble now, the store first.
+async fn troubles(app: &App) -> Vec<Trouble> {
+    let what = "it cannot be asked or written: what needs it is answered 503, the rest goes on";
+    let store = Trouble { part: "store", what: what.to_owned() };
+    let store = (!store_works(app).await).then_some(store);
+    store.into_iter().chain(app.parts.control.troubles()).collect()
+}
+
+/// One probe asks for all that come meanwhile.
+async fn store_works(app: &App) -> bool {
+    let mut last = app.store.lock().await;
+    if let Some((asked, works)) = *last
+        && asked.elapsed() < STORE_AGE
+    {
+        return works;
+    }
+    let asked = tokio::time::timeout(STORE_PATIENCE, app.parts.identity.healthy()).await;
+    let works = asked == Ok(true);
+    *last = Some((Instant::now(), works));
+    works
 }
 
 /// Every metric, Prometheus text format.

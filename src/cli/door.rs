@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{Failure, arguments::GatewayArgs};
 use crate::{
-    admin::{self, ConfigState, Control, Explained, InProcess, Readiness, ReloadOutcome},
+    admin::{self, ConfigState, Control, Explained, InProcess, Readiness, ReloadOutcome, Trouble},
     config::{self, Config, Machine, Report, Surroundings},
     issuer::KeyState,
     model::{Digest, SystemClock, SystemRandom},
@@ -319,6 +319,10 @@ impl Control for Offline {
 
     fn config(&self) -> ConfigState {
         ConfigState { hash: self.config.hash.as_str().into(), stale: None }
+    }
+
+    fn troubles(&self) -> Vec<Trouble> {
+        Vec::new()
     }
 
     fn effective(&self) -> String {

@@ -13,7 +13,7 @@ use super::{
     open::set_mounts,
 };
 use crate::{
-    admin::{self, ConfigState, Control, Explained, Readiness, ReloadOutcome, Shared},
+    admin::{self, ConfigState, Control, Explained, Readiness, ReloadOutcome, Shared, Trouble},
     config::{self, Config, Machine, Report, reload::first_line},
     edge::{self, Live},
     identity::{Actor, AuditEvent, EventKind, Identity},
@@ -323,6 +323,19 @@ impl Control for Gateway {
     fn config(&self) -> ConfigState {
         let stale = self.stale.load_full().map(|reason| reason.as_str().to_owned());
         ConfigState { hash: self.hash().into(), stale }
+    }
+
+    fn troubles(&self) -> Vec<Trouble> {
+        let states = self.edge.live().issuers().states();
+        let without = states.iter().filter(|issuer| matches!(issuer.state, "too_old" | "none"));
+        let told = without.map(|issuer| Trouble {
+            part: "issuer",
+            what: format!(
+                "no keys of \"{}\" that may be used: its tokens are answered 503",
+                issuer.name
+            ),
+        });
+        told.collect()
     }
 
     fn effective(&self) -> String {

@@ -63,6 +63,7 @@ pub struct Parts {
 #[derive(Clone)]
 pub(super) struct App {
     pub(super) parts: Parts,
+    pub(super) store: Arc<probes::StoreCheck>,
     started: Timestamp,
 }
 
@@ -127,7 +128,7 @@ pub fn operator_router(parts: Parts) -> Router {
         )
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(shape))
-        .with_state(App { parts, started })
+        .with_state(App { parts, store: Arc::default(), started })
 }
 
 /// `after` of the next part: the last id when the part is full.

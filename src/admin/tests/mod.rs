@@ -40,6 +40,7 @@ use crate::{
 pub(super) struct FakeControl {
     pub(super) draining: AtomicBool,
     pub(super) broken_file: AtomicBool,
+    pub(super) issuer_away: AtomicBool,
     pub(super) keys_changed: AtomicUsize,
     /// Whoever holds it lets the edge wait for the new keys.
     pub(super) gate: tokio::sync::Mutex<()>,
@@ -57,6 +58,12 @@ impl Control for FakeControl {
     fn config(&self) -> ConfigState {
         let broken = self.broken_file.load(Ordering::SeqCst);
         ConfigState { hash: "abc123".into(), stale: broken.then(|| "line 3: no".to_owned()) }
+    }
+
+    fn troubles(&self) -> Vec<Trouble> {
+        let away = self.issuer_away.load(Ordering::SeqCst);
+        let told = Trouble { part: "issuer", what: "no keys of \"corp\"".to_owned() };
+        away.then_some(told).into_iter().collect()
     }
 
     fn effective(&self) -> String {

@@ -251,6 +251,11 @@ async fn a_refused_reload_says_why_and_keeps_readiness() {
         ready.json(),
         json!({"status": "ready", "config": "stale", "config_hash": "abc123", "reason": "line 3: no"})
     );
+    kit.control.issuer_away.store(true, Ordering::SeqCst);
+    let ready = kit.get("/readyz").await;
+    assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("degraded")));
+    let told = json!([{ "part": "issuer", "what": "no keys of \"corp\"" }]);
+    assert_eq!(ready.json()["degraded"], told);
     kit.control.draining.store(true, Ordering::SeqCst);
     let ready = kit.get("/readyz").await;
     assert_eq!((ready.status, &ready.json()["status"]), (503, &json!("draining")));
