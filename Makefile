@@ -1,10 +1,11 @@
 # The few commands of this project. `make` lists them.
 
-.PHONY: help demo test test-security fuzz check lint fmt bench bench-proxy audit setup
+.PHONY: help demo test test-fleet test-security fuzz check lint fmt bench bench-proxy audit setup
 
 help:
 	@echo "make demo         a running gateway with a toy service behind it, on loopback"
 	@echo "make test         every test"
+	@echo "make test-fleet   the contracts once more, with PostgreSQL below"
 	@echo "make test-security  attacks at length, with figures: real servers, other verifiers, floods, fuzzing"
 	@echo "make fuzz         every fuzz target for half a minute"
 	@echo "make check        formatting, clippy and docs, warnings denied"
@@ -30,6 +31,13 @@ test:
 	else \
 		cargo test --locked --no-fail-fast $(ARGS) $(if $(programs),-- --include-ignored); \
 	fi
+
+# Every gateway of the contract suite has a database of its own on one server, which the tests start and which ends after
+# them; so have the tests of the store.
+test-fleet:
+	@scripts/setup.sh test
+	@command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { echo "there is no PostgreSQL on this machine" >&2; exit 1; }
+	PORTCULLIS_TEST_STORE=postgres cargo nextest run --locked --no-fail-fast --test contract --test store $(ARGS)
 
 # Five real servers, three verifiers, floods (attackers and gateway each need as many open files as there are connections),
 # and FUZZ_SECONDS for each fuzz target.

@@ -29,6 +29,7 @@ mod audit;
 mod authorization_server;
 mod code_text;
 mod codes;
+mod duties;
 pub mod error;
 mod evidence;
 mod feed;
@@ -134,6 +135,8 @@ const CODE_SECRET: &str = "codes";
 const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How exact the last use of a session is kept: a busy one is not written all the time.
 const SEEN: Duration = Duration::from_secs(30);
+/// For how long a node that goes away keeps the others from sweeping in its place. Longer than it is between two sweeps.
+const SWEEPING: Duration = Duration::from_secs(900);
 /// How far back a sweep looks for ended sessions that the revocation view has missed.
 const CATCH_UP: Duration = Duration::from_secs(3600);
 
@@ -240,6 +243,8 @@ struct Inner {
     proof_key: [u8; 32],
     state: ArcSwap<State>,
     mount_keys: RwLock<HashMap<MountName, Arc<MountKeys>>>,
+    /// Work for all nodes that is this one's.
+    duties: duties::Duties,
     /// Held while settings or signing keys change.
     changing: tokio::sync::Mutex<()>,
     /// Held while usage is written, so that no batch is written twice.
@@ -281,6 +286,7 @@ impl Identity {
             proof_key,
             state: ArcSwap::from_pointee(state),
             mount_keys: RwLock::default(),
+            duties: duties::Duties::default(),
             changing: tokio::sync::Mutex::default(),
             flushing: tokio::sync::Mutex::default(),
         };
@@ -363,8 +369,10 @@ impl Identity {
     pub async fn sweep(&self, at_most: Timestamp) -> Result<(), IdentityError> {
         let now = self.now().min(at_most);
         let keep = self.inner.state().remember().max(KEEP);
-        self.inner.store.sweep(now, keep).await?;
-        self.inner.store.expire_agent_tokens(now, agents::expired).await?;
+        if self.does("sweep", SWEEPING).await? {
+            self.inner.store.sweep(now, keep).await?;
+            self.inner.store.expire_agent_tokens(now, agents::expired).await?;
+        }
         // A change whose acknowledgement was lost (the store answered too late) is caught up with here.
         self.inner.load_revocations(now, CATCH_UP).await?;
         self.inner.access.all_changed();
@@ -372,6 +380,11 @@ impl Identity {
         self.inner.end_foreign_sessions(&self.inner.state(), now).await?;
         self.inner.feed.prune(now);
         Ok(())
+    }
+
+    /// Leaves work for all to others; called when the process ends.
+    pub async fn give_up_duties(&self) -> Result<(), IdentityError> {
+        Ok(self.inner.store.give_up_leases().await?)
     }
 
     /// Gauges for metrics: hashes running and waiting, tracked revocations.

@@ -42,6 +42,9 @@ pub struct Gateway {
     log: logging::Handle,
 }
 
+/// For how long a node that goes away keeps the others from making new signing keys in its place.
+const ROTATING: std::time::Duration = std::time::Duration::from_secs(120);
+
 impl Gateway {
     /// Compiles the configuration with the keys of the open identity and puts the data plane together.
     pub(super) fn new(
@@ -172,6 +175,10 @@ impl Gateway {
             tracing::warn!(event = "usage_not_written", %error);
         }
         self.record_refusals().await;
+        if let Err(error) = self.opened.identity.give_up_duties().await {
+            // They run out by themselves.
+            tracing::warn!(event = "duties_not_given_up", %error);
+        }
         self.opened.store.close().await;
     }
 
@@ -179,7 +186,16 @@ impl Gateway {
     pub(super) async fn rotate_due_keys(&self) {
         self.publish_key_ages();
         let identity = &self.opened.identity;
-        for set in identity.keys_due() {
+        let due = identity.keys_due();
+        if due.is_empty() {
+            return;
+        }
+        match identity.does("signing_keys", ROTATING).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => return tracing::warn!(event = "signing_key_not_rotated", %error),
+        }
+        for set in due {
             match identity.rotate_signing_key(&set, &Actor::operator()).await {
                 Ok(kid) => {
                     self.keys_changed().await;

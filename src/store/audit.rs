@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::{
-    AuditRange, AuditRecord, AuditVerdict, ChainedRecord, LONG_CALL, Row, Store, StoreError,
+    AuditRange, AuditRecord, AuditVerdict, ChainedRecord, Connection, LONG_CALL, Row, Store,
+    StoreError,
     chain::{self, CHECKPOINT, Entry, Walk},
     rows,
 };
@@ -64,38 +65,28 @@ impl Store {
         .await
     }
 
-    /// Checks this node's chain from its base to its head: finds any edit, gap or cut.
+    /// Checks every node's chain from its base to its head: finds any edit, gap or cut.
     ///
     /// Whoever can rewrite the whole table and the head can forge a whole chain; copy the head elsewhere against that.
     pub async fn audit_verify(&self) -> Result<AuditVerdict, StoreError> {
         self.bounded_by(LONG_CALL, "audit_verify", async {
             // One read transaction: a snapshot, however long it takes.
-            let mut tx = self.readers().begin().await?;
-            let node = self.node();
-            let head = chain::head(&mut tx, node).await?;
-            let mut walk = Walk::new(node, &head);
+            let mut tx = self.readers().begin_with(self.begin_snapshot()).await?;
+            // A chain without a head is one whose head was taken away.
+            let nodes: Vec<String> = sqlx::query_scalar(
+                "SELECT node FROM audit_head UNION SELECT DISTINCT node FROM audit ORDER BY node",
+            )
+            .fetch_all(&mut *tx)
+            .await?;
             let mut checked = 0;
-            loop {
-                let page = sqlx::query(
-                    "SELECT * FROM audit WHERE node = $1 AND seq >= $2 ORDER BY seq LIMIT $3",
-                )
-                .bind(node)
-                .bind(walk.next())
-                .bind(PAGE)
-                .fetch_all(&mut *tx)
-                .await?;
-                for row in &page {
-                    checked += 1;
-                    let prev: Vec<u8> = rows::get(row, "prev_hash")?;
-                    let hash: Vec<u8> = rows::get(row, "hash")?;
-                    if let Err(fault) = walk.step(&Entry::read(row)?, &prev, &hash) {
-                        return Ok(AuditVerdict { checked, fault: Some(fault) });
-                    }
-                }
-                if page.is_empty() {
-                    return Ok(AuditVerdict { checked, fault: walk.end().err() });
+            for node in &nodes {
+                let verdict = verify(&mut tx, node).await?;
+                checked += verdict.checked;
+                if verdict.fault.is_some() {
+                    return Ok(AuditVerdict { checked, fault: verdict.fault });
                 }
             }
+            Ok(AuditVerdict { checked, fault: None })
         })
         .await
     }
@@ -103,8 +94,25 @@ impl Store {
     /// Removes events older than `before`, at most some thousands at a time, and leaves a checkpoint event that tells
     /// which; gives the number removed, zero when nothing is left to do.
     pub async fn audit_trim(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        // Of all nodes, also those that are gone for good.
+        for node in self.chains("audit_trim").await? {
+            removed += self.trim(&node, before, now).await?;
+        }
+        Ok(removed)
+    }
+
+    /// The nodes that have a chain.
+    async fn chains(&self, operation: &'static str) -> Result<Vec<String>, StoreError> {
+        self.bounded(operation, async {
+            let nodes = sqlx::query_scalar("SELECT node FROM audit_head ORDER BY node");
+            Ok(nodes.fetch_all(self.readers()).await?)
+        })
+        .await
+    }
+
+    async fn trim(&self, node: &str, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         self.bounded("audit_trim", async {
-            let node = self.node();
             let mut tx = self.begin().await?;
             let head = chain::head(&mut tx, node).await?;
             let kept: Option<i64> =
@@ -138,11 +146,38 @@ impl Store {
                 .await?;
             let details = json!({ "removed": removed, "through": through, "hash": hex(&hash) });
             let checkpoint = AuditRecord { details, ..AuditRecord::new(CHECKPOINT, now) };
-            self.record(&mut tx, &[checkpoint]).await?;
+            chain::append(&mut tx, node, &[checkpoint]).await?;
             tx.commit().await?;
             Ok(removed)
         })
         .await
+    }
+}
+
+/// Checks one node's chain.
+async fn verify(tx: &mut Connection, node: &str) -> Result<AuditVerdict, StoreError> {
+    let head = chain::head(tx, node).await?;
+    let mut walk = Walk::new(node, &head);
+    let mut checked = 0;
+    loop {
+        let page =
+            sqlx::query("SELECT * FROM audit WHERE node = $1 AND seq >= $2 ORDER BY seq LIMIT $3")
+                .bind(node)
+                .bind(walk.next())
+                .bind(PAGE)
+                .fetch_all(&mut *tx)
+                .await?;
+        for row in &page {
+            checked += 1;
+            let prev: Vec<u8> = rows::get(row, "prev_hash")?;
+            let hash: Vec<u8> = rows::get(row, "hash")?;
+            if let Err(fault) = walk.step(&Entry::read(row)?, &prev, &hash) {
+                return Ok(AuditVerdict { checked, fault: Some(fault) });
+            }
+        }
+        if page.is_empty() {
+            return Ok(AuditVerdict { checked, fault: walk.end().err() });
+        }
     }
 }
 

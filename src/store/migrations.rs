@@ -120,3 +120,42 @@ pub(super) async fn state(connection: &mut Connection) -> Result<SchemaState, St
         .collect();
     Ok(if missing.is_empty() { SchemaState::Current } else { SchemaState::Older(missing) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the version before would stumble over, once nodes of it and of this one run side by side.
+    const FORBIDDEN: [&str; 8] = [
+        "DROP TABLE",
+        "DROP COLUMN",
+        "RENAME",
+        "ALTER COLUMN",
+        "TRUNCATE",
+        "DELETE FROM",
+        "ADD CONSTRAINT",
+        "SET NOT NULL",
+    ];
+
+    #[test]
+    fn a_step_only_adds() {
+        for step in MIGRATIONS.iter().skip(1) {
+            let sql: String = step
+                .sql
+                .as_str()
+                .lines()
+                .map(|line| line.split("--").next().unwrap_or(""))
+                .collect::<Vec<_>>()
+                .join("\n");
+            let sql = sql.to_uppercase();
+            for word in FORBIDDEN {
+                assert!(!sql.contains(word), "step {}: {word}", step.version);
+            }
+            for column in sql.split("ADD COLUMN").skip(1) {
+                let column = column.split([';', ',']).next().unwrap_or_default();
+                let can_be_missing = !column.contains("NOT NULL") || column.contains("DEFAULT");
+                assert!(can_be_missing, "step {}: {column}", step.version);
+            }
+        }
+    }
+}

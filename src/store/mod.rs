@@ -160,6 +160,14 @@ impl Store {
         matches!(self.inner.engine, Engine::Postgres)
     }
 
+    /// How a reading transaction begins that sees one moment, however long it takes.
+    fn begin_snapshot(&self) -> &'static str {
+        match self.inner.engine {
+            Engine::Sqlite { .. } => "BEGIN",
+            Engine::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
+    }
+
     fn readers(&self) -> &Pool {
         &self.inner.readers
     }

@@ -74,6 +74,22 @@ impl Store {
         .await
     }
 
+    /// Lets another node take what this one has leased, at once.
+    pub async fn give_up_leases(&self) -> Result<(), StoreError> {
+        if !self.is_shared() {
+            return Ok(());
+        }
+        self.bounded("give_up_leases", async {
+            let mut tx = self.begin().await?;
+            sqlx::query("DELETE FROM lease WHERE node = $1")
+                .bind(self.node())
+                .execute(&mut *tx)
+                .await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
     /// Whether this node is the one that does `work` until `now + span`: it has it already, or whoever had it let it run
     /// out. Always, where there is no other.
     pub async fn lease(

@@ -6,10 +6,23 @@ use super::{
 };
 use crate::model::MountName;
 
-macro_rules! columns {
+macro_rules! facts {
     () => {
         "w.id, w.realm, w.mount, w.url, w.events, w.secret, w.headers, w.active, w.description, \
-         w.retry, w.filters, w.read_to, w.created_at, w.updated_at"
+         w.retry, w.filters, w.created_at, w.updated_at, "
+    };
+}
+
+macro_rules! columns {
+    () => {
+        concat!(facts!(), "w.read_to")
+    };
+}
+
+/// Where a subscription stands in the chain of the node `h`.
+macro_rules! place {
+    () => {
+        "CASE WHEN w.node = h.node THEN w.read_to ELSE COALESCE(p.read_to, 0) END"
     };
 }
 
@@ -53,6 +66,7 @@ impl Store {
             .bind(webhook.updated_at.millis())
             .execute(&mut *tx)
             .await?;
+            stand_at_the_end(&mut tx, &webhook.id).await?;
             self.commit(tx, audit).await
         })
         .await
@@ -66,11 +80,17 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.bounded("update_webhook", async {
             let mut tx = self.begin().await?;
-            let head = chain::head(&mut tx, self.node()).await?.seq;
+            let active: Option<i64> =
+                sqlx::query_scalar("SELECT active FROM webhook WHERE id = $1")
+                    .bind(&webhook.id)
+                    .fetch_optional(&mut *tx)
+                    .await?;
+            if active == Some(0) {
+                stand_at_the_end(&mut tx, &webhook.id).await?;
+            }
             let changed = sqlx::query(
-                "UPDATE webhook SET url = $2, events = $3, secret = $4, headers = $5, \
-                 read_to = CASE WHEN active = 0 THEN $10 ELSE read_to END, active = $6, \
-                 description = $7, retry = $8, filters = $9, updated_at = $11 WHERE id = $1",
+                "UPDATE webhook SET url = $2, events = $3, secret = $4, headers = $5, active = $6, \
+                 description = $7, retry = $8, filters = $9, updated_at = $10 WHERE id = $1",
             )
             .bind(&webhook.id)
             .bind(&webhook.url)
@@ -81,7 +101,6 @@ impl Store {
             .bind(&webhook.description)
             .bind(rows::to_json(&webhook.retry)?)
             .bind(rows::to_json(&webhook.filters)?)
-            .bind(head)
             .bind(webhook.updated_at.millis())
             .execute(&mut *tx)
             .await?;
@@ -135,34 +154,39 @@ impl Store {
         .await
     }
 
-    /// Subscriptions that are behind this node's log.
-    pub async fn webhooks_behind(&self) -> Result<Vec<WebhookRecord>, StoreError> {
+    /// Subscriptions that are behind a node's log, with that node, and where they stand in that log. By node.
+    pub async fn webhooks_behind(&self) -> Result<Vec<(String, WebhookRecord)>, StoreError> {
         self.bounded("webhooks_behind", async {
             sqlx::query(concat!(
                 "SELECT ",
-                columns!(),
-                " FROM webhook w JOIN audit_head h ON h.node = w.node \
-                 WHERE w.active = 1 AND w.node = $1 AND w.read_to < h.seq ORDER BY w.id"
+                facts!(),
+                "h.node AS chain, ",
+                place!(),
+                " AS read_to FROM webhook w CROSS JOIN audit_head h \
+                 LEFT JOIN webhook_place p ON p.webhook_id = w.id AND p.node = h.node \
+                 WHERE w.active = 1 AND ",
+                place!(),
+                " < h.seq ORDER BY h.node, w.id"
             ))
-            .bind(self.node())
             .fetch_all(self.readers())
             .await?
             .iter()
-            .map(webhook)
+            .map(|row| Ok((rows::get(row, "chain")?, webhook(row)?)))
             .collect()
         })
         .await
     }
 
-    /// Events of this node's log behind `after`, in order.
+    /// Events of a node's log behind `after`, in order.
     pub async fn happened_after(
         &self,
+        node: &str,
         after: u64,
         limit: u32,
     ) -> Result<Vec<Happened>, StoreError> {
         self.bounded("happened_after", async {
             sqlx::query("SELECT * FROM audit WHERE node = $1 AND seq > $2 ORDER BY seq LIMIT $3")
-                .bind(self.node())
+                .bind(node)
                 .bind(i64::try_from(after).unwrap_or(i64::MAX))
                 .bind(i64::from(limit))
                 .fetch_all(self.readers())
@@ -176,25 +200,28 @@ impl Store {
         .await
     }
 
-    /// Puts deliveries of a subscription in order and moves its place in the log, both or nothing. `false` if it is not
-    /// any more where it was read, or asleep: then the same must be judged anew.
+    /// Puts deliveries of a subscription in order and moves its place in a node's log, both or nothing. `false` if it is
+    /// not any more where it was read, or asleep: then the same must be judged anew.
     pub async fn tell_webhook(
         &self,
         id: &str,
+        node: &str,
         (from, to): (u64, u64),
         new: &[NewDelivery],
     ) -> Result<bool, StoreError> {
         self.bounded("tell_webhook", async {
             let mut tx = self.begin().await?;
-            let moved = sqlx::query(
-                "UPDATE webhook SET read_to = $3 WHERE id = $1 AND read_to = $2 AND active = 1",
-            )
-            .bind(id)
-            .bind(i64::try_from(from).unwrap_or(i64::MAX))
-            .bind(i64::try_from(to).unwrap_or(i64::MAX))
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
+            let mut moved = 0;
+            for statement in [MOVE_OWN, MOVE_OTHER] {
+                moved += sqlx::query(statement)
+                    .bind(id)
+                    .bind(i64::try_from(from).unwrap_or(i64::MAX))
+                    .bind(i64::try_from(to).unwrap_or(i64::MAX))
+                    .bind(node)
+                    .execute(&mut *tx)
+                    .await?
+                    .rows_affected();
+            }
             if moved == 0 {
                 return Ok(false);
             }
@@ -219,6 +246,31 @@ impl Store {
         })
         .await
     }
+}
+
+/// Moves on in the log of the node at which the subscription was made.
+const MOVE_OWN: &str = "UPDATE webhook SET read_to = $3 \
+     WHERE id = $1 AND node = $4 AND read_to = $2 AND active = 1";
+
+/// The same in the log of another node. Where it never was there it stands at the beginning.
+const MOVE_OTHER: &str = "INSERT INTO webhook_place (webhook_id, node, read_to) \
+     SELECT w.id, $4, $3 FROM webhook w WHERE w.id = $1 AND w.node <> $4 AND w.active = 1 \
+     AND (SELECT COALESCE(MAX(p.read_to), 0) FROM webhook_place p \
+     WHERE p.webhook_id = $1 AND p.node = $4) = $2 \
+     ON CONFLICT (webhook_id, node) DO UPDATE SET read_to = excluded.read_to";
+
+/// What happened up to now is told to a subscription no more, at whichever node.
+async fn stand_at_the_end(tx: &mut Connection, id: &str) -> Result<(), StoreError> {
+    for statement in [
+        "UPDATE webhook SET read_to = (SELECT COALESCE(MAX(h.seq), 0) FROM audit_head h \
+         WHERE h.node = webhook.node) WHERE id = $1",
+        "DELETE FROM webhook_place WHERE webhook_id = $1",
+        "INSERT INTO webhook_place (webhook_id, node, read_to) SELECT w.id, h.node, h.seq \
+         FROM webhook w CROSS JOIN audit_head h WHERE w.id = $1 AND w.node <> h.node",
+    ] {
+        sqlx::query(statement).bind(id).execute(&mut *tx).await?;
+    }
+    Ok(())
 }
 
 async fn insert_all(

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portcullis::store::{Options, Postgres, Rotation, SchemaState, Store, StoreError};
+use portcullis::store::{
+    Ciphertext, NewDelivery, Options, Postgres, Rotation, SchemaState, Store, StoreError,
+    WebhookRecord,
+};
 use sqlx::Connection;
 
 use super::support::*;
@@ -151,6 +154,82 @@ async fn work_for_all_is_one_nodes_until_its_lease_runs_out() {
     assert!(!bob.lease("sweep", NOW + minute, minute).await.unwrap());
     assert!(bob.lease("sweep", NOW + minute * 2, minute).await.unwrap(), "ada went away");
     assert!(!ada.lease("sweep", NOW + minute * 2, minute).await.unwrap());
+    bob.give_up_leases().await.unwrap();
+    assert!(ada.lease("sweep", NOW + minute * 2, minute).await.unwrap(), "bob ended in order");
+}
+
+#[tokio::test]
+async fn a_subscription_is_told_of_every_nodes_events_once() {
+    if !postgres::is_there() {
+        return;
+    }
+    let url = postgres::shared_database();
+    let (ada, bob) = (node(&url, "ada").await, node(&url, "bob").await);
+    bob.audit_append(&[event("BEFORE")]).await.unwrap();
+    ada.insert_webhook(&webhook("w"), 10, &[]).await.unwrap();
+    for store in [&ada, &bob] {
+        store.audit_append(&[event("ONE"), event("TWO")]).await.unwrap();
+    }
+    let mut told = Vec::new();
+    loop {
+        // Both look at the same moment, and each tries to tell.
+        let Some((chain, behind)) = ada.webhooks_behind().await.unwrap().into_iter().next() else {
+            break;
+        };
+        let page = bob.happened_after(&chain, behind.read_to, 10).await.unwrap();
+        let last = page.last().unwrap().chained.seq;
+        let new = [NewDelivery {
+            id: format!("{chain}-{last}"),
+            event_id: "e".into(),
+            event_type: "t".into(),
+            body: "{}".into(),
+            created_at: NOW,
+            expires_at: NOW + HOUR,
+        }];
+        let place = (behind.read_to, last);
+        let (one, two) = tokio::join!(
+            ada.tell_webhook("w", &chain, place, &new),
+            bob.tell_webhook("w", &chain, place, &new)
+        );
+        assert_eq!(u8::from(one.unwrap()) + u8::from(two.unwrap()), 1, "{chain}");
+        told.extend(page.into_iter().map(|one| (chain.clone(), one.chained.record.event)));
+    }
+    let told: Vec<String> =
+        told.into_iter().map(|(chain, event)| format!("{chain} {event}")).collect();
+    assert_eq!(told, ["ada ONE", "ada TWO", "bob ONE", "bob TWO"]);
+    assert_eq!(ada.due_deliveries(NOW, 10).await.unwrap().len(), 1, "in order");
+
+    // One that slept is told what happens from now on, at every node.
+    let asleep = WebhookRecord { active: false, ..webhook("w") };
+    ada.update_webhook(&asleep, &[]).await.unwrap();
+    bob.audit_append(&[event("ASLEEP")]).await.unwrap();
+    bob.update_webhook(&webhook("w"), &[]).await.unwrap();
+    assert!(ada.webhooks_behind().await.unwrap().is_empty());
+    bob.audit_append(&[event("AWAKE")]).await.unwrap();
+    let behind = ada.webhooks_behind().await.unwrap();
+    assert_eq!(behind.len(), 1);
+    let page = ada.happened_after(&behind[0].0, behind[0].1.read_to, 10).await.unwrap();
+    assert_eq!(page.len(), 1);
+    assert_eq!(page[0].chained.record.event, "AWAKE");
+}
+
+fn webhook(id: &str) -> WebhookRecord {
+    WebhookRecord {
+        id: id.to_owned(),
+        realm: realm(),
+        mount: mount(),
+        url: "https://receiver.example/".into(),
+        events: vec!["*".into()],
+        secret: Ciphertext(vec![1]),
+        headers: Ciphertext(vec![2]),
+        active: true,
+        description: None,
+        retry: serde_json::json!({}),
+        filters: serde_json::json!({}),
+        read_to: 0,
+        created_at: NOW,
+        updated_at: NOW,
+    }
 }
 
 #[tokio::test]
@@ -228,8 +307,8 @@ async fn what_was_acknowledged_outlives_the_server_whatever_the_database_is_set_
     let mut server = Server::durable();
     let url = server.database();
     let name = url.rsplit('/').next().unwrap();
-    server.ask(&url, &format!("ALTER DATABASE {name} SET synchronous_commit = off"));
-    server.ask(
+    postgres::ask(&url, &format!("ALTER DATABASE {name} SET synchronous_commit = off"));
+    postgres::ask(
         &url,
         &format!("ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'"),
     );

@@ -132,11 +132,13 @@ impl Gateway {
 
     fn demo_watched(dir: &Path, folder: &Path, arguments: &[&str]) -> Self {
         let dir_text = dir.to_str().expect("a UTF-8 path");
+        let sets = super::fleet::overrides(folder);
         for _ in 0..ATTEMPTS {
             let offset = ports::free_offset().to_string();
             let mut all =
                 vec!["demo", "--output", "json", "--dir", dir_text, "--port-offset", &offset];
             all.extend_from_slice(arguments);
+            all.extend(sets.iter().map(String::as_str));
             if let Start::Up(gateway) = demo(&all, dir, folder) {
                 return *gateway;
             }
@@ -365,6 +367,7 @@ fn spawn(arguments: &[&str], folder: &Path) -> (Child, Child) {
 
 fn serve(places: Places, text: &str) -> Start {
     let config = places.dir.join("portcullis.toml");
+    let text = super::fleet::with_database(&places.dir, text);
     std::fs::write(&config, text).expect("write the configuration");
     let path = config.to_str().expect("a UTF-8 path").to_owned();
     let (mut child, watchdog) = spawn(&["serve", "--config", &path], &places.dir);

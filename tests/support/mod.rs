@@ -6,6 +6,7 @@ pub mod canary;
 pub mod client;
 pub mod conf;
 pub mod dpop;
+pub mod fleet;
 pub mod gateway;
 pub mod hh;
 pub mod http2;

@@ -114,11 +114,6 @@ impl Server {
         children.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Runs statements and gives what `psql` prints of them.
-    pub fn ask(&self, url: &str, sql: &str) -> String {
-        psql(url, sql)
-    }
-
     fn await_ready(&self) {
         until_blocking("PostgreSQL answers", || ready(self.port).then_some(()));
     }
@@ -185,8 +180,8 @@ fn create_database(port: u16) -> String {
     let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let name = format!("t_{}_{number}", std::process::id());
     let admin = url(port, "postgres");
-    psql(&admin, &format!("DROP DATABASE IF EXISTS {name}"));
-    psql(&admin, &format!("CREATE DATABASE {name} TEMPLATE template0"));
+    ask(&admin, &format!("DROP DATABASE IF EXISTS {name}"));
+    ask(&admin, &format!("CREATE DATABASE {name} TEMPLATE template0"));
     url(port, &name)
 }
 
@@ -194,7 +189,8 @@ fn url(port: u16, database: &str) -> String {
     format!("postgres://{ADMIN}@127.0.0.1:{port}/{database}")
 }
 
-fn psql(url: &str, sql: &str) -> String {
+/// Runs statements and gives what `psql` prints of them.
+pub fn ask(url: &str, sql: &str) -> String {
     let output = Command::new("psql")
         .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql, url])
         .stdin(Stdio::null())

@@ -21,6 +21,10 @@ use crate::{
 const AT_ONCE: usize = 32;
 /// How often the log is looked at.
 const PERIOD: Duration = Duration::from_millis(250);
+/// For how long a node that goes away keeps the others from telling in its place.
+const WATCH: Duration = Duration::from_secs(15);
+/// How often a node asks whether it is to tell.
+const IDLE: Duration = Duration::from_secs(2);
 /// Pause after the store could not be asked.
 const BREATH: Duration = Duration::from_secs(2);
 /// Tries that are kept of a delivery.
@@ -61,6 +65,9 @@ impl Identity {
         running: &mut JoinSet<String>,
         busy: &mut HashSet<String>,
     ) -> Result<Duration, IdentityError> {
+        if !self.does("webhooks", WATCH).await? {
+            return Ok(IDLE);
+        }
         let more = self.spread_webhooks().await?;
         let limit = u32::try_from(AT_ONCE + busy.len()).unwrap_or(u32::MAX);
         for delivery in self.inner.store.due_deliveries(self.now(), limit).await? {

@@ -22,11 +22,15 @@ struct Known {
 impl Identity {
     /// Makes deliveries of what happened since the last time; gives whether there may be more. Called by whoever carries.
     pub async fn spread_webhooks(&self) -> Result<bool, IdentityError> {
-        let behind = self.inner.store.webhooks_behind().await?;
-        let Some(from) = behind.iter().map(|webhook| webhook.read_to).min() else {
-            return Ok(false);
-        };
-        let page = self.inner.store.happened_after(from, PAGE).await?;
+        let mut behind = self.inner.store.webhooks_behind().await?;
+        // One node's log at a time; the others' are the next turns'.
+        let Some(node) = behind.first().map(|(node, _)| node.clone()) else { return Ok(false) };
+        let all = behind.len();
+        behind.retain(|(of, _)| *of == node);
+        let others = behind.len() < all;
+        let behind: Vec<WebhookRecord> = behind.into_iter().map(|(_, webhook)| webhook).collect();
+        let from = behind.iter().map(|webhook| webhook.read_to).min().unwrap_or_default();
+        let page = self.inner.store.happened_after(&node, from, PAGE).await?;
         let Some(last) = page.last().map(|happened| happened.chained.seq) else { return Ok(false) };
         let mut known: HashMap<u64, Known> = HashMap::new();
         for webhook in &behind {
@@ -53,9 +57,12 @@ impl Identity {
                 }
             }
             // Lost to another change of the subscription: the next turn judges anew.
-            self.inner.store.tell_webhook(&webhook.id, (webhook.read_to, last), &new).await?;
+            self.inner
+                .store
+                .tell_webhook(&webhook.id, &node, (webhook.read_to, last), &new)
+                .await?;
         }
-        Ok(page.len() >= PAGE as usize)
+        Ok(others || page.len() >= PAGE as usize)
     }
 
     /// What a subscription is told of an event.

@@ -127,13 +127,7 @@ async fn tokens_lie_encrypted_in_the_store() {
     let (person, session) = house.session().await;
     house.token(&session).await.expect(200);
     house.gateway.stop();
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(&house.gateway.places.data).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            all.extend(std::fs::read(path).unwrap());
-        }
-    }
+    let all = crate::support::fleet::everything_stored(&house.gateway.places);
     let holds = |text: &str| all.windows(text.len()).any(|part| part == text.as_bytes());
     assert!(holds(&person), "the right files");
     for secret in [&format!("access-{person}"), &format!("refresh-{person}"), &session] {

@@ -435,6 +435,14 @@ CREATE TABLE oidc_session (
 CREATE INDEX oidc_session_by_subject ON oidc_session (mount, issuer, subject);
 CREATE INDEX oidc_session_by_sid ON oidc_session (mount, issuer, sid) WHERE sid IS NOT NULL;
 
+-- Where a subscription stands in the chains of other nodes than the one at which it was made (`webhook.node`).
+CREATE TABLE webhook_place (
+    webhook_id TEXT COLLATE "C" NOT NULL REFERENCES webhook (id) ON DELETE CASCADE,
+    node       TEXT COLLATE "C" NOT NULL,
+    read_to    BIGINT NOT NULL,
+    PRIMARY KEY (webhook_id, node)
+);
+
 -- The fleet ------------------------------------------------------------------------------------------------------
 
 -- Nodes that have ever written here, by the name that their configuration gives them.
