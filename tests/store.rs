@@ -35,6 +35,7 @@ mod on_postgres {
 
     mod accounts;
     mod audit;
+    mod changes;
     mod factor;
     mod failures;
     mod fleet;

@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use super::{Readiness, control::Trouble, guard::Unproven, operator::App};
+use crate::identity::Followed;
 
 /// What `/livez` answers.
 #[derive(Serialize, ToSchema)]
@@ -129,6 +130,10 @@ pub(super) async fn metrics(State(app): State<App>) -> Response {
     let metrics = &app.parts.metrics;
     metrics.hash_pool(gauges.hashes_running, gauges.hashes_waiting);
     metrics.revocations(gauges.revocations);
+    if let Some(followed) = app.parts.identity.followed() {
+        let Followed { lag, newest, upto, rebuilt } = followed;
+        metrics.changes(lag, newest, upto, rebuilt);
+    }
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, metrics.render()).into_response()
 }

@@ -254,6 +254,11 @@ pub(super) async fn prove<W: Witness>(
     let credential = asks.extract(view, mount)?;
     witness.sees(Seen::Credential(credential.as_ref()));
     witness.enters(Stage::Evidence);
+    // Who holds what is too old says nothing about anybody: what a credential hangs on may have ended elsewhere.
+    let lookup = &*edge.parts.lookup;
+    if credential.is_some() && !lookup.is_current() && !lookup.becomes_current().await {
+        return Err(Deny::Unavailable { dependency: "identity" });
+    }
     let who = match credential {
         None => return Ok(None),
         Some(Credential::Jwt(text, scheme)) => {
@@ -284,7 +289,7 @@ pub(super) async fn prove<W: Witness>(
             who
         }
         Some(Credential::ApiKey(presented)) => {
-            let (lookup, metrics) = (&*edge.parts.lookup, &edge.parts.metrics);
+            let metrics = &edge.parts.metrics;
             let evidence =
                 match edge.keys.at_hand(lookup, metrics, (&mount.name, &presented.id), moment) {
                     Some(evidence) => evidence,
@@ -302,7 +307,7 @@ pub(super) async fn prove<W: Witness>(
             authn::establish_certificate(shown, mount, now)?
         }
         Some(Credential::Session(secret)) => {
-            let (lookup, metrics) = (&*edge.parts.lookup, &edge.parts.metrics);
+            let metrics = &edge.parts.metrics;
             let evidence =
                 match edge.sessions.at_hand(lookup, metrics, (&mount.name, &secret), moment) {
                     Some(evidence) => evidence,

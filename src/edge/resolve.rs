@@ -13,7 +13,7 @@ use memchr::memrchr;
 use quick_cache::{Equivalent, sync::Cache};
 
 use crate::{
-    identity::{IdentityError, Lookup},
+    identity::{HangsOn, IdentityError, Lookup},
     issuer::Keeper,
     model::{Digest, Fingerprint, Fingerprints, KeyId, MountName, Principal},
     pipeline::{
@@ -34,13 +34,13 @@ const MAX_TOLD: usize = 4_096;
 const FRESH: Duration = Duration::from_secs(10);
 /// An unknown key is asked for again after this time.
 const FRESH_UNKNOWN: Duration = Duration::from_secs(5);
-/// How old evidence may be while the store cannot be asked.
-const STALE: Duration = Duration::from_secs(60);
 /// Tokens refused a moment ago, held at most, and for how long.
 const MAX_REFUSED: usize = 8_192;
 const REFUSED: Duration = Duration::from_secs(5);
 /// Pause between two questions about one key while the store cannot be asked.
 const BREATH: Duration = Duration::from_secs(1);
+/// Without a word from the store for longer, it is not asked for what is known.
+const SILENT: Duration = Duration::from_millis(2500);
 /// Deadline of one question.
 const LOOKUP: Duration = Duration::from_secs(1);
 /// Questions for one request; more than one only when records change meanwhile.
@@ -173,6 +173,8 @@ impl Told {
 pub(super) struct EvidenceCache<I, E> {
     entries: Cache<(MountName, I), Arc<Entry<E>>>,
     kind: CacheKind,
+    /// Whether what is known of a credential also changes by its being used.
+    moves: bool,
 }
 
 /// Evidence of API keys.
@@ -188,31 +190,71 @@ struct Entry<E> {
     ask_again: Instant,
     /// Of the records, taken before they were asked.
     epoch: u64,
+    on: HangsOn,
+}
+
+/// Evidence of a kind of credential, which goes by this id.
+pub(super) trait Hangs<I> {
+    /// What it hangs on, or the lack of it.
+    fn on(lookup: &dyn Lookup, id: &I, evidence: Option<&Self>) -> HangsOn;
+}
+
+impl Hangs<KeyId> for KeyEvidence {
+    fn on(lookup: &dyn Lookup, id: &KeyId, evidence: Option<&Self>) -> HangsOn {
+        lookup.hangs_on(Some(id), evidence.map(|evidence| &evidence.principal.subject))
+    }
+}
+
+impl Hangs<Digest> for SessionEvidence {
+    fn on(lookup: &dyn Lookup, _: &Digest, evidence: Option<&Self>) -> HangsOn {
+        lookup.hangs_on(None, evidence.map(|evidence| &evidence.principal.subject))
+    }
 }
 
 impl<E> Entry<E> {
-    fn fetched(evidence: Option<Arc<E>>, epoch: u64, now: Instant) -> Self {
+    fn fetched(evidence: Option<Arc<E>>, (epoch, on): (u64, HangsOn), now: Instant) -> Self {
         let span = if evidence.is_some() { FRESH } else { FRESH_UNKNOWN };
-        Self { evidence, fetched: now, ask_again: now + span, epoch }
+        Self { evidence, fetched: now, ask_again: now + span, epoch, on }
     }
 
-    /// The same evidence, after the store could not be asked.
-    fn kept(&self, now: Instant) -> Self {
-        let (evidence, epoch) = (self.evidence.clone(), self.epoch);
-        Self { evidence, fetched: self.fetched, ask_again: now + BREATH, epoch }
+    /// The same evidence, after the store could not be asked, which it may outlive by so much.
+    fn kept(&self, stale_for: Duration, now: Instant) -> Self {
+        let ask_again = (now + BREATH).min(self.fetched + stale_for);
+        Self { evidence: self.evidence.clone(), ask_again, ..*self }
+    }
+
+    /// The same evidence without asking, where whoever follows the changes of the store had heard of none at `vouched`: then
+    /// it is as good as fetched in that moment. What also changes by being used is asked for, unless nobody can be asked.
+    fn vouched(&self, vouched: Instant, need: Need<'_>, moves: bool, now: Instant) -> Option<Self> {
+        let fetched = self.fetched.max(vouched);
+        let answers = now.saturating_duration_since(vouched) < SILENT;
+        let same = Self { evidence: self.evidence.clone(), fetched, ..*self };
+        let good = same.evidence.is_some() && same.is_usable(need, now);
+        let ask_again = (now + BREATH).min(fetched + need.stale_for);
+        (good && !(moves && answers)).then_some(Self { ask_again, ..same })
     }
 
     /// Whether it may be used without asking: nothing changed since, and it is young.
-    fn is_fresh(&self, epoch: u64, now: Instant) -> bool {
-        self.is_usable(epoch, now) && now < self.ask_again
+    fn is_fresh(&self, lookup: &dyn Lookup, now: Instant) -> bool {
+        now < self.ask_again && self.epoch >= lookup.last_change(self.on)
     }
 
     /// Whether it may be used because the store cannot be asked. A change since then may have been a revocation, which
-    /// must hold at the next request: so never evidence of an older epoch. That of a newer one, which another request
-    /// brought meanwhile, knows all this request must know.
-    fn is_usable(&self, epoch: u64, now: Instant) -> bool {
-        self.epoch >= epoch && now.saturating_duration_since(self.fetched) < STALE
+    /// must hold at the next request: so never evidence from before one. What another request brought meanwhile, after all
+    /// that this request must know, is good enough.
+    fn is_usable(&self, need: Need<'_>, now: Instant) -> bool {
+        self.epoch >= need.lookup.last_change(self.on).min(need.epoch)
+            && now.saturating_duration_since(self.fetched) < need.stale_for
     }
+}
+
+/// What a request must see.
+#[derive(Clone, Copy)]
+struct Need<'a> {
+    lookup: &'a dyn Lookup,
+    /// Changes before the request.
+    epoch: u64,
+    stale_for: Duration,
 }
 
 impl KeyCache {
@@ -260,9 +302,10 @@ struct Asked<'a, I> {
     metrics: &'a Metrics,
 }
 
-impl<I: Clone + Eq + Hash, E> EvidenceCache<I, E> {
+impl<I: Clone + Eq + Hash, E: Hangs<I>> EvidenceCache<I, E> {
     pub(super) fn new(kind: CacheKind) -> Self {
-        Self { entries: Cache::new(MAX_ENTRIES), kind }
+        let moves = kind == CacheKind::Session;
+        Self { entries: Cache::new(MAX_ENTRIES), kind, moves }
     }
 
     /// What is known without asking; `None`: it must be asked for.
@@ -274,7 +317,7 @@ impl<I: Clone + Eq + Hash, E> EvidenceCache<I, E> {
         now: Instant,
     ) -> Option<Option<Arc<E>>> {
         let entry = self.entries.get(&Borrowed(key))?;
-        if !entry.is_fresh(lookup.epoch(), now) {
+        if !entry.is_fresh(lookup, now) {
             return None;
         }
         metrics.cache(self.kind, true);
@@ -290,52 +333,63 @@ impl<I: Clone + Eq + Hash, E> EvidenceCache<I, E> {
     where
         F: Future<Output = Result<Option<Arc<E>>, IdentityError>>,
     {
+        let lookup = asked.lookup;
         // Read before the store: a change in between makes the entry old at once, never too new.
-        let epoch = asked.lookup.epoch();
+        let need = Need { lookup, epoch: lookup.epoch(), stale_for: lookup.stale_for() };
         if let Some(entry) = self.entries.get(&asked.key)
-            && entry.is_fresh(epoch, now)
+            && entry.is_fresh(lookup, now)
         {
             asked.metrics.cache(self.kind, true);
             return Ok(entry.evidence.clone());
         }
         asked.metrics.cache(self.kind, false);
         // In a box: a hit must not carry the space that a question takes.
-        Box::pin(self.fetch(&asked.key, ask, epoch, now)).await
+        if let Some(vouched) = lookup.vouched_at()
+            && let Some(old) = self.entries.get(&asked.key)
+            && let Some(entry) = old.vouched(vouched, need, self.moves, now)
+        {
+            self.entries.insert(asked.key, Arc::new(entry));
+            return Ok(old.evidence.clone());
+        }
+        Box::pin(self.fetch(&asked.key, ask, need, now)).await
     }
 
     async fn fetch<F>(
         &self,
         key: &(MountName, I),
         ask: impl Fn() -> F,
-        epoch: u64,
+        need: Need<'_>,
         now: Instant,
     ) -> Result<Option<Arc<E>>, Deny>
     where
         F: Future<Output = Result<Option<Arc<E>>, IdentityError>>,
     {
         const UNDETERMINED: Deny = Deny::Unavailable { dependency: "identity" };
-        let mount = &key.0;
+        let (mount, id) = key;
         for _ in 0..ATTEMPTS {
-            let old = self.entries.remove_if(key, |entry| !entry.is_fresh(epoch, now));
+            let old = self.entries.remove_if(key, |entry| !entry.is_fresh(need.lookup, now));
             let old = old.map(|(_, entry)| entry);
             let entry = self.entries.get_or_insert_async(key, async {
                 match tokio::time::timeout(LOOKUP, ask()).await {
-                    Ok(Ok(evidence)) => Ok(Arc::new(Entry::fetched(evidence, epoch, now))),
+                    Ok(Ok(evidence)) => {
+                        let on = E::on(need.lookup, id, evidence.as_deref());
+                        Ok(Arc::new(Entry::fetched(evidence, (need.epoch, on), now)))
+                    }
                     failed => {
                         let reason = failed.map_or("timeout", |found| match found {
                             Err(error) => error.reason(),
                             Ok(_) => "",
                         });
                         tracing::warn!(event = "key_lookup_failed", %mount, reason);
-                        old.filter(|old| old.is_usable(epoch, now))
-                            .map(|old| Arc::new(old.kept(now)))
+                        old.filter(|old| old.is_usable(need, now))
+                            .map(|old| Arc::new(old.kept(need.stale_for, now)))
                             .ok_or(UNDETERMINED)
                     }
                 }
             });
             let entry = entry.await?;
             // Another request may have asked before the change that this one must see.
-            if entry.is_usable(epoch, now) {
+            if entry.is_usable(need, now) {
                 return Ok(entry.evidence.clone());
             }
         }

@@ -1,13 +1,16 @@
 //! The edge's window: what the store knows of a key or a session, made into evidence.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use super::{Identity, IdentityError, Lookup, StaticKey};
+use super::{HangsOn, Identity, IdentityError, Lookup, StaticKey};
 use crate::{
-    model::{AuthMethod, Digest, KeyId, MountName, Principal, SessionId, Timestamp},
+    model::{AccountId, AuthMethod, Digest, KeyId, MountName, Principal, SessionId, Timestamp},
     pipeline::{KeyEvidence, News, SessionEvidence},
     store::OwnedKey,
 };
@@ -41,8 +44,32 @@ impl Lookup for Identity {
         self.inner.state().pool.is_full()
     }
 
+    fn is_current(&self) -> bool {
+        self.inner.following.pulse.is_current()
+    }
+
+    async fn becomes_current(&self) -> bool {
+        self.inner.following.pulse.becomes_current().await
+    }
+
+    fn vouched_at(&self) -> Option<Instant> {
+        self.inner.following.pulse.vouched_at()
+    }
+
+    fn stale_for(&self) -> Duration {
+        self.inner.following.pulse.stale_for()
+    }
+
     fn epoch(&self) -> u64 {
         self.inner.feed.epoch()
+    }
+
+    fn last_change(&self, on: HangsOn) -> u64 {
+        self.inner.feed.last_change(on)
+    }
+
+    fn hangs_on(&self, key: Option<&KeyId>, owner: Option<&AccountId>) -> HangsOn {
+        self.inner.feed.hangs_on(key, owner)
     }
 
     fn news(&self) -> broadcast::Receiver<News> {

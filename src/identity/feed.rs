@@ -1,11 +1,12 @@
-//! What has ended: tokens and sessions the edge must refuse from now on, and the epoch that ages cached keys. Whoever keeps
-//! something open that hangs on these is told at once.
+//! What has ended: tokens and sessions the edge must refuse from now on, and the changes that age cached evidence. Whoever
+//! keeps something open that hangs on these is told at once.
 //!
-//! Only a view. The store knows first; nothing is entered here that is not durable.
+//! Changes are counted, and each key and account notes the last one that concerned it. They share some thousand places for
+//! that; a neighbour's change costs one more look-up. Only a view. The store knows first; nothing is entered here that is not durable.
 
 use std::{
     collections::HashMap,
-    hash::Hash,
+    hash::{BuildHasher, Hash, RandomState},
     sync::{
         PoisonError, RwLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -14,19 +15,28 @@ use std::{
 
 use tokio::sync::broadcast;
 
+use super::HangsOn;
 use crate::{
-    model::{SessionId, Timestamp, TokenId},
+    model::{AccountId, KeyId, SessionId, Timestamp, TokenId},
     pipeline::{News, RevocationView},
 };
 
 /// News that may wait for a listener; one that comes later is told that it missed some.
 const WAITING: usize = 1024;
+/// Places in which keys and accounts note their last change; no more than a `u16` can name.
+const PLACES: usize = 4096;
 
 /// Ended tokens and sessions, each until everything it covers has expired by itself.
 pub(super) struct Feed {
     tokens: Ended<TokenId>,
     sessions: Ended<SessionId>,
-    epoch: AtomicU64,
+    /// Changes so far.
+    changes: AtomicU64,
+    /// For each place, the last change there.
+    last: Vec<AtomicU64>,
+    /// The last change that concerned all.
+    last_of_all: AtomicU64,
+    hasher: RandomState,
     news: broadcast::Sender<News>,
 }
 
@@ -35,7 +45,10 @@ impl Default for Feed {
         Self {
             tokens: Ended::default(),
             sessions: Ended::default(),
-            epoch: AtomicU64::default(),
+            changes: AtomicU64::default(),
+            last: (0..PLACES).map(|_| AtomicU64::default()).collect(),
+            last_of_all: AtomicU64::default(),
+            hasher: RandomState::new(),
             news: broadcast::Sender::new(WAITING),
         }
     }
@@ -58,15 +71,44 @@ impl Feed {
         }
     }
 
-    /// Makes every cached key evidence stale. Called after the change is committed, before it is acknowledged.
-    pub(super) fn bump(&self) {
-        self.epoch.fetch_add(1, Ordering::AcqRel);
+    /// Makes evidence stale that hangs on what has changed. Called after the change is committed, before it is acknowledged.
+    pub(super) fn bump(&self, what: &News) {
+        let change = self.changes.fetch_add(1, Ordering::AcqRel).saturating_add(1);
+        let place = match what {
+            News::Key(id) => self.last.get(usize::from(self.place(id.as_str()))),
+            News::Account(id) => self.last.get(usize::from(self.place(id.as_str()))),
+            // Of these the view itself knows.
+            News::Token(_) | News::Session(_) => return,
+            News::Anything => None,
+        };
+        place.unwrap_or(&self.last_of_all).fetch_max(change, Ordering::AcqRel);
     }
 
     /// The same, for a change that may have taken something from somebody.
     pub(super) fn changed(&self, what: News) {
-        self.bump();
+        self.bump(&what);
         self.tell(what);
+    }
+
+    /// What evidence hangs on: a key, an account, or both.
+    pub(super) fn hangs_on(&self, key: Option<&KeyId>, owner: Option<&AccountId>) -> HangsOn {
+        let key = key.map(|id| self.place(id.as_str()));
+        let owner = owner.map(|id| self.place(id.as_str()));
+        // One that there is not is the same as the other.
+        let (key, owner) = (key.or(owner).unwrap_or(0), owner.or(key).unwrap_or(0));
+        HangsOn([key, owner])
+    }
+
+    /// The last change of what evidence hangs on.
+    pub(super) fn last_change(&self, on: HangsOn) -> u64 {
+        let at = |place: u16| self.last.get(usize::from(place)).unwrap_or(&self.last_of_all);
+        let [key, owner] = on.0.map(|place| at(place).load(Ordering::Acquire));
+        key.max(owner).max(self.last_of_all.load(Ordering::Acquire))
+    }
+
+    fn place(&self, id: &str) -> u16 {
+        // The remainder is below PLACES, so nothing is lost.
+        u16::try_from(self.hasher.hash_one(id) % PLACES as u64).unwrap_or(0)
     }
 
     /// What happens from now on.
@@ -79,9 +121,9 @@ impl Feed {
         let _ = self.news.send(news);
     }
 
-    /// The present epoch.
+    /// How many changes there were; taken before the store is asked.
     pub(super) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Forgets what has expired by itself.
@@ -186,7 +228,7 @@ mod tests {
         }
         let before = feed.epoch();
         feed.changed(News::Key("k".into()));
-        feed.bump();
+        feed.bump(&News::Key("k".into()));
         assert_eq!(feed.epoch(), before + 2);
         let told: Vec<_> = std::iter::from_fn(|| news.try_recv().ok()).collect();
         let wanted = [
@@ -199,10 +241,27 @@ mod tests {
     }
 
     #[test]
-    fn each_change_gives_a_new_epoch() {
+    fn a_change_ages_what_hangs_on_it_and_hardly_anything_else() {
         let feed = Feed::default();
-        let before = feed.epoch();
-        feed.bump();
-        assert_ne!(feed.epoch(), before);
+        let (ada, bob) = (AccountId::from("ada"), AccountId::from("bob"));
+        let (key, other) = (KeyId::from("key"), KeyId::from("other"));
+        let of_ada = feed.hangs_on(Some(&key), Some(&ada));
+        let of_bob = feed.hangs_on(Some(&other), Some(&bob));
+        let asked = feed.epoch();
+        let stale = |on| feed.last_change(on) > asked;
+        assert!(!stale(of_ada) && !stale(of_bob));
+        feed.changed(News::Key("key".into()));
+        assert!(stale(of_ada) && stale(feed.hangs_on(Some(&key), None)));
+        feed.changed(News::Token("t".into()));
+        feed.changed(News::Session("s".into()));
+        let many: Vec<_> = (0..100).map(|n| AccountId::from(n.to_string())).collect();
+        let spared = many.iter().filter(|id| !stale(feed.hangs_on(None, Some(id)))).count();
+        assert!(spared > 90, "{spared}");
+        feed.bump(&News::Account(bob.clone()));
+        assert!(stale(of_bob) && stale(feed.hangs_on(None, Some(&bob))));
+        feed.changed(News::Anything);
+        assert!(many.iter().all(|id| stale(feed.hangs_on(None, Some(id)))));
+        assert!(stale(feed.hangs_on(None, None)));
+        assert!(feed.last_change(of_ada) <= feed.epoch());
     }
 }

@@ -59,7 +59,7 @@ impl Identity {
             other => other?,
         }
         // Nobody can have asked for this id before, but a refusal of it may be cached all the same.
-        self.inner.feed.bump();
+        self.inner.feed.bump(&News::Key(record.id.clone()));
         Ok(NewKeyText { key: self.shown_key(record), text })
     }
 

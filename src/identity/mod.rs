@@ -27,6 +27,7 @@ mod agents;
 mod argon;
 mod audit;
 mod authorization_server;
+mod changes;
 mod code_text;
 mod codes;
 mod duties;
@@ -89,6 +90,7 @@ pub use authorization_server::{
     Grant, GrantFault, Issued, LONGEST_ASSERTION, NewClient, NewClientSecret, ProvenClient, Step,
     Wanted,
 };
+pub use changes::Followed;
 pub use error::{FieldError, IdentityError};
 pub use lockout::AttemptsLeft;
 pub use mount_keys::{KeyFacts, issuer_keys};
@@ -111,12 +113,14 @@ use crate::{
     issuer::OpenId,
     limit::RateLimiter,
     model::{
-        Clock, Digest, KeyId, MountName, Principal, Random, SecretString, SessionId, Timestamp,
+        AccountId, Clock, Digest, KeyId, MountName, Principal, Random, SecretString, SessionId,
+        Timestamp,
     },
     pipeline::{KeyEvidence, News, RevocationView, SessionEvidence},
     store::{Ciphertext, ForeignIdentity, KeyUse, Store},
 };
 use authorization_server::ClientLogin;
+use changes::Following;
 use code_text::CodeKey;
 use feed::Feed;
 use keyring::Keyring;
@@ -139,6 +143,14 @@ const SEEN: Duration = Duration::from_secs(30);
 const SWEEPING: Duration = Duration::from_secs(900);
 /// How far back a sweep looks for ended sessions that the revocation view has missed.
 const CATCH_UP: Duration = Duration::from_secs(3600);
+
+/// How old what is held in memory may grow while the store cannot be asked, unless the operator says otherwise: longer than
+/// a database takes to change over to its standby.
+pub const STALE_FOR: Duration = Duration::from_secs(5 * 60);
+
+/// Where the changes of a key and of its owner are noted. Two words instead of two names: it is looked at for every request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HangsOn([u16; 2]);
 
 /// The edge's window into identity for opaque credentials.
 #[async_trait]
@@ -166,8 +178,42 @@ pub trait Lookup: Send + Sync + 'static {
         false
     }
 
-    /// Counts up whenever any key or owner changed: cached evidence of an older epoch must be fetched again.
+    /// Whether what is held in memory of keys, tokens and sessions may be relied on now. Where nobody else changes the store
+    /// it always may.
+    fn is_current(&self) -> bool {
+        true
+    }
+
+    /// The same, after whoever follows the other nodes had time to ask the store, where it has just woken up.
+    async fn becomes_current(&self) -> bool {
+        self.is_current()
+    }
+
+    /// When everything that other nodes had changed by then was last known; `None`: nobody follows them.
+    fn vouched_at(&self) -> Option<std::time::Instant> {
+        None
+    }
+
+    /// How old what is held in memory may grow while the store cannot be asked.
+    fn stale_for(&self) -> Duration {
+        STALE_FOR
+    }
+
+    /// Counts up whenever a key or an account changed; taken before the store is asked.
     fn epoch(&self) -> u64;
+
+    /// The last change, as [`Lookup::epoch`] counts, of what evidence hangs on: if it was asked for before, it must be asked
+    /// for again. Whoever cannot tell takes any change for one.
+    fn last_change(&self, on: HangsOn) -> u64 {
+        let HangsOn(_) = on;
+        self.epoch()
+    }
+
+    /// What evidence of this key or of somebody's session hangs on.
+    fn hangs_on(&self, key: Option<&KeyId>, owner: Option<&AccountId>) -> HangsOn {
+        let _ = (key, owner);
+        HangsOn::default()
+    }
 
     /// What ends or changes from now on, for what stays open longer than a request. Whoever ends nothing has no news.
     fn news(&self) -> broadcast::Receiver<News> {
@@ -231,6 +277,7 @@ struct Inner {
     /// Tells the carriers of the outbox that something was put in.
     bell: tokio::sync::watch::Sender<u64>,
     feed: Arc<Feed>,
+    following: Following,
     usage: Usage<KeyId>,
     seen: Usage<SessionId>,
     access: Access,
@@ -276,6 +323,7 @@ impl Identity {
             code_key,
             bell: tokio::sync::watch::Sender::new(0),
             feed: Arc::default(),
+            following: Following::default(),
             usage: Usage::default(),
             seen: Usage::default(),
             access: Access::default(),
@@ -290,6 +338,7 @@ impl Identity {
             changing: tokio::sync::Mutex::default(),
             flushing: tokio::sync::Mutex::default(),
         };
+        inner.notes_head().await?;
         inner.end_foreign_sessions(&inner.state(), now).await?;
         inner.load_revocations(now, inner.state().remember()).await?;
         let keys = inner.keys_for(&inner.state(), now).await?;

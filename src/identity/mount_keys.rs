@@ -19,6 +19,9 @@ use crate::{
 /// Longest leeway that any mount may grant on `exp` (requirement 6).
 const LEEWAY: Duration = Duration::from_secs(60);
 
+/// When every node that may serve knows a new key: more than the slowest news, and differences of clocks.
+const KNOWN_EVERYWHERE: Duration = Duration::from_secs(10);
+
 /// What separates a mount's name from the name of its second set of keys; it can stand in no name of the configuration.
 const SECOND: &str = "/issuer";
 
@@ -87,6 +90,25 @@ impl MountKeys {
         let mut able = self.signing.iter().filter(|(key, _)| may(key));
         let found = able.clone().find(|(_, until)| until.is_none_or(|end| end > now));
         found.or_else(|| able.next_back()).map(|(key, _)| key).ok_or(IdentityError::Internal)
+    }
+}
+
+impl MountKeys {
+    /// The same keys, of which a new one signs only when the edge knows it as well. `before`: those that the edge knows.
+    pub(super) fn after(self, before: Option<&MountKeys>) -> Self {
+        let known = |kid: &Arc<str>| {
+            before.is_some_and(|before| {
+                before.waiting.as_ref() != Some(kid)
+                    && before.verifying.iter().any(|(key, _)| key.kid == *kid)
+            })
+        };
+        let newest = self.signing.last().map(|(key, _)| key.kid().clone());
+        Self { waiting: newest.filter(|kid| !known(kid)), ..self }
+    }
+
+    /// Whether one of them waits for the edge.
+    pub(super) fn waits(&self) -> bool {
+        self.waiting.is_some()
     }
 }
 
@@ -183,7 +205,9 @@ impl Identity {
             details: serde_json::json!({ "kid": record.kid, "keys": set.name.as_str() }),
             ..audit::event(EventKind::SigningKeyRotated, by, now)
         };
-        let signs_from = now + set.ahead;
+        // Nobody signs with a key before every node can know it.
+        let everywhere = if inner.store.is_shared() { KNOWN_EVERYWHERE } else { Duration::ZERO };
+        let signs_from = now + set.ahead.max(everywhere);
         let until = signs_from + set.longest + LEEWAY;
         inner.store.rotate_signing_key(&record, signs_from, until, &[told]).await?;
         let mut keys = inner.read_keys(&set, now).await?;
@@ -218,6 +242,20 @@ impl Inner {
                 tracing::error!(event = "signing_keys_not_loaded", mount = %set.name);
             })?;
             all.insert(set.name.clone(), Arc::new(keys));
+        }
+        Ok(all)
+    }
+
+    /// The keys of every mount in `state` as they are in the store; none is made.
+    pub(super) async fn read_all_keys(
+        &self,
+        state: &State,
+        now: Timestamp,
+    ) -> Result<Vec<(MountName, MountKeys)>, IdentityError> {
+        let mut all = Vec::new();
+        let kept = state.mounts().flat_map(|mount| mount.key_sets());
+        for set in kept.filter(|set| set.secret.is_none()) {
+            all.push((set.name.clone(), self.read_keys(&set, now).await?));
         }
         Ok(all)
     }

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, watch};
 use super::{
     Opened, RunError,
     deliveries::{self, Mails},
+    followers,
     kept_sets::KeptSets,
     open::set_mounts,
 };
@@ -351,7 +352,7 @@ impl Control for Gateway {
                 issuer.name
             ),
         });
-        told.collect()
+        told.chain(followers::trouble(&self.opened.identity)).collect()
     }
 
     fn effective(&self) -> String {

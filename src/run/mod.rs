@@ -4,6 +4,7 @@
 //! own threads and blocks the caller until it has drained.
 
 mod deliveries;
+mod followers;
 pub mod gateway;
 mod generated;
 mod kept_sets;
@@ -210,6 +211,7 @@ impl Threads {
             });
             signals::watch(signals, &gateway, stop_edge.clone());
             timers::start(&gateway, watch_file);
+            followers::start(&gateway);
             gateway.start_deliveries();
             Ok::<_, RunError>((gateway, internal))
         })?;

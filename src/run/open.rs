@@ -125,6 +125,9 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Opened, RunError>
         master_keys,
     };
     let identity = Identity::open(config.identity(), parts).await.map_err(RunError::Identity)?;
+    if let Some(database) = &boot.database {
+        identity.allow_stale(database.stale_for);
+    }
     let mounts = Arc::new(Shared::default());
     set_mounts(&mounts, config, &identity, &metrics);
     Ok(Opened { identity, store, redis, limiter, metrics, mounts })

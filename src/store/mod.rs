@@ -19,6 +19,7 @@ mod audit;
 mod audit_pages;
 mod backup;
 mod chain;
+mod changes;
 mod client_sessions;
 mod clients;
 mod codes;
@@ -30,6 +31,7 @@ mod foreign_sessions;
 mod issued;
 mod keyring;
 mod keys;
+mod listen;
 mod live_tokens;
 mod lock;
 mod meta;
@@ -63,6 +65,7 @@ use std::{
 
 pub use accounts::fold_name;
 pub use error::StoreError;
+pub use listen::Announcements;
 pub use migrations::SchemaState;
 pub use nodes::NodeRecord;
 pub use open::Options;
@@ -99,8 +102,8 @@ pub struct Store {
 enum Engine {
     /// A file of ours, and the lock next to it.
     Sqlite { path: PathBuf, lock: Mutex<Option<StoreLock>> },
-    /// A database that other nodes may share.
-    Postgres,
+    /// A database that other nodes may share, and the way to it.
+    Postgres(postgres::Door),
 }
 
 struct Inner {
@@ -151,20 +154,20 @@ impl Store {
     async fn begin(&self) -> Result<Transaction, StoreError> {
         match self.inner.engine {
             Engine::Sqlite { .. } => Ok(self.inner.writer.begin_with(BEGIN_WRITE).await?),
-            Engine::Postgres => postgres::begin(&self.inner.writer).await,
+            Engine::Postgres(_) => postgres::begin(&self.inner.writer).await,
         }
     }
 
     /// Whether other processes may have it open too.
     pub fn is_shared(&self) -> bool {
-        matches!(self.inner.engine, Engine::Postgres)
+        matches!(self.inner.engine, Engine::Postgres(_))
     }
 
     /// How a reading transaction begins that sees one moment, however long it takes.
     fn begin_snapshot(&self) -> &'static str {
         match self.inner.engine {
             Engine::Sqlite { .. } => "BEGIN",
-            Engine::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Engine::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         }
     }
 

@@ -83,8 +83,8 @@ impl Store {
         let readers = door.pool(options.readers.max(1), postgres::Use::Reading, &options).await?;
         Ok(Self {
             inner: Arc::new(Inner {
-                engine: Engine::Postgres,
                 node: door.node().to_owned(),
+                engine: Engine::Postgres(door),
                 writer,
                 readers,
                 call_timeout: options.call_timeout,

@@ -12,6 +12,7 @@ use std::{
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection as _, any::AnyConnectOptions, migrate::Migrator,
+    postgres::PgConnectOptions,
 };
 use url::Url;
 
@@ -71,6 +72,12 @@ impl Postgres {
     /// The settings of the connections as the driver wants them, password included: never shown.
     fn address(&self, application: &str) -> Result<AnyConnectOptions, StoreError> {
         sqlx::any::install_default_drivers();
+        let url = self.whole(application);
+        Ok(AnyConnectOptions::from_url(&url)?.disable_statement_logging())
+    }
+
+    /// The address with everything that the connections need to know, password included.
+    fn whole(&self, application: &str) -> Url {
         let mut url = self.url.clone();
         let encrypted = url.query_pairs().any(|(key, _)| key == "sslmode");
         let (application, local) = (shortened(application), self.is_local());
@@ -83,7 +90,7 @@ impl Postgres {
             parameters.append_pair("password", password.expose_secret());
         }
         drop(parameters);
-        Ok(AnyConnectOptions::from_url(&url)?.disable_statement_logging())
+        url
     }
 }
 
@@ -115,6 +122,12 @@ impl Door {
         let run = run.get(..8).unwrap_or_default();
         let application = shortened(&format!("portcullis {run} {}", at.node));
         Self(Arc::new(Inner { at, application, call_timeout }))
+    }
+
+    /// The settings of a connection that only listens.
+    pub(super) fn listening(&self) -> Result<PgConnectOptions, StoreError> {
+        let url = self.0.at.whole(&self.0.application);
+        Ok(PgConnectOptions::from_url(&url)?.disable_statement_logging())
     }
 
     pub(super) fn node(&self) -> &str {

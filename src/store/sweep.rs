@@ -69,6 +69,8 @@ pub struct Swept {
     pub issued: u64,
     /// Expired proofs of clients.
     pub assertions: u64,
+    /// Changes that other nodes have heard of.
+    pub changes: u64,
 }
 
 impl Store {
@@ -104,6 +106,7 @@ impl Store {
             assertions: self
                 .remove(expired!("oauth_assertion", "client_id, digest", "expires_at"), now)
                 .await?,
+            changes: if self.is_shared() { self.trim_changes(now).await? } else { 0 },
         })
     }
 

@@ -5,6 +5,7 @@
 //!
 //! Reason for length: one method per fact, each of a line or two.
 
+mod changes;
 mod connections;
 mod fleet;
 mod issuers;
@@ -64,6 +65,7 @@ struct Inner {
     route: route::Families,
     public: public::PublicFigures,
     in_flight: IntGauge,
+    changes: changes::Families,
     connections: connections::Families,
     streams: streams::Families,
     issuers: issuers::Families,
@@ -132,6 +134,7 @@ impl Metrics {
             route: route::Families::register(&make)?,
             public: public::PublicFigures::default(),
             in_flight: make.gauge("portcullis_requests_in_flight", "Requests being served now.")?,
+            changes: changes::Families::register(&make)?,
             connections: connections::Families::register(&make)?,
             streams: streams::Families::register(&make)?,
             issuers: issuers::Families::register(&make)?,

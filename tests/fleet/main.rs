@@ -1,4 +1,4 @@
-//! Several nodes and what they share: real Redis servers, broken on purpose.
+//! Several nodes and what they share: real Redis servers and a database, broken on purpose.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(unreachable_pub)]
 
@@ -6,4 +6,9 @@
 #[allow(dead_code)]
 mod support;
 
+mod bench;
+mod keys;
+mod news;
+mod outage;
 mod redis;
+mod speed;

@@ -12,7 +12,7 @@ use portcullis::{
 
 use super::support::*;
 
-fn founding(id: &str) -> NewOrganisation {
+pub(crate) fn founding(id: &str) -> NewOrganisation {
     NewOrganisation {
         organisation: OrganisationRecord {
             id: id.into(),
@@ -40,7 +40,7 @@ async fn join(store: &Store, organisation: &str, name: &str) -> AccountId {
     new.id
 }
 
-fn team(id: &str, organisation: &str) -> TeamRecord {
+pub(crate) fn team(id: &str, organisation: &str) -> TeamRecord {
     TeamRecord {
         id: id.into(),
         organisation: organisation.into(),
@@ -51,7 +51,7 @@ fn team(id: &str, organisation: &str) -> TeamRecord {
     }
 }
 
-fn permission(id: &str, organisation: &str) -> PermissionRecord {
+pub(crate) fn permission(id: &str, organisation: &str) -> PermissionRecord {
     PermissionRecord {
         id: id.into(),
         organisation: organisation.into(),

@@ -62,6 +62,7 @@ async fn a_sweep_takes_what_has_run_out_and_leaves_the_rest() {
         deliveries: 0,
         issued: 0,
         assertions: 0,
+        changes: 0,
     };
     assert_eq!(swept, expected);
     assert!(store.session(&"ended".into()).await.unwrap().is_none());

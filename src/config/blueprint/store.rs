@@ -8,6 +8,7 @@ use url::Url;
 use super::{Context, process};
 use crate::{
     config::{section::Section, shape::Fault},
+    identity::STALE_FOR,
     store::Postgres,
 };
 
@@ -15,6 +16,7 @@ use crate::{
 const PARAMETERS: [&str; 8] =
     ["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "user", "dbname"];
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Longest name of a node.
 const NAME: usize = 63;
 const EXAMPLE: &str = "\"postgres://portcullis@db.internal/portcullis\"";
@@ -30,6 +32,8 @@ pub struct StoreConfig {
     pub call_timeout: Duration,
     /// How long the start waits for it.
     pub wait: Duration,
+    /// How old what is held in memory may grow while it cannot be asked.
+    pub stale_for: Duration,
 }
 
 impl StoreConfig {
@@ -53,11 +57,12 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> (Option<Stor
     let call_timeout = span(&mut section, "call_timeout", 800, (100, 30_000));
     let hold = span(&mut section, "hold", 5_000, (1_000, 60_000));
     let wait = span(&mut section, "wait", 30_000, (0, 3_600_000));
+    let stale_for = stale_for(&mut section);
     top.note("store", Toml::Table(section.finish()));
     let Some(url) = url else { return (None, node) };
     let at = Postgres { url, password, node: node.clone(), hold };
     let connections = u32::try_from(connections).unwrap_or(8);
-    (Some(StoreConfig { at, connections, call_timeout, wait }), node)
+    (Some(StoreConfig { at, connections, call_timeout, wait, stale_for }), node)
 }
 
 /// The name that this node has among others: its host's, unless it says otherwise.
@@ -141,6 +146,17 @@ fn judged(text: &str) -> Result<Url, Fault> {
         return Err(Fault::new("no address of a server", why, example));
     }
     Ok(url)
+}
+
+/// How long what this node knows is good without the database.
+fn stale_for(section: &mut Section<'_>) -> Duration {
+    section.checked("stale_for", STALE_FOR, |span| {
+        if (Duration::from_secs(1)..=DAY).contains(span) {
+            return Ok(());
+        }
+        let why = "a node that is cut off takes for so long what was ended elsewhere, and refuses nobody who is known";
+        Err(Fault::new("out of range", why, "write 1s to 24h"))
+    })
 }
 
 fn one_of(names: &[&str]) -> String {

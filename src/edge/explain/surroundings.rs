@@ -1,16 +1,19 @@
 //! What a question may ask, and what it must not leave behind.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 
 use crate::{
     edge::Parts,
-    identity::{IdentityError, Lookup},
+    identity::{HangsOn, IdentityError, Lookup},
     limit::{LimitError, RateLimiter, local::LocalLimiter},
     model::{
-        Digest, KeyId, MountName, Principal, SessionId, SystemClock, SystemRandom, Timestamp,
-        TokenId,
+        AccountId, Digest, KeyId, MountName, Principal, SessionId, SystemClock, SystemRandom,
+        Timestamp, TokenId,
     },
     pipeline::{Charge, KeyEvidence, RevocationView, SessionEvidence, Toll},
     telemetry::{AccessLog, Metrics},
@@ -142,8 +145,32 @@ impl Lookup for Quiet {
         self.0.is_hashing_full()
     }
 
+    fn is_current(&self) -> bool {
+        self.0.is_current()
+    }
+
+    async fn becomes_current(&self) -> bool {
+        self.0.becomes_current().await
+    }
+
+    fn vouched_at(&self) -> Option<Instant> {
+        self.0.vouched_at()
+    }
+
+    fn stale_for(&self) -> Duration {
+        self.0.stale_for()
+    }
+
     fn epoch(&self) -> u64 {
         self.0.epoch()
+    }
+
+    fn last_change(&self, on: HangsOn) -> u64 {
+        self.0.last_change(on)
+    }
+
+    fn hangs_on(&self, key: Option<&KeyId>, owner: Option<&AccountId>) -> HangsOn {
+        self.0.hangs_on(key, owner)
     }
 
     fn used(&self, _: &KeyId, _: Timestamp) {}

@@ -13,11 +13,17 @@ struct Store {
     asked: AtomicUsize,
     epoch: AtomicU64,
     answer: std::sync::Mutex<Result<bool, IdentityError>>,
+    vouched: std::sync::Mutex<Option<Instant>>,
 }
 
 impl Store {
     fn new(knows: bool) -> Self {
-        Self { asked: AtomicUsize::new(0), epoch: AtomicU64::new(1), answer: Ok(knows).into() }
+        Self {
+            asked: AtomicUsize::new(0),
+            epoch: AtomicU64::new(1),
+            answer: Ok(knows).into(),
+            vouched: None.into(),
+        }
     }
 
     fn answer(&self, answer: Result<bool, IdentityError>) {
@@ -40,6 +46,14 @@ impl Lookup for Store {
 
     fn epoch(&self) -> u64 {
         self.epoch.load(SeqCst)
+    }
+
+    fn vouched_at(&self) -> Option<Instant> {
+        *self.vouched.lock().unwrap()
+    }
+
+    fn stale_for(&self) -> Duration {
+        Duration::from_secs(60)
     }
 
     fn used(&self, _: &KeyId, _: Timestamp) {}
@@ -148,6 +162,31 @@ async fn without_the_store_a_changed_epoch_is_never_bridged() {
     store.answer(Err(IdentityError::Unavailable));
     store.epoch.store(2, SeqCst);
     assert_eq!(asking.at(&store, 1).await, UNDETERMINED);
+}
+
+#[tokio::test]
+async fn a_key_is_not_asked_for_again_while_all_changes_are_followed() {
+    let (asking, store) = (Asking::new(), Store::new(true));
+    let vouch = |secs| {
+        *store.vouched.lock().unwrap() = Some(asking.start + Duration::from_secs(secs));
+    };
+    vouch(0);
+    assert_eq!(asking.at(&store, 0).await, Ok(true));
+    for secs in 1..=300 {
+        vouch(secs);
+        assert_eq!(asking.at(&store, secs).await, Ok(true));
+    }
+    assert_eq!(store.asked.load(SeqCst), 1);
+    // From the last word of the store on it grows old, and nobody waits for a store that is silent.
+    store.answer(Err(IdentityError::Unavailable));
+    assert_eq!(asking.at(&store, 359).await, Ok(true));
+    assert_eq!(store.asked.load(SeqCst), 1);
+    assert_eq!(asking.at(&store, 360).await, UNDETERMINED);
+    // A change is asked for at once.
+    store.answer(Ok(false));
+    vouch(361);
+    store.epoch.store(2, SeqCst);
+    assert_eq!(asking.at(&store, 361).await, Ok(false));
 }
 
 #[tokio::test]

@@ -37,10 +37,10 @@ const TICK: Duration = Duration::from_millis(250);
 const ROUND: Duration = Duration::from_secs(10);
 /// What an ordinary request gets to finish: its answer may be the one to the very call that ended its credential.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long something goes on while nobody can say.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Pause between two questions that nobody could answer.
 const BREATH: Duration = Duration::from_secs(1);
+/// Nobody can say whether it still stands.
+const UNTOLD: Deny = Deny::Unavailable { dependency: "identity" };
 /// News looked at together.
 const AT_ONCE: usize = 256;
 
@@ -63,14 +63,17 @@ pub(in crate::edge) async fn run(shared: Arc<Shared>) {
         let due = moment.saturating_duration_since(asked) >= ROUND
             && round.as_ref().is_none_or(JoinHandle::is_finished);
         let now = shared.parts.clock.now();
-        let revocations = &*shared.parts.revocations;
+        let (lookup, revocations) = (&*shared.parts.lookup, &*shared.parts.revocations);
+        // Then nothing is known any more of what anybody hangs on.
+        let blind = !lookup.is_current() && !lookup.becomes_current().await;
         let wanted = |who: &Principal| {
-            due || news.iter().any(|news| news.concerns(who))
+            due || blind
+                || news.iter().any(|news| news.concerns(who))
                 || revocations.is_revoked(who.token.as_ref(), who.session.as_ref())
         };
         let (picked, counts) = shared.streams.pick(now, moment, wanted);
         shared.parts.metrics.streams_open(&counts);
-        let asking = judge(&shared, picked, now);
+        let asking = judge(&shared, picked, now, blind);
         if due {
             asked = moment;
             round = asking;
@@ -99,11 +102,19 @@ async fn next(source: &mut Option<Receiver<News>>) -> Vec<News> {
     news
 }
 
-/// Ends those whose credential is known to have ended. What hangs on a key is asked for aside: returns the task that does.
-fn judge(shared: &Arc<Shared>, picked: Vec<Found>, now: Timestamp) -> Option<JoinHandle<()>> {
+/// Ends those whose credential is known to have ended, or of which nobody can say any more. What hangs on a key is asked for
+/// aside: returns the task that does.
+fn judge(
+    shared: &Arc<Shared>,
+    picked: Vec<Found>,
+    now: Timestamp,
+    blind: bool,
+) -> Option<JoinHandle<()>> {
     let (mut later, mut keyed) = (Vec::new(), Vec::new());
     for found in picked {
+        let hangs_on_memory = found.open.who.method != AuthMethod::ClientCert;
         match known(shared, &found.open, now) {
+            Some(Ok(())) | None if blind && hangs_on_memory => later.extend(end(found, UNTOLD)),
             Some(Err(deny)) => later.extend(end(found, deny)),
             Some(Ok(())) => {}
             None => keyed.push(found),
@@ -161,9 +172,9 @@ async fn ask(shared: Arc<Shared>, mut keyed: Vec<Found>) {
                 Err(deny) => later.extend(end(found, deny)),
             }
         }
-        if began.elapsed() >= PATIENCE {
-            const DENY: Deny = Deny::Unavailable { dependency: "identity" };
-            later.extend(std::mem::take(&mut unknown).into_iter().filter_map(|it| end(it, DENY)));
+        // How long something goes on while nobody can say.
+        if began.elapsed() >= shared.parts.lookup.stale_for() {
+            later.extend(std::mem::take(&mut unknown).into_iter().filter_map(|it| end(it, UNTOLD)));
         }
         end_later(later);
         if unknown.is_empty() {

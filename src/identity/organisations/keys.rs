@@ -66,7 +66,7 @@ impl Identity {
             Err(StoreError::Changed) => return Err(IdentityError::NotFound),
             other => other?,
         }
-        self.inner.feed.bump();
+        self.inner.feed.bump(&News::Key(record.id.clone()));
         Ok(NewKeyText { key: self.shown_key(record), text })
     }
 

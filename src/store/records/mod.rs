@@ -6,6 +6,7 @@
 mod account;
 mod agent;
 mod audit;
+mod change;
 mod client;
 mod code;
 mod foreign;
@@ -24,6 +25,7 @@ pub use account::{
 };
 pub use agent::{AgentTokenRecord, ExpiredAgent};
 pub use audit::{AuditFault, AuditRange, AuditRecord, AuditVerdict, ChainedRecord};
+pub use change::{Announcement, ChangeKind, ChangePage, ChangeRecord};
 pub use client::{
     ClientLogged, ClientRecord, ClientSession, EndedGrants, IssuedRecord, LiveToken, LiveTokens,
     RedeemedGrant,

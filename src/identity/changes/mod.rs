@@ -1,0 +1,260 @@
+//! What other nodes change, taken into the memory of this one: ended tokens and sessions are refused, keys and accounts are
+//! asked for again, streams that hang on them are told, signing keys are read anew.
+//!
+//! The store numbers its changes. They are announced as they are made, and asked for once a second whether anything was
+//! announced or not, so that losing every announcement costs a second and nothing else.
+
+mod apply;
+mod follower;
+mod pulse;
+mod watch;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Identity, IdentityError, Inner};
+use crate::store::{Announcement, Announcements, ChangePage, StoreError};
+use follower::{Follower, Read};
+use watch::Watch;
+
+pub(super) use pulse::Pulse;
+
+/// How often the store is asked, announced or not.
+const POLL: Duration = Duration::from_secs(1);
+/// Changes read in one look.
+const PAGE: u32 = 1000;
+/// So often something may be read that nobody announced, before whoever announces is doubted.
+const UNANNOUNCED: u32 = 2;
+
+/// Where following stands, for whoever shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// Since the store last confirmed what this node holds in memory.
+    pub lag: Duration,
+    /// The newest change that was heard of.
+    pub newest: u64,
+    /// Up to where every change was taken in.
+    pub upto: u64,
+    /// How often everything had to be read anew.
+    pub rebuilt: u64,
+}
+
+/// Where this node stands among the changes of the store.
+#[derive(Default)]
+pub(super) struct Following {
+    pub(super) pulse: Pulse,
+    /// Where to begin: what was before is in memory since the start. `None`: nobody else changes this store.
+    begins: std::sync::OnceLock<(u64, Instant)>,
+    newest: AtomicU64,
+    upto: AtomicU64,
+    rebuilt: AtomicU64,
+    /// Counts up when signing keys are to be read anew.
+    keys: tokio::sync::watch::Sender<u64>,
+}
+
+/// What was asked, and what came of it.
+enum Answer {
+    Page { asked: u64, began: Instant, page: Result<ChangePage, StoreError> },
+    Whole { began: Instant, head: Result<u64, IdentityError> },
+}
+
+impl Identity {
+    /// How old what is held in memory may grow while the store cannot be asked.
+    pub fn allow_stale(&self, stale_for: Duration) {
+        self.inner.following.pulse.allow(stale_for);
+    }
+
+    /// Where this node stands; `None`: nobody else changes its store.
+    pub fn followed(&self) -> Option<Followed> {
+        let Following { pulse, newest, upto, rebuilt, .. } = &self.inner.following;
+        Some(Followed {
+            lag: pulse.age(Instant::now())?,
+            newest: newest.load(Ordering::Relaxed),
+            upto: upto.load(Ordering::Relaxed),
+            rebuilt: rebuilt.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Counts up whenever another node has changed signing keys.
+    pub fn signing_key_changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.inner.following.keys.subscribe()
+    }
+
+    /// Takes in what other nodes change, from the moment at which memory was filled, for as long as this is polled. Returns at
+    /// once where nobody else changes the store.
+    pub async fn follow_changes(&self, announcements: Announcements) {
+        let Some(&(head, read)) = self.inner.following.begins.get() else { return };
+        let pulse = &self.inner.following.pulse;
+        pulse.begins(read, Instant::now());
+        Task {
+            inner: self.inner.clone(),
+            follower: Follower::new(head),
+            announcements,
+            watch: Watch::default(),
+            woke: Some(read),
+            asked_at: None,
+            due: true,
+            unannounced: 0,
+        }
+        .run()
+        .await;
+    }
+}
+
+/// The one that follows.
+struct Task {
+    inner: Arc<Inner>,
+    follower: Follower,
+    announcements: Announcements,
+    watch: Watch,
+    /// It did not run until then, and has not asked since.
+    woke: Option<Instant>,
+    asked_at: Option<Instant>,
+    /// The store is to be asked as soon as it is not being asked.
+    due: bool,
+    /// Looks in which something was found that was not announced.
+    unannounced: u32,
+}
+
+type Asking = std::pin::Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+impl Task {
+    async fn run(mut self) {
+        let mut tick = interval(pulse::PACE);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut asking: Option<Asking> = None;
+        loop {
+            if self.due && asking.is_none() {
+                asking = Some(self.ask());
+            }
+            let answer = async {
+                match &mut asking {
+                    Some(asking) => asking.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                answer = answer => asking = self.answered(answer),
+                Some(heard) = self.announcements.heard.recv() => self.heard(heard),
+                _ = tick.tick() => self.comes_round(),
+            }
+            self.shows();
+        }
+    }
+
+    fn ask(&mut self) -> Asking {
+        let (inner, asked, began) = (self.inner.clone(), self.follower.upto(), Instant::now());
+        self.due = false;
+        self.asked_at = Some(began);
+        Box::pin(async move {
+            let page = inner.store.changes_since(asked, PAGE).await;
+            Answer::Page { asked, began, page }
+        })
+    }
+
+    /// Reads everything anew.
+    fn rebuild(&mut self) -> Asking {
+        let (inner, began) = (self.inner.clone(), Instant::now());
+        self.inner.following.rebuilt.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(event = "changes_read_anew", behind = self.follower.upto());
+        Box::pin(async move {
+            let head = inner.rebuild().await;
+            Answer::Whole { began, head }
+        })
+    }
+
+    fn heard(&mut self, heard: Announcement) {
+        self.unannounced = 0;
+        match heard {
+            Announcement::Change(change) => {
+                if self.follower.heard(change.seq) {
+                    self.inner.take_in(&change);
+                }
+            }
+            Announcement::UpTo(seq) => self.follower.heard_up_to(seq),
+            Announcement::Interrupted => self.due = true,
+        }
+        self.due |= self.follower.is_missing_some();
+    }
+
+    /// Returns what is asked next at once, if anything.
+    fn answered(&mut self, answer: Answer) -> Option<Asking> {
+        let began = match answer {
+            Answer::Page { asked, began, page: Ok(page) } => {
+                match self.follower.read(asked, page) {
+                    Read::Lost => return Some(self.rebuild()),
+                    Read::Some { changes, more } => {
+                        changes.iter().for_each(|change| self.inner.take_in(change));
+                        self.doubts(!changes.is_empty());
+                        self.due |= more;
+                        if !more {
+                            self.confirmed(began);
+                        }
+                    }
+                }
+                began
+            }
+            Answer::Whole { began, head: Ok(head) } => {
+                self.follower.rebuilt(head);
+                self.confirmed(began);
+                // What was made while it was read.
+                self.due = true;
+                began
+            }
+            Answer::Page { began, page: Err(_), .. } | Answer::Whole { began, head: Err(_) } => {
+                self.watch.unconfirmed();
+                began
+            }
+        };
+        // A question from before it slept says nothing of what happened meanwhile.
+        if self.woke.is_some_and(|woke| began >= woke) {
+            self.woke = None;
+            self.inner.following.pulse.beats(Instant::now());
+        }
+        None
+    }
+
+    fn confirmed(&mut self, began: Instant) {
+        self.inner.following.pulse.confirms(began);
+        self.watch.confirmed();
+    }
+
+    /// Whoever announces may have lost its connection without noticing.
+    fn doubts(&mut self, found: bool) {
+        if !found {
+            return;
+        }
+        self.unannounced += 1;
+        if self.unannounced >= UNANNOUNCED {
+            self.unannounced = 0;
+            self.announcements.doubt.notify_one();
+        }
+    }
+
+    fn comes_round(&mut self) {
+        let (pulse, now) = (&self.inner.following.pulse, Instant::now());
+        if self.woke.is_none() && pulse.slept(now) {
+            self.woke = Some(now);
+            self.due = true;
+        }
+        if self.woke.is_none() {
+            pulse.beats(now);
+        }
+        let since = |asked: Instant| now.saturating_duration_since(asked);
+        self.due |= self.asked_at.is_none_or(|asked| since(asked) >= POLL);
+        self.watch.looks(pulse.is_too_old(now));
+    }
+
+    fn shows(&self) {
+        let Following { newest, upto, .. } = &self.inner.following;
+        newest.store(self.follower.newest(), Ordering::Relaxed);
+        upto.store(self.follower.upto(), Ordering::Relaxed);
+    }
+}

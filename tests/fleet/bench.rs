@@ -1,0 +1,188 @@
+//! Nodes on one database of a server that the test may break, and what hangs on a credential at each of them.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use crate::support::{
+    client::Client,
+    conf::{self, Conf},
+    gateway::{Gateway, Places},
+    operate, ports,
+    postgres::{self, Server},
+    tmws::{self, GOOD_PASSWORD, Tokens, fresh_address, fresh_name},
+    upstream::{Answer, Upstream},
+    wait::PATIENCE,
+};
+
+const MASTER: &str = "a-master-key-that-all-nodes-of-the-tests-share-0123456789";
+/// A path behind the gate.
+pub const GUARDED: &str = "/api/v1/tasks/1";
+
+/// Some nodes.
+pub struct Fleet {
+    // Before the server: a node that stops writes what it still has.
+    pub nodes: Vec<Gateway>,
+    pub texts: Vec<String>,
+    pub server: Server,
+    pub database: String,
+    _upstream: Upstream,
+    _folder: TempDir,
+}
+
+impl Fleet {
+    /// `None` where this machine has no PostgreSQL.
+    pub fn start(nodes: usize) -> Option<Self> {
+        Self::with(nodes, "")
+    }
+
+    /// The same with more keys of `[store]`.
+    pub fn with(nodes: usize, store: &str) -> Option<Self> {
+        if !postgres::is_there() {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start();
+        let database = server.database();
+        let upstream = Upstream::counting(|_| Answer::ok());
+        let mut fleet = Self {
+            nodes: Vec::new(),
+            texts: Vec::new(),
+            server,
+            database,
+            _upstream: upstream,
+            _folder: folder,
+        };
+        for number in 0..nodes {
+            let (places, text) = fleet.configuration(number, store);
+            fleet.nodes.push(Gateway::start_in(&places, &text));
+            fleet.texts.push(text);
+        }
+        operate::add_admin(&fleet.nodes[0]);
+        Some(fleet)
+    }
+
+    fn configuration(&self, number: usize, store: &str) -> (Places, String) {
+        let dir: PathBuf = self._folder.path().join(format!("node-{number}"));
+        std::fs::create_dir(&dir).unwrap();
+        let master = dir.join("master");
+        std::fs::write(&master, MASTER).unwrap();
+        let places = Places {
+            public: ports::free_address(),
+            operator: ports::free_address(),
+            data: dir.join("data"),
+            dir,
+        };
+        let text = Conf::new(&places)
+            .section(&format!("[store]\nurl = {:?}\n{store}", self.database))
+            .section(&format!("[fleet]\nnode = \"node-{number}\""))
+            .section(&format!("[secrets]\nmaster_keys = [\"file:{}\"]", master.display()))
+            .section("[limiter]\nfailures_per_address = false")
+            .upstream("main", &[self._upstream.address])
+            .route(conf::tasks("main"))
+            .text();
+        (places, text)
+    }
+
+    /// Starts a node again after it ended.
+    pub fn restart(&mut self, number: usize) {
+        let places = self.nodes[number].places.clone();
+        let text = self.texts[number].clone();
+        self.nodes[number] = Gateway::start_in(&places, &text);
+    }
+
+    /// A person with a session that was opened at this node.
+    pub async fn person(&self, number: usize) -> Member {
+        let name = fresh_name();
+        operate::add_user(&self.nodes[number], &name, &["USER"]);
+        self.login(number, &name).await
+    }
+
+    pub async fn login(&self, number: usize, name: &str) -> Member {
+        let client = Client::from(&self.nodes[number].url(), fresh_address());
+        let tokens = tmws::login(&client, name, GOOD_PASSWORD).await;
+        let client = client.bearer(&tokens.access);
+        Member { name: name.to_owned(), client, tokens }
+    }
+
+    /// Every node takes this. Gives who may ask each of them again, over connections that are open.
+    pub async fn taken_everywhere(&self, credential: &Credential) -> Vec<Client> {
+        let mut clients = Vec::new();
+        for number in 0..self.nodes.len() {
+            let client = credential.client(self, number);
+            assert_eq!(client.get(GUARDED).await.status, 200, "{credential:?} at {number}");
+            clients.push(client);
+        }
+        clients
+    }
+
+    /// The node that acknowledged the end refuses at once, all others soon.
+    pub async fn refused_everywhere(&self, at: usize, credential: &Credential) {
+        let clients = (0..self.nodes.len()).map(|number| credential.client(self, number));
+        all_refuse(at, clients.collect(), Instant::now()).await;
+    }
+}
+
+/// The node that acknowledged an end refuses at once, all others soon. Gives how long each of the others took.
+pub async fn all_refuse(at: usize, clients: Vec<Client>, acknowledged: Instant) -> Vec<Duration> {
+    let mut asking = JoinSet::new();
+    for (number, client) in clients.into_iter().enumerate() {
+        asking.spawn(async move {
+            if number == at {
+                assert_eq!(client.get(GUARDED).await.status, 401, "where it was ended");
+                return None;
+            }
+            Some(refused(&client, acknowledged).await)
+        });
+    }
+    asking.join_all().await.into_iter().flatten().collect()
+}
+
+/// Asks until it is refused; gives how long after `since` the refused request was sent.
+/// Nothing but yes and no is ever answered.
+pub async fn refused(client: &Client, since: Instant) -> Duration {
+    loop {
+        let sent = Instant::now();
+        match client.get(GUARDED).await.status {
+            401 => return sent.saturating_duration_since(since),
+            status => assert_eq!(status, 200),
+        }
+        assert!(since.elapsed() < PATIENCE, "never refused");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Somebody with a session.
+pub struct Member {
+    pub name: String,
+    /// With the access token, at the node of the login.
+    pub client: Client,
+    pub tokens: Tokens,
+}
+
+impl Member {
+    pub fn token(&self) -> Credential {
+        Credential::Token(self.tokens.access.clone())
+    }
+}
+
+/// What is shown at the gate.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    Token(String),
+    Key(String),
+}
+
+impl Credential {
+    pub fn client(&self, fleet: &Fleet, number: usize) -> Client {
+        let client = Client::at(&fleet.nodes[number].url());
+        match self {
+            Self::Token(token) => client.bearer(token),
+            Self::Key(key) => client.key(key),
+        }
+    }
+}
