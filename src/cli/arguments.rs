@@ -621,6 +621,19 @@ pub(super) enum StoreCommand {
         /// A file that does not exist yet.
         file: PathBuf,
     },
+    /// Copy a store in a file into an empty database, all of it or nothing, and hold it against the file. No gateway may
+    /// run on either.
+    Copy {
+        /// The file: sqlite:PATH. Without it, the one in the data folder.
+        #[arg(long, value_name = "ADDRESS")]
+        from: Option<String>,
+        /// The database: postgres://USER@HOST/DATABASE. Without it, the one of [store].
+        #[arg(long, value_name = "ADDRESS")]
+        to: Option<String>,
+        /// Where the password for --to is: "file:PATH", "env:NAME" or "cred:NAME". Without it, the one of [store].
+        #[arg(long, value_name = "REFERENCE")]
+        credential: Option<String>,
+    },
     /// Put a backup in the place of the store. The gateway must not be running.
     Restore {
         /// A file made by `store backup`.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     Failure,
     arguments::{GatewayArgs, OutputArg, StoreCommand},
+    database::{self, Wanted},
     door::{Content, Door, read, same_owner, store_file, whereabouts},
     show,
 };
@@ -29,6 +30,10 @@ pub(super) fn store(command: StoreCommand, at: &GatewayArgs) -> Result<(), Failu
             )
         }
         StoreCommand::Restore { file } => restore(&file, at),
+        StoreCommand::Copy { from, to, credential } => {
+            let wanted = Wanted { from, to, credential };
+            database::copy(&wanted, at)
+        }
     }
 }
 

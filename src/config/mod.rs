@@ -16,7 +16,7 @@ pub mod shape;
 use std::path::{Path, PathBuf};
 
 pub use self::{
-    blueprint::{Blueprint, StoreConfig},
+    blueprint::{Blueprint, StoreConfig, database_url},
     check::{Finding, Findings},
     compile::{Boot, Compiled, KeySource},
     problem::{Place, Problem, Report},

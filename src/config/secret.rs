@@ -119,6 +119,19 @@ impl fmt::Display for SecretRef {
     }
 }
 
+impl SecretRef {
+    /// A reference as it is typed at a command; `None`: it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (kind, rest) = text.split_once(':').filter(|(_, rest)| !rest.is_empty())?;
+        match kind {
+            "file" => Some(SecretRef::File(rest.into())),
+            "env" => Some(SecretRef::Env(rest.to_owned())),
+            "cred" => Some(SecretRef::Cred(rest.to_owned())),
+            _ => None,
+        }
+    }
+}
+
 impl Shape for SecretRef {
     const EXPECTED: &'static str = "a reference: \"file:PATH\", \"env:NAME\" or \"cred:NAME\"";
 

@@ -155,7 +155,7 @@ impl Store {
 }
 
 /// Checks one node's chain.
-async fn verify(tx: &mut Connection, node: &str) -> Result<AuditVerdict, StoreError> {
+pub(super) async fn verify(tx: &mut Connection, node: &str) -> Result<AuditVerdict, StoreError> {
     let head = chain::head(tx, node).await?;
     let mut walk = Walk::new(node, &head);
     let mut checked = 0;

@@ -23,6 +23,7 @@ mod changes;
 mod client_sessions;
 mod clients;
 mod codes;
+mod copy;
 mod deliveries;
 mod error;
 mod failures;
@@ -64,6 +65,7 @@ use std::{
 };
 
 pub use accounts::fold_name;
+pub use copy::Copied;
 pub use error::StoreError;
 pub use listen::Announcements;
 pub use migrations::SchemaState;

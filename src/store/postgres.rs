@@ -22,7 +22,7 @@ use crate::model::{Digest, SecretString, secret::ExposeSecret};
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("src/store/schema/postgres");
 
 /// The lock that every writing transaction of the fleet takes. "portcull" in ASCII.
-const FLEET: i64 = 0x706f_7274_6375_6c6c;
+pub(super) const FLEET: i64 = 0x706f_7274_6375_6c6c;
 /// No statement of a call works longer than this for nobody.
 const STATEMENT: Duration = Duration::from_secs(60);
 /// How long a connection that a caller gave up on may take to become usable; then it is replaced.

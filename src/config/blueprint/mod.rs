@@ -32,7 +32,7 @@ pub use self::{
     process::{IDENTITY_SOCKET, Internal, OPERATOR_SOCKET, Process},
     realm::RealmConfig,
     route::{At, RouteConfig, counts_callers},
-    store::StoreConfig,
+    store::{StoreConfig, database_url},
 };
 use super::{
     document::Table,

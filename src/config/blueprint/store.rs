@@ -113,6 +113,11 @@ fn url(section: &mut Section<'_>) -> Option<Url> {
     }
 }
 
+/// The address of a database as it is typed at a command, or what is wrong with it.
+pub fn database_url(text: &str) -> Result<Url, String> {
+    judged(text).map_err(|fault| format!("{}: {}", fault.what, fault.fix))
+}
+
 fn judged(text: &str) -> Result<Url, Fault> {
     let example = format!("write {EXAMPLE}");
     let why = "it says which database the nodes share";
