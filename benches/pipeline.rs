@@ -146,7 +146,13 @@ fn mount() -> Arc<Mount> {
 fn route(name: &str, mount: &Arc<Mount>, authn: Authn, authz: Authz) -> Arc<Route> {
     let limit = |name: &str, per: Per| {
         let windows = vec![Window { limit: 1_000_000, per: Duration::from_secs(60) }];
-        Arc::new(Limit { name: name.into(), per: vec![per], windows, shadow: false })
+        Arc::new(Limit {
+            name: name.into(),
+            per: vec![per],
+            windows,
+            shadow: false,
+            across: portcullis::pipeline::quota::Across::default(),
+        })
     };
     Arc::new(Route {
         name: name.into(),

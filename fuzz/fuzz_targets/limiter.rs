@@ -7,7 +7,7 @@ use governor::clock::{Clock, FakeRelativeClock};
 use libfuzzer_sys::fuzz_target;
 use portcullis::{
     limit::{RateLimiter, Settings, local::LocalLimiter},
-    pipeline::quota::{Charge, KeyPart, KeyParts, LimitKey, Window},
+    pipeline::quota::{Across, Charge, KeyPart, KeyParts, LimitKey, Window},
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -30,7 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
             used += per;
         }
         let key = LimitKey { limit: "l", parts: KeyParts::from_iter([KeyPart::Text("x")]) };
-        let charge = Charge { key, windows: &windows };
+        let charge = Charge { key, windows: &windows, across: Across::default() };
         let passed = limiter.check_now(&[charge]).expect("it never waits").is_ok();
         assert_eq!(passed, fits);
         limiter.sweep();

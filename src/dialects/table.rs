@@ -78,6 +78,7 @@ pub(super) fn limit(name: &str, per: Per, limit: u32, span: Duration) -> Limit {
         per: vec![per],
         windows: vec![Window { limit, per: span }],
         shadow: false,
+        across: crate::pipeline::quota::Across::default(),
     }
 }
 

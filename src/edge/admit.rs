@@ -356,7 +356,8 @@ async fn charge<W: Witness>(
             Err(Deny::RateLimited(toll))
         }
         Err(LimitError::Unavailable(error)) => {
-            tracing::warn!(event = "limiter_unavailable", %error);
+            // Told where it is lost and found, once; here it would be a line per request.
+            tracing::debug!(event = "limiter_unavailable", %error);
             Err(Deny::Unavailable { dependency: "limiter" })
         }
     }

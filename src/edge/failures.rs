@@ -67,6 +67,7 @@ fn is_guess(deny: &Deny) -> bool {
 }
 
 fn unavailable(error: &LimitError) -> Deny {
-    tracing::warn!(event = "limiter_unavailable", %error);
+    // Told where it is lost and found, once; here it would be a line per request.
+    tracing::debug!(event = "limiter_unavailable", %error);
     Deny::Unavailable { dependency: "limiter" }
 }

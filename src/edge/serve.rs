@@ -74,6 +74,10 @@ pub fn serve(shared: Arc<Shared>, stop: watch::Receiver<bool>) -> Result<(), Edg
         .enable_all()
         .build()
         .map_err(EdgeError::Runtime)?;
+    {
+        let _aside = aside.enter();
+        shared.parts.limiter.start();
+    }
     let result = runtime.block_on(run(shared, stop, aside.handle()));
     aside.shutdown_background();
     runtime.shutdown_timeout(RUNTIME_END);

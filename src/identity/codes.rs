@@ -14,7 +14,7 @@ use super::{
 use crate::{
     limit::LimitError,
     model::{MountName, SecretString, Timestamp},
-    pipeline::quota::{Charge, KeyPart, KeyParts, LimitKey},
+    pipeline::quota::{Across, Charge, KeyPart, KeyParts, LimitKey},
     store::{
         AccountRecord, AccountUpdate, AuditRecord, CodeProof, CodeRecord, Judged, OutboxRecord,
         Spare, StoreError, fold_name,
@@ -255,7 +255,7 @@ impl Inner {
         let parts =
             KeyParts::from_iter([KeyPart::Text(mount.realm.as_str()), KeyPart::Text(&folded)]);
         let key = LimitKey { limit: purpose.limit(), parts };
-        match self.limiter.check(&[Charge { key, windows }]).await {
+        match self.limiter.check(&[Charge { key, windows, across: Across::default() }]).await {
             Ok(_) => Ok(()),
             Err(LimitError::Limited(toll)) => Err(IdentityError::Throttled(toll)),
             Err(error) => Err(lockout::refusal(error)),

@@ -10,7 +10,7 @@ use crate::{
     model::{AccountId, KeyId, MountName, ScopeSet, Timestamp, api_key},
     pipeline::{
         News, Toll, Window,
-        quota::{Charge, KEY_HOUR, KeyPart, KeyParts, LimitKey},
+        quota::{Across, Charge, KEY_HOUR, KeyPart, KeyParts, LimitKey},
     },
     store::{AuditRecord, KeyRecord, StoreError},
 };
@@ -165,7 +165,11 @@ impl Identity {
         // The edge charges the key's own limit under exactly this name and part.
         let windows = [Window { limit, per: HOUR }];
         let parts = KeyParts::from_iter([KeyPart::Key(key.id.as_str())]);
-        let charge = Charge { key: LimitKey { limit: KEY_HOUR, parts }, windows: &windows };
+        let charge = Charge {
+            key: LimitKey { limit: KEY_HOUR, parts },
+            windows: &windows,
+            across: Across::default(),
+        };
         self.inner.limiter.peek(&[charge]).await.map_err(lockout::refusal)
     }
 

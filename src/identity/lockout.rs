@@ -9,7 +9,7 @@ use super::{Actor, EventKind, Identity, IdentityError, Inner, LoginThrottle, Rea
 use crate::{
     limit::LimitError,
     model::{Digest, MountName, RealmName, Timestamp},
-    pipeline::quota::{Charge, KeyPart, KeyParts, LimitKey, counted_address},
+    pipeline::quota::{Across, Charge, KeyPart, KeyParts, LimitKey, counted_address},
     store::{AccountRecord, AuditRecord, LoginFailure, fold_name},
 };
 
@@ -72,7 +72,7 @@ impl Counted {
         ]);
         let key = LimitKey { limit: "login-attempts", parts };
         let windows = &throttle.attempts;
-        (!windows.is_empty()).then_some(Charge { key, windows })
+        (!windows.is_empty()).then_some(Charge { key, windows, across: Across::default() })
     }
 
     /// Charges of the throttle; none for the operator, who has no address.
@@ -87,8 +87,12 @@ impl Counted {
         };
         let one = LimitKey { limit: "login-address", parts: KeyParts::from_iter([client, realm]) };
         let all = [
-            Charge { key: both, windows: &throttle.per_address_and_name },
-            Charge { key: one, windows: &throttle.per_address },
+            Charge {
+                key: both,
+                windows: &throttle.per_address_and_name,
+                across: Across::default(),
+            },
+            Charge { key: one, windows: &throttle.per_address, across: Across::default() },
         ];
         all.into_iter().filter(|charge| !charge.windows.is_empty()).collect()
     }

@@ -13,7 +13,7 @@ use crate::{
     model::{
         ClientId, Digest, MountName, SecretString, Timestamp, api_key::hex, secret::ExposeSecret,
     },
-    pipeline::quota::{Charge, KeyPart, KeyParts, LimitKey, counted_address},
+    pipeline::quota::{Across, Charge, KeyPart, KeyParts, LimitKey, counted_address},
     store::{AccountStatus, AuditRecord, RefreshRecord, RefreshState, Rotate, Rotation},
 };
 
@@ -221,7 +221,7 @@ impl Inner {
         let mut answer = rejected;
         // One by one: a window already full must not keep the other from counting.
         for key in std::iter::once(of_token).chain(of_address).filter(|_| !windows.is_empty()) {
-            match self.limiter.check(&[Charge { key, windows }]).await {
+            match self.limiter.check(&[Charge { key, windows, across: Across::default() }]).await {
                 Ok(_) => {}
                 Err(LimitError::Limited(toll)) => answer = IdentityError::Throttled(toll),
                 Err(error) => return Err(lockout::refusal(error)),

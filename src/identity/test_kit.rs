@@ -321,7 +321,13 @@ impl CountingLimiter {
         let key =
             LimitKey { limit: "key-hour", parts: KeyParts::from_iter([KeyPart::Key(id.as_str())]) };
         let windows = [Window { limit, per: Duration::from_secs(3600) }];
-        self.check(&[Charge { key, windows: &windows }]).await.unwrap();
+        self.check(&[Charge {
+            key,
+            windows: &windows,
+            across: crate::pipeline::quota::Across::default(),
+        }])
+        .await
+        .unwrap();
     }
 
     fn tolls(&self, charges: &[Charge<'_>]) -> Vec<(String, Toll)> {

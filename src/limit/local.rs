@@ -1,8 +1,8 @@
 //! The limiter in this process: governor's GCRA over a bounded, sharded table.
 
 mod gcra;
-mod name;
-mod table;
+pub(super) mod name;
+pub(super) mod table;
 
 use std::{
     cmp::Reverse,
@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// A handful of something, without an allocation: a decision is made for every request, and few have more.
-type Few<T> = SmallVec<[T; 4]>;
+pub(super) type Few<T> = SmallVec<[T; 4]>;
 
 /// Counts in memory. Lives as long as the process: state is kept under the limit's name and windows, so it survives
 /// a reload, and a limit whose windows changed starts afresh.

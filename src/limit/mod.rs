@@ -1,12 +1,17 @@
 //! Rate limiting: the counting behind `pipeline::quota`. Knows nothing of HTTP.
 
+mod exact;
+mod leased;
+mod levels;
 pub mod local;
+mod shared;
 
 use async_trait::async_trait;
 
+pub use self::shared::SharedLimiter;
 use crate::pipeline::quota::{Charge, Toll};
 
-/// Counts requests. One implementation per backend; today [`local::LocalLimiter`].
+/// Counts requests: [`local::LocalLimiter`] in the process, [`SharedLimiter`] over all nodes that share a Redis.
 #[async_trait]
 pub trait RateLimiter: Send + Sync + 'static {
     /// Charges one request to all windows of all `charges`, or to none of them.
@@ -20,6 +25,9 @@ pub trait RateLimiter: Send + Sync + 'static {
         let _ = charges;
         None
     }
+
+    /// Starts what goes on in the background, on the runtime it is called on.
+    fn start(&self) {}
 
     /// The state of the tightest window, charging nothing.
     async fn peek(&self, charges: &[Charge<'_>]) -> Result<Option<Toll>, LimitError>;

@@ -46,6 +46,38 @@ impl Per {
     }
 }
 
+/// Where a limit is counted when several nodes share a Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Each node for itself.
+    Local,
+    /// Nodes take shares in advance; a request that finds one waits for nobody.
+    Leased,
+    /// Redis decides every request.
+    Exact,
+}
+
+/// What becomes of a shared limit while Redis is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnError {
+    /// Each node lets in its part: the limit by the number of known nodes.
+    #[default]
+    Local,
+    /// Requests are undetermined.
+    Closed,
+    /// The limit does not count.
+    Open,
+}
+
+/// How far a limit reaches over the nodes of a fleet. Without a Redis it is always counted in the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Across {
+    /// `None`: what is usual, [`Mode::Leased`].
+    pub mode: Option<Mode>,
+    /// While Redis is lost.
+    pub on_error: OnError,
+}
+
 /// A named limit: several windows, charged all or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -57,6 +89,8 @@ pub struct Limit {
     pub windows: Vec<Window>,
     /// It is counted, and refuses nothing.
     pub shadow: bool,
+    /// How far it reaches.
+    pub across: Across,
 }
 
 impl Limit {
@@ -113,6 +147,8 @@ pub struct Charge<'a> {
     pub key: LimitKey<'a>,
     /// Its windows.
     pub windows: &'a [Window],
+    /// How far it reaches.
+    pub across: Across,
 }
 
 /// What came of a check: the facts for the headers, computed once.
@@ -165,7 +201,8 @@ pub fn late_charges<'a>(
     if let (Some(window), Some(key)) = (own, key) {
         let parts = smallvec![KeyPart::Key(key.as_str())];
         let key = LimitKey { limit: KEY_HOUR, parts };
-        out.push(Charge { key, windows: std::slice::from_ref(window) });
+        let windows = std::slice::from_ref(window);
+        out.push(Charge { key, windows, across: Across::default() });
     }
     out
 }
@@ -179,7 +216,8 @@ pub fn own_window(who: Option<&Principal>) -> Option<Window> {
 /// One failed authentication of an address.
 pub fn failure_charge(windows: &[Window], client: IpAddr) -> Charge<'_> {
     let parts = smallvec![KeyPart::Client(counted_address(client))];
-    Charge { key: LimitKey { limit: AUTH_FAILURES, parts }, windows }
+    let across = Across::default();
+    Charge { key: LimitKey { limit: AUTH_FAILURES, parts }, windows, across }
 }
 
 /// Whom each of these limits counts for one request. `route`: its name.
@@ -191,7 +229,8 @@ pub fn charges<'a>(
 ) -> Charges<'a> {
     let charge = |limit: &'a Arc<Limit>| {
         let parts = limit.per.iter().map(|per| part(*per, route, who, client)).collect();
-        Charge { key: LimitKey { limit: &limit.name, parts }, windows: &limit.windows }
+        let (key, across) = (LimitKey { limit: &limit.name, parts }, limit.across);
+        Charge { key, windows: &limit.windows, across }
     };
     limits.iter().map(charge).collect()
 }

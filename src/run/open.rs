@@ -14,7 +14,7 @@ use crate::{
     edge, fleet,
     identity::{self, Identity},
     issuer::Issuers,
-    limit::local::LocalLimiter,
+    limit::{RateLimiter, SharedLimiter, local::LocalLimiter},
     model::{MountName, SystemClock, SystemRandom},
     store::{self, Store, StoreError},
     telemetry::{AccessLog, Metrics},
@@ -46,8 +46,10 @@ pub struct Opened {
     pub store: Store,
     /// What nodes share; not looked for before it is started.
     pub redis: Option<fleet::Client>,
-    /// Counts requests and failed logins.
+    /// Counts in this process.
     pub limiter: Arc<LocalLimiter>,
+    /// Counts over all nodes, where they share something.
+    pub shared_limiter: Option<Arc<SharedLimiter>>,
     /// Figures.
     pub metrics: Metrics,
     /// Mounts of the internal plane.
@@ -117,9 +119,13 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Opened, RunError>
 
     let redis = boot.redis.map(|settings| fleet::Client::new(settings, metrics.clone()));
     let limiter = Arc::new(LocalLimiter::new(&boot.limiter));
+    let shared_limiter = redis.clone().map(|redis| {
+        let members = fleet::Members::new(redis.clone(), metrics.clone(), &SystemRandom);
+        Arc::new(SharedLimiter::new(limiter.clone(), redis, members, metrics.clone()))
+    });
     let parts = identity::Parts {
         store: store.clone(),
-        limiter: limiter.clone(),
+        limiter: counts(&limiter, shared_limiter.as_ref()),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         master_keys,
@@ -130,14 +136,14 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Opened, RunError>
     }
     let mounts = Arc::new(Shared::default());
     set_mounts(&mounts, config, &identity, &metrics);
-    Ok(Opened { identity, store, redis, limiter, metrics, mounts })
+    Ok(Opened { identity, store, redis, limiter, shared_limiter, metrics, mounts })
 }
 
 impl Opened {
     /// What a data plane on this needs.
     pub fn edge_parts(&self, metrics: Metrics, access: AccessLog) -> edge::Parts {
         edge::Parts {
-            limiter: self.limiter.clone(),
+            limiter: counts(&self.limiter, self.shared_limiter.as_ref()),
             lookup: self.identity.lookup(),
             revocations: self.identity.revocations(),
             metrics,
@@ -155,6 +161,14 @@ impl Opened {
         let parts = self.edge_parts(metrics, AccessLog::nowhere());
         let (settings, nobody) = (config.boot().edge, Issuers::default());
         Ok(edge::Explainer::new(parts, settings, snapshot, &nobody, edge::Evidence::Store)?)
+    }
+}
+
+/// What counts requests and failed logins.
+fn counts(local: &Arc<LocalLimiter>, shared: Option<&Arc<SharedLimiter>>) -> Arc<dyn RateLimiter> {
+    match shared {
+        Some(shared) => shared.clone(),
+        None => local.clone(),
     }
 }
 

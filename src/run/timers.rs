@@ -32,7 +32,12 @@ pub(super) fn start(gateway: &Arc<Gateway>, watch_file: bool) {
             tracing::warn!(event = "usage_not_written", %error);
         }
     });
-    every(LIMITER, gateway, |gateway| async move { gateway.opened().limiter.sweep() });
+    every(LIMITER, gateway, |gateway| async move {
+        gateway.opened().limiter.sweep();
+        if let Some(shared) = &gateway.opened().shared_limiter {
+            shared.sweep();
+        }
+    });
     if gateway.edge().has_certificates() {
         every(CERTIFICATES, gateway, |gateway| async move { gateway.refresh_certificates().await });
     }

@@ -8,6 +8,7 @@ mod support;
 
 mod bench;
 mod keys;
+mod limits;
 mod news;
 mod outage;
 mod redis;

@@ -14,7 +14,10 @@ use crate::{
         shape::{Fault, Shape},
     },
     edge::{ListenerSettings, ProxyProtocol},
-    pipeline::{Limit, Per, Window},
+    pipeline::{
+        Limit, Per, Window,
+        quota::{Across, Mode, OnError},
+    },
 };
 
 pub(super) fn read(
@@ -95,18 +98,19 @@ fn proxy_protocol(section: &mut Section<'_>, process: &Process) -> ProxyProtocol
 pub(super) fn read_limits(top: &mut Section<'_>, context: &Context<'_>) -> Vec<Limit> {
     let brought: Vec<Limit> =
         context.names.dialects().iter().flat_map(|found| found.dialect.defaults().limits).collect();
+    let shared = top.has("redis");
     let mut records = Vec::new();
     let mut limits: Vec<Limit> = each(top, "limit", |name, section| {
         let known = brought.iter().find(|limit| &*limit.name == name);
-        let limit = one(name, section, known);
-        limit.inspect(|limit| records.push(record(limit)))
+        let limit = one(name, section, known, shared);
+        limit.inspect(|limit| records.push(record(limit, shared)))
     })
     .into_iter()
     .map(|limit| limit.is)
     .collect();
     for limit in brought {
         if limits.iter().all(|known| known.name != limit.name) {
-            records.push(record(&limit));
+            records.push(record(&limit, shared));
             limits.push(limit);
         }
     }
@@ -114,7 +118,12 @@ pub(super) fn read_limits(top: &mut Section<'_>, context: &Context<'_>) -> Vec<L
     limits
 }
 
-fn one(name: &str, section: &mut Section<'_>, known: Option<&Limit>) -> Option<Limit> {
+fn one(
+    name: &str,
+    section: &mut Section<'_>,
+    known: Option<&Limit>,
+    shared: bool,
+) -> Option<Limit> {
     let per = match known {
         Some(known) => Some(section.or("per", known.per.clone())),
         None => section.need::<Vec<Per>>("per"),
@@ -133,7 +142,51 @@ fn one(name: &str, section: &mut Section<'_>, known: Option<&Limit>) -> Option<L
         section.fault("windows", Fault::new("an empty list", "a limit must allow something", fix));
     }
     let shadow = mode(section);
-    Some(Limit { name: Arc::from(name), per: per?, windows: windows?, shadow })
+    let across = across(section, shared);
+    Some(Limit { name: Arc::from(name), per: per?, windows: windows?, shadow, across })
+}
+
+const MODES: [(&str, Mode); 3] =
+    [("local", Mode::Local), ("leased", Mode::Leased), ("exact", Mode::Exact)];
+const RULES: [(&str, OnError); 3] =
+    [("local", OnError::Local), ("closed", OnError::Closed), ("open", OnError::Open)];
+
+/// What a limit is without a word about it.
+const fn usual(shared: bool) -> Mode {
+    if shared { Mode::Leased } else { Mode::Local }
+}
+
+fn across(section: &mut Section<'_>, shared: bool) -> Across {
+    let mode = word_of(section, "across", MODES, usual(shared));
+    if !shared && mode != Mode::Local {
+        let why = "nodes count together in a Redis";
+        let fix = "write [redis], or across = \"local\"";
+        section.fault("across", Fault::new("there is no [redis]", why, fix));
+    }
+    let on_error = word_of(section, "on_error", RULES, OnError::default());
+    Across { mode: Some(mode), on_error }
+}
+
+/// One of a few words, told with the others where it is none of them.
+fn word_of<T: Copy + PartialEq>(
+    section: &mut Section<'_>,
+    key: &'static str,
+    words: [(&'static str, T); 3],
+    usual: T,
+) -> T {
+    let usual_word = text_of(words, usual);
+    let written = section.or(key, usual_word.to_owned());
+    if let Some((_, found)) = words.iter().find(|(word, _)| *word == written) {
+        return *found;
+    }
+    let (place, full) = (section.place_of(key), section.key(key));
+    let known = words.map(|(word, _)| word);
+    section.problems.unknown(&place, full, key, &written, known, "name one of these");
+    usual
+}
+
+fn text_of<T: Copy + PartialEq>(words: [(&'static str, T); 3], value: T) -> &'static str {
+    words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
 }
 
 /// Whether something is only counted.
@@ -151,11 +204,15 @@ const fn word(shadow: bool) -> &'static str {
     if shadow { "shadow" } else { "enforce" }
 }
 
-fn record(limit: &Limit) -> Toml {
+fn record(limit: &Limit, shared: bool) -> Toml {
+    let mode = text_of(MODES, limit.across.mode.unwrap_or(usual(shared)));
+    let rule = text_of(RULES, limit.across.on_error);
     Toml::Table(Record::from_iter([
         ("name".to_owned(), Toml::String(limit.name.to_string())),
         ("per".to_owned(), limit.per.write()),
         ("windows".to_owned(), limit.windows.write()),
         ("mode".to_owned(), Toml::String(word(limit.shadow).to_owned())),
+        ("across".to_owned(), Toml::String(mode.to_owned())),
+        ("on_error".to_owned(), Toml::String(rule.to_owned())),
     ]))
 }

@@ -49,6 +49,7 @@ pub(super) fn defaults() -> Defaults {
             per: vec![Per::Client],
             windows: vec![Window { limit: 100, per: MINUTE }, Window { limit: 1000, per: HOUR }],
             shadow: false,
+            across: crate::pipeline::quota::Across::default(),
         }],
         general_limits: &["hh-general"],
         rate_headers: RateHeaders { legacy_always: true, policy: false, ietf: false },

@@ -65,6 +65,7 @@ fn guarded() -> Snapshot {
         per: vec![Per::Credential],
         windows: vec![window],
         shadow: false,
+        across: crate::pipeline::quota::Across::default(),
     })];
     testing::snapshot_of(testing::table(vec![("/**", Vec::new(), route)]), vec![mount])
 }

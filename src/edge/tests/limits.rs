@@ -8,7 +8,13 @@ use crate::pipeline::{Authn, CredentialKind, Limit, Per, Route, Window};
 
 fn limit(per: Per, count: u32) -> Arc<Limit> {
     let window = Window { limit: count, per: Duration::from_secs(60) };
-    Arc::new(Limit { name: "few".into(), per: vec![per], windows: vec![window], shadow: false })
+    Arc::new(Limit {
+        name: "few".into(),
+        per: vec![per],
+        windows: vec![window],
+        shadow: false,
+        across: crate::pipeline::quota::Across::default(),
+    })
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::{
     model::{AccountId, Principal, RealmName, SecretString, Timestamp, secret::ExposeSecret},
     pipeline::{
         Window,
-        quota::{Charge, KeyPart, KeyParts, LimitKey},
+        quota::{Across, Charge, KeyPart, KeyParts, LimitKey},
     },
     store::{
         AccountRecord, AuditRecord, Ciphertext, Factor, FactorRecord, SpentFactor, StoreError,
@@ -256,7 +256,11 @@ impl Inner {
 
 fn charge(account: &AccountRecord) -> Charge<'_> {
     let parts = KeyParts::from_iter([KeyPart::User(account.realm.as_str(), account.id.as_str())]);
-    Charge { key: LimitKey { limit: LIMIT, parts }, windows: &WRONG_CODES }
+    Charge {
+        key: LimitKey { limit: LIMIT, parts },
+        windows: &WRONG_CODES,
+        across: Across::default(),
+    }
 }
 
 /// The words under which a seed is sealed: it opens for no other account.

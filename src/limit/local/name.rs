@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use super::table::Key;
 use crate::{
-    model::Fingerprints,
+    model::{Digest, Fingerprints},
     pipeline::quota::{Charge, KeyPart, Window},
 };
 
 /// The key of these windows, the `part`th few of a charge.
-pub(super) fn of_windows(
+pub(in crate::limit) fn of_windows(
     names: &Fingerprints,
     charge: &Charge<'_>,
     part: usize,
@@ -23,14 +23,23 @@ pub(super) fn of_windows(
 }
 
 /// The key of the coarse bucket of a limit.
-pub(super) fn of_limit(names: &Fingerprints, name: &str, windows: &[Window]) -> Key {
+pub(in crate::limit) fn of_limit(names: &Fingerprints, name: &str, windows: &[Window]) -> Key {
     let mut text = Text::new(names);
     limit(&mut text, name, windows);
     text.name()
 }
 
+/// What a charge is called in all nodes alike: SHA-256 in hexadecimal digits.
+pub(in crate::limit) fn in_all_nodes(charge: &Charge<'_>) -> String {
+    let mut text = Vec::new();
+    limit(&mut text, charge.key.limit, charge.windows);
+    charge.key.parts.iter().for_each(|part| key_part(&mut text, part));
+    let digest = Digest::of(&text);
+    digest.as_bytes().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Every piece has a fixed length or tells its own, so that no two limits are written alike.
-fn limit(text: &mut Text<'_>, name: &str, windows: &[Window]) {
+fn limit(text: &mut impl Sink, name: &str, windows: &[Window]) {
     piece(text, name);
     text.add(&windows.len().to_le_bytes());
     for window in windows {
@@ -40,7 +49,7 @@ fn limit(text: &mut Text<'_>, name: &str, windows: &[Window]) {
     }
 }
 
-fn key_part(text: &mut Text<'_>, part: &KeyPart<'_>) {
+fn key_part(text: &mut impl Sink, part: &KeyPart<'_>) {
     match part {
         KeyPart::Client(IpAddr::V4(address)) => tagged(text, b'4', &address.octets()),
         KeyPart::Client(IpAddr::V6(address)) => tagged(text, b'6', &address.octets()),
@@ -56,19 +65,30 @@ fn key_part(text: &mut Text<'_>, part: &KeyPart<'_>) {
     }
 }
 
-fn tagged(text: &mut Text<'_>, tag: u8, bytes: &[u8]) {
+fn tagged(text: &mut impl Sink, tag: u8, bytes: &[u8]) {
     text.add(&[tag]);
     text.add(bytes);
 }
 
-fn worded(text: &mut Text<'_>, tag: u8, word: &str) {
+fn worded(text: &mut impl Sink, tag: u8, word: &str) {
     text.add(&[tag]);
     piece(text, word);
 }
 
-fn piece(text: &mut Text<'_>, word: &str) {
+fn piece(text: &mut impl Sink, word: &str) {
     text.add(&word.len().to_le_bytes());
     text.add(word.as_bytes());
+}
+
+/// Where the pieces of a name go.
+trait Sink {
+    fn add(&mut self, piece: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    fn add(&mut self, piece: &[u8]) {
+        self.extend_from_slice(piece);
+    }
 }
 
 /// What is hashed, collected for one pass: a pass for every few bytes costs several times as much.
@@ -83,6 +103,12 @@ impl<'n> Text<'n> {
         Self { names, bytes: [0; 160], len: 0 }
     }
 
+    fn name(&self) -> Key {
+        self.names.of(self.bytes.get(..self.len).unwrap_or_default())
+    }
+}
+
+impl Sink for Text<'_> {
     fn add(&mut self, piece: &[u8]) {
         let end = self.len + piece.len();
         if let Some(space) = self.bytes.get_mut(self.len..end) {
@@ -97,10 +123,6 @@ impl<'n> Text<'n> {
             self.add(&word.to_le_bytes());
         }
     }
-
-    fn name(&self) -> Key {
-        self.names.of(self.bytes.get(..self.len).unwrap_or_default())
-    }
 }
 
 #[cfg(test)]
@@ -108,7 +130,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::pipeline::quota::{KeyParts, LimitKey, Per};
+    use crate::pipeline::quota::{Across, KeyParts, LimitKey, Per};
 
     #[test]
     fn whatever_differs_has_another_key() {
@@ -142,7 +164,7 @@ mod tests {
                 keys.push(of_limit(&names, limit, windows));
                 for parts in parts {
                     let key = LimitKey { limit, parts: KeyParts::from_slice(parts) };
-                    let charge = Charge { key, windows };
+                    let charge = Charge { key, windows, across: Across::default() };
                     keys.extend([0, 1].map(|part| of_windows(&names, &charge, part, windows)));
                 }
             }

@@ -16,11 +16,11 @@ use super::{Few, gcra::Tat};
 use crate::model::Fingerprint;
 
 /// Windows kept together under one key. A limit with more takes several entries.
-pub(super) const CELLS: usize = 4;
+pub(in crate::limit) const CELLS: usize = 4;
 /// State of up to [`CELLS`] windows.
-pub(super) type Cells = [Tat; CELLS];
+pub(in crate::limit) type Cells = [Tat; CELLS];
 /// 128 bits of keyed hash: too many to meet by chance, and not to be aimed at from outside.
-pub(super) type Key = Fingerprint;
+pub(in crate::limit) type Key = Fingerprint;
 
 const SHARDS: usize = 256;
 /// Shards looked at by one [`Table::sweep`].
@@ -215,7 +215,7 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Takes the first half of a [`Key`] as it is: it is a hash already.
 #[derive(Default)]
-struct Hashed(Option<u64>);
+pub(in crate::limit) struct Hashed(Option<u64>);
 
 impl Hasher for Hashed {
     fn write(&mut self, _: &[u8]) {}

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc, thread};
 use governor::clock::FakeRelativeClock;
 
 use super::*;
-use crate::pipeline::quota::{KeyPart, KeyParts, LimitKey};
+use crate::pipeline::quota::{Across, KeyPart, KeyParts, LimitKey};
 
 type Fake = LocalLimiter<FakeRelativeClock>;
 
@@ -24,7 +24,11 @@ fn per(limit: u32, span: u64) -> Window {
 }
 
 fn charge<'a>(limit: &'a str, who: &'a str, windows: &'a [Window]) -> Charge<'a> {
-    Charge { key: LimitKey { limit, parts: KeyParts::from_iter([KeyPart::Key(who)]) }, windows }
+    Charge {
+        key: LimitKey { limit, parts: KeyParts::from_iter([KeyPart::Key(who)]) },
+        windows,
+        across: Across::default(),
+    }
 }
 
 /// The trait's answer. The local limiter never waits, so one poll is enough.
@@ -106,6 +110,7 @@ fn keys_and_limits_do_not_share() {
     let absent = |part| Charge {
         key: LimitKey { limit: "a", parts: KeyParts::from_iter([part]) },
         windows: &windows,
+        across: Across::default(),
     };
     let address: IpAddr = "192.0.2.1".parse().unwrap();
     assert!(check(&limiter, &[absent(KeyPart::Client(address))]).is_ok());

@@ -4,7 +4,13 @@ use crate::pipeline::fixture::{self, Request};
 const MINUTE: Window = Window { limit: 100, per: Duration::from_secs(60) };
 
 fn limit(name: &str, per: &[Per]) -> Arc<Limit> {
-    Arc::new(Limit { name: name.into(), per: per.to_vec(), windows: vec![MINUTE], shadow: false })
+    Arc::new(Limit {
+        name: name.into(),
+        per: per.to_vec(),
+        windows: vec![MINUTE],
+        shadow: false,
+        across: crate::pipeline::quota::Across::default(),
+    })
 }
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
