@@ -39,7 +39,7 @@ const OF_THE_HOP: [(Kind, &str); 2] =
 
 /// What a proxy refuses by itself, before it asks; and at nginx fields of a kind whose names the gateway strips whatever they
 /// are, while nginx strips those that its file lists.
-const REFUSED_THERE: [(Kind, &str); 6] = [
+const REFUSED_THERE: [(Kind, &str); 8] = [
     (Kind::Nginx, "forwarding.cases:77"),
     (Kind::Nginx, "forwarding.cases:79"),
     (Kind::Nginx, "identity.cases:154"),
@@ -47,6 +47,9 @@ const REFUSED_THERE: [(Kind, &str); 6] = [
     (Kind::Nginx, "framing.cases:161"),
     // An empty line before a request.
     (Kind::Caddy, "lines.cases:101"),
+    // The absolute form, of whose two hosts these two keep one: none of it is taken.
+    (Kind::Caddy, "hosts.cases:77"),
+    (Kind::Envoy, "hosts.cases:77"),
     // A method that nobody knows.
     (Kind::Envoy, "rights.cases:26"),
 ];
