@@ -131,8 +131,11 @@ pub(super) async fn metrics(State(app): State<App>) -> Response {
     metrics.hash_pool(gauges.hashes_running, gauges.hashes_waiting);
     metrics.revocations(gauges.revocations);
     if let Some(followed) = app.parts.identity.followed() {
-        let Followed { lag, newest, upto, rebuilt } = followed;
+        let Followed { lag, newest, upto, rebuilt, owed } = followed;
         metrics.changes(lag, newest, upto, rebuilt);
+        for (source, owed) in owed {
+            owed.iter().for_each(|owed| metrics.changes_owed(source, *owed));
+        }
     }
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, metrics.render()).into_response()

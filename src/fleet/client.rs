@@ -126,7 +126,7 @@ impl Client {
 
     /// Listens, on the runtime it is called on, for as long as what it returns is kept.
     pub fn subscribe(&self, channel: &str) -> Subscription {
-        Subscription::start(self.inner.settings.clone(), self.named(channel))
+        Subscription::start(self.clone(), self.named(channel))
     }
 
     /// A key or channel under the prefix.

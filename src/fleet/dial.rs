@@ -8,6 +8,7 @@ use redis::{
     aio::{MultiplexedConnection, PubSub},
     cluster::ClusterClientBuilder,
     cluster_async::ClusterConnection,
+    io::tcp::TcpSettings,
 };
 
 use super::settings::{Address, Login, Settings, Tls, Topology};
@@ -120,7 +121,8 @@ async fn cluster(settings: &Settings, nodes: &[Address]) -> Result<ClusterConnec
         .connection_timeout(DIAL)
         .response_timeout(DIAL)
         .retries(2)
-        .use_protocol(ProtocolVersion::RESP2);
+        .use_protocol(ProtocolVersion::RESP2)
+        .tcp_settings(at_once());
     if let Some(tls) = &settings.tls {
         builder = builder.tls(TlsMode::Secure).certs(certificates(tls));
     }
@@ -150,7 +152,7 @@ fn client(
         }
     }
     let info = address(to, settings.tls.as_ref()).into_connection_info()?;
-    let info = info.set_redis_settings(greeting);
+    let info = info.set_redis_settings(greeting).set_tcp_settings(at_once());
     match &settings.tls {
         Some(tls) => Client::build_with_tls(info, certificates(tls)),
         None => Client::open(info),
@@ -163,6 +165,11 @@ fn address(to: &Address, tls: Option<&Tls>) -> ConnectionAddr {
         Some(_) => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
         None => ConnectionAddr::Tcp(host, port),
     }
+}
+
+/// A call does not wait in the kernel for the answer of the one before.
+fn at_once() -> TcpSettings {
+    TcpSettings::default().set_nodelay(true)
 }
 
 fn certificates(tls: &Tls) -> TlsCertificates {

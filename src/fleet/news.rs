@@ -1,11 +1,15 @@
 //! News over Redis: whoever listens hears what is told from then on, and is told when something may have been missed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+    time::Instant,
+};
 
-use super::{Settings, dial};
+use super::{Client, dial};
 
 /// How often a quiet connection is asked whether it is there.
 const LOOK: Duration = Duration::from_millis(500);
@@ -30,19 +34,27 @@ pub enum News {
 /// A place to listen at. Dropped, it ends.
 pub struct Subscription {
     news: mpsc::Receiver<News>,
+    doubt: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
 impl Subscription {
-    pub(super) fn start(settings: Settings, channel: String) -> Self {
+    pub(super) fn start(client: Client, channel: String) -> Self {
         let (tell, news) = mpsc::channel(WAITING);
+        let doubt = Arc::new(Notify::new());
+        let doubted = doubt.clone();
         let task = tokio::spawn(async move {
             // Ends when nobody listens any more.
-            while listen(&settings, &channel, &tell).await.is_some() {
+            while listen(&client, &channel, &tell, &doubted).await.is_some() {
                 tokio::time::sleep(AGAIN).await;
             }
         });
-        Self { news, task }
+        Self { news, doubt, task }
+    }
+
+    /// For whoever knows that something was told which was not heard here: another connection is made then.
+    pub fn doubt(&self) -> Arc<Notify> {
+        self.doubt.clone()
     }
 
     /// The next thing to know. `None` only when the runtime ends.
@@ -57,9 +69,20 @@ impl Drop for Subscription {
     }
 }
 
-/// Listens over one connection until it is lost. `None`: nobody wants to know.
-async fn listen(settings: &Settings, channel: &str, tell: &mpsc::Sender<News>) -> Option<()> {
-    let Ok(link) = dial::listen(settings).await else { return Some(()) };
+/// Listens over one connection until it is lost, doubted, or to another server than the one that is asked. `None`: nobody wants
+/// to know.
+async fn listen(
+    client: &Client,
+    channel: &str,
+    tell: &mpsc::Sender<News>,
+    doubt: &Notify,
+) -> Option<()> {
+    // What the client finds after this is somewhere else: after a failover the old primary may still answer.
+    let mut turns = client.turns();
+    while !client.is_up() {
+        turns.changed().await.ok()?;
+    }
+    let Ok(link) = dial::listen(client.settings()).await else { return Some(()) };
     let (mut sink, mut stream) = link.split();
     let subscribed = tokio::time::timeout(PATIENCE, sink.subscribe(channel)).await;
     if !matches!(subscribed, Ok(Ok(()))) {
@@ -68,18 +91,27 @@ async fn listen(settings: &Settings, channel: &str, tell: &mpsc::Sender<News>) -
     tell.send(News::Listening).await.ok()?;
     let mut look = Instant::now() + LOOK;
     loop {
-        match tokio::time::timeout_at(look, stream.next()).await {
-            Ok(Some(message)) => {
-                let bytes = message.get_payload_bytes().to_vec();
-                tell.send(News::Message(bytes)).await.ok()?;
-            }
-            Ok(None) => break,
-            Err(_) => {
+        tokio::select! {
+            message = stream.next() => match message {
+                Some(message) => {
+                    let bytes = message.get_payload_bytes().to_vec();
+                    tell.send(News::Message(bytes)).await.ok()?;
+                }
+                None => break,
+            },
+            () = tokio::time::sleep_until(look) => {
                 let there = tokio::time::timeout(PATIENCE, sink.ping::<redis::Value>()).await;
                 if !matches!(there, Ok(Ok(_))) {
                     break;
                 }
                 look = Instant::now() + LOOK;
+            }
+            () = doubt.notified() => break,
+            turned = turns.changed() => {
+                turned.ok()?;
+                if client.is_up() {
+                    break;
+                }
             }
         }
     }

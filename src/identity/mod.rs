@@ -90,7 +90,7 @@ pub use authorization_server::{
     Grant, GrantFault, Issued, LONGEST_ASSERTION, NewClient, NewClientSecret, ProvenClient, Step,
     Wanted,
 };
-pub use changes::Followed;
+pub use changes::{Followed, Herald, Hint};
 pub use error::{FieldError, IdentityError};
 pub use lockout::AttemptsLeft;
 pub use mount_keys::{KeyFacts, issuer_keys};

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use super::Gateway;
+use super::{Gateway, heralds};
 use crate::{
     admin::{Control, Trouble},
     identity::Identity,
@@ -24,10 +24,11 @@ pub(super) fn start(gateway: &Arc<Gateway>) {
         return;
     }
     let (identity, announcements) = (opened.identity.clone(), opened.store.announcements());
+    let herald = opened.redis.as_ref().map(heralds::start);
     // Before the first change can be taken in.
     let changes = identity.signing_key_changes();
     tokio::spawn(follow_keys(gateway.clone(), changes));
-    tokio::spawn(async move { identity.follow_changes(announcements).await });
+    tokio::spawn(async move { identity.follow_changes(announcements, herald).await });
 }
 
 /// What is wrong where the store has confirmed nothing for a while.

@@ -7,6 +7,7 @@ mod deliveries;
 mod followers;
 pub mod gateway;
 mod generated;
+mod heralds;
 mod kept_sets;
 pub mod open;
 mod signals;

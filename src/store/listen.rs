@@ -26,6 +26,8 @@ pub struct Announcements {
     pub heard: mpsc::Receiver<Announcement>,
     /// Told when something was changed of which nothing was heard: a connection may be dead without knowing it.
     pub doubt: Arc<Notify>,
+    /// Told when this process has ended a write.
+    pub wrote: Arc<Notify>,
 }
 
 impl Store {
@@ -36,7 +38,7 @@ impl Store {
         if let Engine::Postgres(door) = &self.inner.engine {
             tokio::spawn(listen(door.clone(), tell, doubt.clone()));
         }
-        Announcements { heard, doubt }
+        Announcements { heard, doubt, wrote: self.inner.wrote.clone() }
     }
 }
 

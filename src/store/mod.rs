@@ -60,7 +60,10 @@ use std::{
     fmt,
     future::Future,
     path::PathBuf,
-    sync::{Arc, Mutex, atomic::AtomicU32},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -77,6 +80,7 @@ pub use records::*;
 pub use sweep::Swept;
 
 use lock::StoreLock;
+use tokio::sync::Notify;
 
 /// Whichever engine a connection was made to; the SQL keeps to what SQLite and PostgreSQL share, save in the files that
 /// carry the name of one, in `backup` and here.
@@ -117,6 +121,9 @@ struct Inner {
     on_call: Option<CallHook>,
     /// New names among failed logins since the last look at that table's size.
     new_failures: AtomicU32,
+    /// Writes that were begun in a database that others may share, and who wants to know that one has ended.
+    writes: AtomicU64,
+    wrote: Arc<Notify>,
 }
 
 impl fmt::Debug for Store {
@@ -142,9 +149,13 @@ impl Store {
         operation: &'static str,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let started = Instant::now();
+        let (started, writes) = (Instant::now(), self.inner.writes.load(Ordering::Relaxed));
         let result =
             tokio::time::timeout(limit, work).await.unwrap_or(Err(StoreError::Unavailable));
+        // Whatever became of it: a commit may have been made whose answer came too late.
+        if self.inner.writes.load(Ordering::Relaxed) != writes {
+            self.inner.wrote.notify_one();
+        }
         if let Some(hook) = &self.inner.on_call {
             let ok = !result.as_ref().is_err_and(|error| error.is_trouble());
             hook(operation, ok, started.elapsed());
@@ -156,7 +167,10 @@ impl Store {
     async fn begin(&self) -> Result<Transaction, StoreError> {
         match self.inner.engine {
             Engine::Sqlite { .. } => Ok(self.inner.writer.begin_with(BEGIN_WRITE).await?),
-            Engine::Postgres(_) => postgres::begin(&self.inner.writer).await,
+            Engine::Postgres(_) => {
+                self.inner.writes.fetch_add(1, Ordering::Relaxed);
+                postgres::begin(&self.inner.writer).await
+            }
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU32},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -67,6 +70,8 @@ impl Store {
                 call_timeout: options.call_timeout,
                 on_call: options.on_call,
                 new_failures: AtomicU32::new(0),
+                writes: AtomicU64::new(0),
+                wrote: Arc::default(),
             }),
         })
     }
@@ -90,6 +95,8 @@ impl Store {
                 call_timeout: options.call_timeout,
                 on_call: options.on_call,
                 new_failures: AtomicU32::new(0),
+                writes: AtomicU64::new(0),
+                wrote: Arc::default(),
             }),
         })
     }

@@ -42,6 +42,11 @@ impl Fleet {
 
     /// The same with more keys of `[store]`.
     pub fn with(nodes: usize, store: &str) -> Option<Self> {
+        Self::of(nodes, store, |conf| conf)
+    }
+
+    /// The same with more of everything.
+    pub fn of(nodes: usize, store: &str, more: impl Fn(Conf) -> Conf) -> Option<Self> {
         if !postgres::is_there() {
             return None;
         }
@@ -58,7 +63,7 @@ impl Fleet {
             _folder: folder,
         };
         for number in 0..nodes {
-            let (places, text) = fleet.configuration(number, store);
+            let (places, text) = fleet.configuration(number, store, &more);
             fleet.nodes.push(Gateway::start_in(&places, &text));
             fleet.texts.push(text);
         }
@@ -66,7 +71,12 @@ impl Fleet {
         Some(fleet)
     }
 
-    fn configuration(&self, number: usize, store: &str) -> (Places, String) {
+    fn configuration(
+        &self,
+        number: usize,
+        store: &str,
+        more: impl Fn(Conf) -> Conf,
+    ) -> (Places, String) {
         let dir: PathBuf = self._folder.path().join(format!("node-{number}"));
         std::fs::create_dir(&dir).unwrap();
         let master = dir.join("master");
@@ -77,15 +87,36 @@ impl Fleet {
             data: dir.join("data"),
             dir,
         };
-        let text = Conf::new(&places)
+        let conf = Conf::new(&places)
             .section(&format!("[store]\nurl = {:?}\n{store}", self.database))
             .section(&format!("[fleet]\nnode = \"node-{number}\""))
             .section(&format!("[secrets]\nmaster_keys = [\"file:{}\"]", master.display()))
             .section("[limiter]\nfailures_per_address = false")
             .upstream("main", &[self._upstream.address])
-            .route(conf::tasks("main"))
-            .text();
-        (places, text)
+            .route(conf::tasks("main"));
+        (places, more(conf).text())
+    }
+
+    /// Ends every connection on which a node hears of changes.
+    pub fn cut_listeners(&self) {
+        let all =
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
+        postgres::ask(&self.database, all);
+    }
+
+    /// The database tells nobody of changes any more, as behind a pooler that keeps no sessions; or tells again.
+    pub fn mute(&self, mute: bool) {
+        let (from, to) = if mute { ("pg_notify(", "concat(") } else { ("concat(", "pg_notify(") };
+        let source = "pg_get_functiondef('tell_changes'::regproc)";
+        let text = format!("DO $$ BEGIN EXECUTE replace({source}, '{from}', '{to}'); END $$");
+        postgres::ask(&self.database, &text);
+    }
+
+    /// A figure of a node.
+    pub async fn figure(&self, number: usize, name: &str) -> f64 {
+        let metrics = self.nodes[number].operator().get("/metrics").await.text();
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or("0");
+        line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 
     /// Starts a node again after it ended.

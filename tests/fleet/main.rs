@@ -7,6 +7,8 @@
 mod support;
 
 mod bench;
+mod ends;
+mod heralds;
 mod keys;
 mod limits;
 mod news;

@@ -6,7 +6,9 @@
 
 mod apply;
 mod follower;
+mod herald;
 mod pulse;
+mod source;
 mod watch;
 
 use std::{
@@ -17,21 +19,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
 
 use super::{Identity, IdentityError, Inner};
 use crate::store::{Announcement, Announcements, ChangePage, StoreError};
 use follower::{Follower, Read};
+use herald::Hints;
+use source::Source;
 use watch::Watch;
 
+pub use herald::{Herald, Hint};
 pub(super) use pulse::Pulse;
 
 /// How often the store is asked, announced or not.
 const POLL: Duration = Duration::from_secs(1);
 /// Changes read in one look.
 const PAGE: u32 = 1000;
-/// So often something may be read that nobody announced, before whoever announces is doubted.
-const UNANNOUNCED: u32 = 2;
 
 /// Where following stands, for whoever shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +50,8 @@ pub struct Followed {
     pub upto: u64,
     /// How often everything had to be read anew.
     pub rebuilt: u64,
+    /// For each way of hearing, how long it has owed word of something that is known.
+    pub owed: [(&'static str, Option<Duration>); 2],
 }
 
 /// Where this node stands among the changes of the store.
@@ -55,14 +63,25 @@ pub(super) struct Following {
     newest: AtomicU64,
     upto: AtomicU64,
     rebuilt: AtomicU64,
+    /// What the database and the second way owe, in milliseconds and one more; 0: there is no such way.
+    owed: [AtomicU64; 2],
     /// Counts up when signing keys are to be read anew.
     keys: tokio::sync::watch::Sender<u64>,
 }
 
 /// What was asked, and what came of it.
 enum Answer {
-    Page { asked: u64, began: Instant, page: Result<ChangePage, StoreError> },
-    Whole { began: Instant, head: Result<u64, IdentityError> },
+    /// `wrote`: after this node had written something.
+    Page {
+        asked: u64,
+        began: Instant,
+        wrote: bool,
+        page: Result<ChangePage, StoreError>,
+    },
+    Whole {
+        began: Instant,
+        head: Result<u64, IdentityError>,
+    },
 }
 
 impl Identity {
@@ -73,12 +92,16 @@ impl Identity {
 
     /// Where this node stands; `None`: nobody else changes its store.
     pub fn followed(&self) -> Option<Followed> {
-        let Following { pulse, newest, upto, rebuilt, .. } = &self.inner.following;
+        let Following { pulse, newest, upto, rebuilt, owed, .. } = &self.inner.following;
+        let [database, redis] = owed
+            .each_ref()
+            .map(|owed| owed.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis));
         Some(Followed {
             lag: pulse.age(Instant::now())?,
             newest: newest.load(Ordering::Relaxed),
             upto: upto.load(Ordering::Relaxed),
             rebuilt: rebuilt.load(Ordering::Relaxed),
+            owed: [("database", database), ("redis", redis)],
         })
     }
 
@@ -88,8 +111,8 @@ impl Identity {
     }
 
     /// Takes in what other nodes change, from the moment at which memory was filled, for as long as this is polled. Returns at
-    /// once where nobody else changes the store.
-    pub async fn follow_changes(&self, announcements: Announcements) {
+    /// once where nobody else changes the store. `herald`: where else changes are told of.
+    pub async fn follow_changes(&self, announcements: Announcements, herald: Option<Herald>) {
         let Some(&(head, read)) = self.inner.following.begins.get() else { return };
         let pulse = &self.inner.following.pulse;
         pulse.begins(read, Instant::now());
@@ -97,11 +120,13 @@ impl Identity {
             inner: self.inner.clone(),
             follower: Follower::new(head),
             announcements,
+            database: Source::new(head),
+            second: herald.map(|herald| (herald, Hints::new(head))),
             watch: Watch::default(),
             woke: Some(read),
             asked_at: None,
             due: true,
-            unannounced: 0,
+            wrote: false,
         }
         .run()
         .await;
@@ -113,14 +138,16 @@ struct Task {
     inner: Arc<Inner>,
     follower: Follower,
     announcements: Announcements,
+    database: Source,
+    second: Option<(Herald, Hints)>,
     watch: Watch,
     /// It did not run until then, and has not asked since.
     woke: Option<Instant>,
     asked_at: Option<Instant>,
     /// The store is to be asked as soon as it is not being asked.
     due: bool,
-    /// Looks in which something was found that was not announced.
-    unannounced: u32,
+    /// This node has written something since the store was asked.
+    wrote: bool,
 }
 
 type Asking = std::pin::Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -134,15 +161,19 @@ impl Task {
             if self.due && asking.is_none() {
                 asking = Some(self.ask());
             }
-            let answer = async {
-                match &mut asking {
-                    Some(asking) => asking.await,
-                    None => std::future::pending().await,
-                }
+            let answer = maybe(asking.as_mut());
+            let (wrote, hint) = match &mut self.second {
+                Some((herald, _)) => (Some(&self.announcements.wrote), Some(&mut herald.heard)),
+                None => (None, None),
             };
             tokio::select! {
                 answer = answer => asking = self.answered(answer),
                 Some(heard) = self.announcements.heard.recv() => self.heard(heard),
+                Some(hint) = maybe(hint.map(mpsc::Receiver::recv)) => self.hinted(hint),
+                () = maybe(wrote.map(|wrote| wrote.notified())) => {
+                    self.wrote = true;
+                    self.due = true;
+                }
                 _ = tick.tick() => self.comes_round(),
             }
             self.shows();
@@ -153,9 +184,13 @@ impl Task {
         let (inner, asked, began) = (self.inner.clone(), self.follower.upto(), Instant::now());
         self.due = false;
         self.asked_at = Some(began);
+        let wrote = std::mem::take(&mut self.wrote);
+        if let Some((_, hints)) = &mut self.second {
+            hints.asks();
+        }
         Box::pin(async move {
             let page = inner.store.changes_since(asked, PAGE).await;
-            Answer::Page { asked, began, page }
+            Answer::Page { asked, began, wrote, page }
         })
     }
 
@@ -171,28 +206,56 @@ impl Task {
     }
 
     fn heard(&mut self, heard: Announcement) {
-        self.unannounced = 0;
         match heard {
             Announcement::Change(change) => {
+                self.database.tells(change.seq);
                 if self.follower.heard(change.seq) {
                     self.inner.take_in(&change);
                 }
             }
-            Announcement::UpTo(seq) => self.follower.heard_up_to(seq),
-            Announcement::Interrupted => self.due = true,
+            Announcement::UpTo(seq) => {
+                self.database.tells(seq);
+                self.follower.heard_up_to(seq);
+            }
+            Announcement::Interrupted => {
+                self.database.begins_anew(self.follower.upto());
+                self.due = true;
+            }
         }
         self.due |= self.follower.is_missing_some();
+    }
+
+    fn hinted(&mut self, hint: Hint) {
+        let Some((_, hints)) = &mut self.second else { return };
+        let upto = self.follower.upto();
+        match hint {
+            Hint::UpTo(seq) => self.due |= hints.hears(seq, upto, Instant::now()),
+            Hint::Listening => {
+                hints.source.begins_anew(upto);
+                self.due = true;
+            }
+        }
+    }
+
+    /// What the store said of its newest change is held against what was heard, and told to others. `news`: this node has
+    /// written or found something.
+    fn learned(&mut self, head: Option<u64>, news: bool) {
+        let Some((herald, hints)) = &mut self.second else { return };
+        hints.learns(head, Instant::now());
+        if let Some(seq) = head.filter(|_| news).and_then(|head| hints.has_to_say(head)) {
+            herald.say.send_replace(seq);
+        }
     }
 
     /// Returns what is asked next at once, if anything.
     fn answered(&mut self, answer: Answer) -> Option<Asking> {
         let began = match answer {
-            Answer::Page { asked, began, page: Ok(page) } => {
+            Answer::Page { asked, began, wrote, page: Ok(page) } => {
+                self.learned(Some(page.head), wrote || !page.changes.is_empty());
                 match self.follower.read(asked, page) {
                     Read::Lost => return Some(self.rebuild()),
                     Read::Some { changes, more } => {
                         changes.iter().for_each(|change| self.inner.take_in(change));
-                        self.doubts(!changes.is_empty());
                         self.due |= more;
                         if !more {
                             self.confirmed(began);
@@ -203,12 +266,17 @@ impl Task {
             }
             Answer::Whole { began, head: Ok(head) } => {
                 self.follower.rebuilt(head);
+                self.database.rebuilt(head);
+                if let Some((_, hints)) = &mut self.second {
+                    *hints = Hints::new(head);
+                }
                 self.confirmed(began);
                 // What was made while it was read.
                 self.due = true;
                 began
             }
             Answer::Page { began, page: Err(_), .. } | Answer::Whole { began, head: Err(_) } => {
+                self.learned(None, false);
                 self.watch.unconfirmed();
                 began
             }
@@ -226,18 +294,6 @@ impl Task {
         self.watch.confirmed();
     }
 
-    /// Whoever announces may have lost its connection without noticing.
-    fn doubts(&mut self, found: bool) {
-        if !found {
-            return;
-        }
-        self.unannounced += 1;
-        if self.unannounced >= UNANNOUNCED {
-            self.unannounced = 0;
-            self.announcements.doubt.notify_one();
-        }
-    }
-
     fn comes_round(&mut self) {
         let (pulse, now) = (&self.inner.following.pulse, Instant::now());
         if self.woke.is_none() && pulse.slept(now) {
@@ -250,11 +306,35 @@ impl Task {
         let since = |asked: Instant| now.saturating_duration_since(asked);
         self.due |= self.asked_at.is_none_or(|asked| since(asked) >= POLL);
         self.watch.looks(pulse.is_too_old(now));
+        // Whoever announces may have lost its connection without noticing.
+        let upto = self.follower.upto();
+        if self.database.is_doubtful(upto, now) {
+            self.announcements.doubt.notify_one();
+        }
+        if let Some((herald, hints)) = &mut self.second
+            && hints.source.is_doubtful(upto, now)
+        {
+            herald.doubt.notify_one();
+        }
     }
 
-    fn shows(&self) {
-        let Following { newest, upto, .. } = &self.inner.following;
+    fn shows(&mut self) {
+        let Following { newest, upto, owed: [database, second], .. } = &self.inner.following;
+        let (known, now) = (self.follower.upto(), Instant::now());
         newest.store(self.follower.newest(), Ordering::Relaxed);
-        upto.store(self.follower.upto(), Ordering::Relaxed);
+        upto.store(known, Ordering::Relaxed);
+        let millis =
+            |owed: Duration| u64::try_from(owed.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        database.store(millis(self.database.owes(known, now)), Ordering::Relaxed);
+        let owed = self.second.as_mut().map(|(_, hints)| hints.source.owes(known, now));
+        second.store(owed.map_or(0, millis), Ordering::Relaxed);
+    }
+}
+
+/// What comes of this, if there is any; else nothing ever.
+async fn maybe<F: Future>(work: Option<F>) -> F::Output {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Error, Gauge, IntCounter, IntGaugeVec};
+use prometheus::{Error, Gauge, GaugeVec, IntCounter, IntGaugeVec};
 
 use super::{Make, Metrics, catch_up};
 
@@ -10,6 +10,7 @@ pub(super) struct Families {
     lag: Gauge,
     sequence: IntGaugeVec,
     rebuilt: IntCounter,
+    owed: GaugeVec,
 }
 
 impl Families {
@@ -28,6 +29,11 @@ impl Families {
                 "portcullis_changes_read_anew_total",
                 "How often this node had missed so much that it read everything anew.",
             )?,
+            owed: make.all_seconds(
+                "portcullis_changes_announcer_lag_seconds",
+                "For how long a change has been known here of which this announcer (`database`, `redis`) has not told; 0 while it tells of everything.",
+                &["announcer"],
+            )?,
         })
     }
 }
@@ -41,5 +47,10 @@ impl Metrics {
         families.sequence.with_label_values(&["newest"]).set(number(newest));
         families.sequence.with_label_values(&["applied"]).set(number(applied));
         catch_up(&families.rebuilt, rebuilt);
+    }
+
+    /// For how long one who announces changes has owed word of something that is known.
+    pub fn changes_owed(&self, announcer: &'static str, owed: Duration) {
+        self.inner.changes.owed.with_label_values(&[announcer]).set(owed.as_secs_f64());
     }
 }

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use prometheus::{
-    Error, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry,
+    Error, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
     core::{Collector, Desc},
     proto::MetricType,
 };
@@ -106,6 +106,15 @@ impl<'r> Make<'r> {
         labels: &[&str],
     ) -> Result<IntGaugeVec, Error> {
         self.add("gauge", IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    pub(super) fn all_seconds(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<GaugeVec, Error> {
+        self.add("gauge", GaugeVec::new(Opts::new(name, help), labels)?)
     }
 
     pub(super) fn histograms(
