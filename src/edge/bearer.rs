@@ -4,7 +4,7 @@
 use std::{
     net::IpAddr,
     sync::{Arc, LazyLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -17,7 +17,7 @@ use crate::{
     pipeline::{
         Deny, Mount, Route,
         deny::TokenFault,
-        jwt::{IssuerKeys, IssuerProfile, KeySet, Presented, Unproven},
+        jwt::{IssuerKeys, IssuerProfile, KeySet, Presented, TokenProfile, Unproven},
     },
 };
 
@@ -25,6 +25,13 @@ use crate::{
 pub(super) const INVALID: Deny = Deny::Token(TokenFault::Invalid);
 /// Whether it is one cannot be told now.
 pub(super) const UNTOLD: Deny = Deny::Unavailable { dependency: "issuer" };
+
+/// Whether it is one of ours cannot be told now.
+const UNKNOWN_HERE: Deny = Deny::Unavailable { dependency: "identity" };
+
+/// Nobody signs with a key before all nodes that hear of changes know it. One that has heard nothing of the store for so long
+/// may not know the newest.
+const UNHEARD: Duration = Duration::from_millis(2500);
 
 /// When a request came, by both clocks.
 type Moment = (Timestamp, Instant);
@@ -35,6 +42,8 @@ enum Verdict {
     Fault(TokenFault),
     /// Nobody can be asked here.
     Unasked,
+    /// It may be signed with a key of ours that another node has made.
+    Newer,
     /// Its key is not in hand. `last`: nor is it anywhere, as far as the issuer can be asked.
     Wanting {
         keeper: Arc<Keeper>,
@@ -78,20 +87,21 @@ async fn verify(
 ) -> Result<Arc<Principal>, Deny> {
     let (mount, metrics) = (&route.mount, &edge.parts.metrics);
     let whole = live.tokens.unrefused(&mount.name, token, at.1, metrics).map_err(Deny::Token)?;
-    match judge(live, mount, token, at) {
+    match judge(edge, live, mount, token, at) {
         Verdict::Proven(proven) => Ok(live.tokens.keep(token, proven)),
         Verdict::Fault(fault) => refuse(live, whole, fault, at),
         Verdict::Unasked => Err(UNTOLD),
+        Verdict::Newer => Err(UNKNOWN_HERE),
         // In a box: a token whose key is at hand must not carry the space that waiting takes.
         Verdict::Wanting { keeper, last } => {
-            Box::pin(fetch(live, route, token, at, whole, (keeper, last))).await
+            Box::pin(fetch((edge, live), route, token, at, whole, (keeper, last))).await
         }
     }
 }
 
 /// Has newer keys fetched until they tell what the token is, or it is plain that they cannot be had in time.
 async fn fetch(
-    live: &Live,
+    (edge, live): (&Shared, &Live),
     route: &Route,
     token: &str,
     at: Moment,
@@ -106,10 +116,11 @@ async fn fetch(
     let mut waiting = keeper.wait(at.1).map_err(untold)?;
     // Looked at once more first: a fetch may have ended before the wait began.
     loop {
-        match judge(live, &route.mount, token, at) {
+        match judge(edge, live, &route.mount, token, at) {
             Verdict::Proven(proven) => return Ok(live.tokens.keep(token, proven)),
             Verdict::Fault(fault) => return refuse(live, whole, fault, at),
             Verdict::Unasked => return Err(UNTOLD),
+            Verdict::Newer => return Err(UNKNOWN_HERE),
             Verdict::Wanting { last: true, .. } => return Err(INVALID),
             Verdict::Wanting { last: false, .. } => waiting.next().await.map_err(untold)?,
         }
@@ -121,16 +132,24 @@ fn refuse<T>(live: &Live, whole: Whole, fault: TokenFault, at: Moment) -> Result
     Err(Deny::Token(fault))
 }
 
-fn judge(live: &Live, mount: &Mount, token: &str, (now, moment): Moment) -> Verdict {
+fn judge(edge: &Shared, live: &Live, mount: &Mount, token: &str, (now, moment): Moment) -> Verdict {
     const NONE: Verdict = Verdict::Fault(TokenFault::Invalid);
+    let ours = |own: &TokenProfile, found: Result<Principal, TokenFault>| match found {
+        Err(TokenFault::Invalid)
+            if is_unheard(edge, moment) && own.may_have_newer_key(token, now) =>
+        {
+            Verdict::Newer
+        }
+        found => fixed(found.map_err(Unproven::Fault)),
+    };
     // Where there is nobody else, it is of the contract's login or none, whatever it says.
     if let Some(only) = mount.only_profile() {
-        return fixed(only.verify_unproven(token, now).map_err(Unproven::Fault));
+        return ours(only, only.verify_unproven(token, now));
     }
     let Some(presented) = Presented::read(token) else { return NONE };
     let Some(issuer) = presented.issuer() else { return NONE };
     if let Some(own) = mount.own_profile(issuer) {
-        return fixed(own.verify_presented_unproven(presented, now).map_err(Unproven::Fault));
+        return ours(own, own.verify_presented_unproven(presented, now));
     }
     let Some(profile) = mount.issuer(issuer) else { return NONE };
     match &profile.keys {
@@ -149,6 +168,12 @@ fn judge(live: &Live, mount: &Mount, token: &str, (now, moment): Moment) -> Verd
         }
         IssuerKeys::None => NONE,
     }
+}
+
+/// Whether keys of ours may have been made of which this node has not heard.
+fn is_unheard(edge: &Shared, now: Instant) -> bool {
+    let heard = edge.parts.lookup.vouched_at();
+    heard.is_some_and(|heard| now.saturating_duration_since(heard) > UNHEARD)
 }
 
 /// Keys of the configuration: what they do not verify is nothing.

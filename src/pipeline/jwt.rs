@@ -31,6 +31,10 @@ pub type Claims = serde_json::Map<String, serde_json::Value>;
 /// `type` of an agent token.
 pub const AGENT: &str = "agent";
 
+/// What our own tokens may be signed with.
+const OURS: [Algorithm; 4] =
+    [Algorithm::HS256, Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
+
 /// One key that verifies tokens of a mount. The algorithm is the key's, never the token's.
 #[derive(Clone)]
 pub struct VerificationKey {
@@ -111,10 +115,29 @@ impl TokenProfile {
         claims::principal(token.claims, self, now)
     }
 
+    /// Whether a token that none of our keys has signed may be good all the same, should there be a newer key than those in
+    /// hand: it names none of these, and all but its signature is as it has to be.
+    pub fn may_have_newer_key(&self, token: &str, now: Timestamp) -> bool {
+        let Some(form) = Form::read(token) else { return false };
+        let named = form.kid().is_some_and(|kid| self.keys.iter().any(|key| *key.kid == *kid));
+        // A shared secret is never replaced by a key pair, nor the other way round.
+        let hashed = |name: &str| algorithm_name(Algorithm::HS256) == Some(name);
+        let own = self.keys.iter().filter_map(|key| algorithm_name(key.algorithm));
+        let related = OURS.iter().filter_map(|ours| algorithm_name(*ours)).any(|ours| {
+            ours == form.algorithm() && own.clone().any(|own| hashed(own) == hashed(ours))
+        });
+        let sound = |claims| claims::principal(claims, self, now).is_ok();
+        !named && related && form.is_a(self.kind()) && form.claims().is_some_and(sound)
+    }
+
+    fn kind(&self) -> &'static str {
+        if self.standard { form::ACCESS } else { form::PLAIN }
+    }
+
     fn has_signed(&self, form: &Form<'_>) -> bool {
         // A token of one kind is none of the other, whoever signed it (RFC 8725 section 3.11).
-        let kind = if self.standard { form::ACCESS } else { form::PLAIN };
-        form.is_a(kind) && self.keys.iter().any(|key| form.names(key) && form.is_signed_by(key))
+        form.is_a(self.kind())
+            && self.keys.iter().any(|key| form.names(key) && form.is_signed_by(key))
     }
 }
 

@@ -88,13 +88,33 @@ impl Fleet {
             dir,
         };
         let conf = Conf::new(&places)
-            .section(&format!("[store]\nurl = {:?}\n{store}", self.database))
+            .section(&format!("[store]\nurl = {:?}\n{store}", self.role_of(number)))
             .section(&format!("[fleet]\nnode = \"node-{number}\""))
             .section(&format!("[secrets]\nmaster_keys = [\"file:{}\"]", master.display()))
             .section("[limiter]\nfailures_per_address = false")
             .upstream("main", &[self._upstream.address])
             .route(conf::tasks("main"));
         (places, more(conf).text())
+    }
+
+    /// The database as a role of this node's own, which can be shut out by itself.
+    fn role_of(&self, number: usize) -> String {
+        let known = format!("SELECT 1 FROM pg_roles WHERE rolname = 'node_{number}'");
+        if postgres::ask(&self.database, &known).is_empty() {
+            let make = format!("CREATE ROLE node_{number} LOGIN SUPERUSER");
+            postgres::ask(&self.database, &make);
+        }
+        let mut url = url::Url::parse(&self.database).unwrap();
+        url.set_username(&format!("node_{number}")).unwrap();
+        url.into()
+    }
+
+    /// Shuts one node out of the database, or lets it in again.
+    pub fn cut_off(&self, number: usize, cut: bool) {
+        let may = if cut { "NOLOGIN" } else { "LOGIN" };
+        postgres::ask(&self.database, &format!("ALTER ROLE node_{number} {may}"));
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename";
+        postgres::ask(&self.database, &format!("{end} = 'node_{number}'"));
     }
 
     /// Ends every connection on which a node hears of changes.

@@ -291,6 +291,34 @@ fn every_key_of_the_set_verifies_without_kid_and_only_the_named_one_with_it() {
 }
 
 #[test]
+fn only_a_newer_key_could_make_a_token_good_that_is_right_in_all_but_its_signature() {
+    let may = |token: &str| profile().may_have_newer_key(token, NOW);
+    let by =
+        |header: Value, claims: &Value| sign_raw(&header.to_string(), &claims.to_string(), OTHER);
+    assert!(may(&by(json!({"alg": "HS256"}), &claims())));
+    assert!(may(&by(json!({"alg": "HS256", "kid": "newer"}), &claims())));
+    // A key in hand is named, a key pair instead of a secret, no algorithm at all, another kind of token.
+    for header in [
+        json!({"alg": "HS256", "kid": "new"}),
+        json!({"alg": "RS256"}),
+        json!({"alg": "none"}),
+        json!({"alg": "HS512"}),
+        json!({"alg": "HS256", "typ": "at+jwt"}),
+    ] {
+        assert!(!may(&by(header.clone(), &claims())), "{header}");
+    }
+    for wrong in [
+        with("iss", json!("another")),
+        with("aud", json!("another")),
+        with("exp", json!(1_000_000)),
+        without("sub"),
+    ] {
+        assert!(!may(&by(json!({"alg": "HS256"}), &wrong)), "{wrong}");
+    }
+    assert!(!may("e30.e30.AA") && !may(""));
+}
+
+#[test]
 fn forms_that_are_not_a_compact_jws_are_refused() {
     let good = plain(&claims());
     let (input, signature) = good.rsplit_once('.').unwrap();
