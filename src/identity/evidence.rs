@@ -99,7 +99,7 @@ impl Lookup for Identity {
     }
 
     fn seen(&self, id: &SessionId, now: Timestamp) {
-        self.inner.seen.note(id, now);
+        self.inner.touches.note(id, now);
     }
 }
 

@@ -67,6 +67,7 @@ mod test_kit;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod touches;
 pub mod types;
 mod usage;
 pub mod webhooks;
@@ -129,6 +130,7 @@ use organisations::access::Access;
 use password::HashPool;
 use refresh_tokens::RefreshKey;
 use state::State;
+pub use touches::Marks;
 use usage::Usage;
 
 /// Name of the secret from which refresh tokens are derived.
@@ -137,8 +139,6 @@ const REFRESH_SECRET: &str = "refresh";
 const CODE_SECRET: &str = "codes";
 /// How long spent tokens and ended sessions are kept, so that a replay is still known as one.
 const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
-/// How exact the last use of a session is kept: a busy one is not written all the time.
-const SEEN: Duration = Duration::from_secs(30);
 /// For how long a node that goes away keeps the others from sweeping in its place. Longer than it is between two sweeps.
 const SWEEPING: Duration = Duration::from_secs(900);
 /// How far back a sweep looks for ended sessions that the revocation view has missed.
@@ -279,7 +279,8 @@ struct Inner {
     feed: Arc<Feed>,
     following: Following,
     usage: Usage<KeyId>,
-    seen: Usage<SessionId>,
+    touches: touches::Touches,
+    marks: std::sync::OnceLock<Arc<dyn Marks>>,
     access: Access,
     outgoing: oauth::Outgoing,
     flights: oauth::Flights<Arc<ForeignIdentity>>,
@@ -325,7 +326,8 @@ impl Identity {
             feed: Arc::default(),
             following: Following::default(),
             usage: Usage::default(),
-            seen: Usage::default(),
+            touches: touches::Touches::default(),
+            marks: std::sync::OnceLock::new(),
             access: Access::default(),
             outgoing: oauth::Outgoing::default(),
             flights: oauth::Flights::default(),
@@ -389,8 +391,17 @@ impl Identity {
         Ok(self.inner.store.backup(to).await?)
     }
 
-    /// Writes batched usage of keys and sessions; called by a timer and at stop.
+    /// Writes batched usage of keys, and of sessions where it is due; called by a timer.
     pub async fn flush_usage(&self) -> Result<(), IdentityError> {
+        self.flush(false).await
+    }
+
+    /// Writes all usage of keys and sessions; called when the process ends.
+    pub async fn flush_all_usage(&self) -> Result<(), IdentityError> {
+        self.flush(true).await
+    }
+
+    async fn flush(&self, all: bool) -> Result<(), IdentityError> {
         let _one_at_a_time = self.inner.flushing.lock().await;
         let batch: Vec<KeyUse> = self
             .inner
@@ -403,13 +414,7 @@ impl Identity {
             self.inner.store.add_usage(&batch).await?;
             self.inner.usage.written();
         }
-        let seen = self.inner.seen.take();
-        if !seen.is_empty() {
-            let seen: Vec<_> = seen.into_iter().map(|(id, uses)| (id, uses.last)).collect();
-            self.inner.store.sessions_seen(&seen, SEEN).await?;
-            self.inner.seen.written();
-        }
-        Ok(())
+        self.flush_touches(all).await
     }
 
     /// Removes what has expired (sessions, revocations, codes); called by a timer. It is never later than `at_most`, which

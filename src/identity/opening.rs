@@ -76,6 +76,8 @@ impl Inner {
             expires_at,
             spent_at: None,
         });
+        // It is opened with this use, or not at all.
+        self.touches.learn(&session.id, now);
         let new = NewSession {
             session,
             family: token.map(|token| (family, token)),

@@ -172,7 +172,7 @@ impl Gateway {
     /// Writes what is still in memory and closes the store.
     pub(super) async fn close(&self) {
         // First: it is one transaction, and the refusals may be many.
-        if let Err(error) = self.opened.identity.flush_usage().await {
+        if let Err(error) = self.opened.identity.flush_all_usage().await {
             tracing::warn!(event = "usage_not_written", %error);
         }
         self.record_refusals().await;

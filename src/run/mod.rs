@@ -12,6 +12,7 @@ mod kept_sets;
 pub mod open;
 mod signals;
 mod timers;
+mod touches;
 
 use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
@@ -198,6 +199,10 @@ impl Threads {
             if let Some(redis) = &opened.redis {
                 edge::tls::install_provider();
                 redis.start();
+                if opened.store.is_shared() {
+                    let marks = touches::SharedMarks::new(redis.clone());
+                    opened.identity.share_touches(Arc::new(marks));
+                }
             }
             let doors = admin::Listeners::bind(&settings).await?;
             let grace = boot.edge.grace_period.min(INTERNAL_GRACE);

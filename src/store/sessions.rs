@@ -1,7 +1,5 @@
 //! Sessions: opened at login, listed, ended with everything that hangs on them.
 
-use std::time::Duration;
-
 use super::{
     AuditRecord, Connection, EndedSession, NewSession, RevokedToken, SessionRecord, SessionsToEnd,
     Spare, Store, StoreError, failures, refresh, revocations,
@@ -125,21 +123,16 @@ impl Store {
         .await
     }
 
-    /// Moves the last use of sessions on, where that is by `step` or more. Those that are gone are skipped.
-    pub async fn sessions_seen(
-        &self,
-        seen: &[(SessionId, Timestamp)],
-        step: Duration,
-    ) -> Result<(), StoreError> {
+    /// Moves the last use of sessions on. Those that are gone, or were used later, are skipped.
+    pub async fn sessions_seen(&self, seen: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {
         self.bounded_by(super::LONG_CALL, "sessions_seen", async {
             let mut tx = self.begin().await?;
             for (id, at) in seen {
                 sqlx::query(
-                    "UPDATE session SET last_seen_at = $2 WHERE id = $1 AND last_seen_at <= $3",
+                    "UPDATE session SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2",
                 )
                 .bind(id.as_str())
                 .bind(at.millis())
-                .bind((*at - step).millis())
                 .execute(&mut *tx)
                 .await?;
             }

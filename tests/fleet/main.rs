@@ -15,3 +15,4 @@ mod news;
 mod outage;
 mod redis;
 mod speed;
+mod touches;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::OidcSettings;
 use crate::{
     identity::{IdentityError, Inner, MountSettings},
-    model::{AuthMethod, Digest, Principal, SessionId},
+    model::{AuthMethod, Digest, Principal, SessionId, Timestamp},
     pipeline::SessionEvidence,
     store::OidcSession,
 };
@@ -22,14 +22,21 @@ impl Inner {
         let own = found.filter(|found| {
             found.session.realm == mount.realm && found.key.provider == *oidc.party.issuer
         });
-        Ok(own.map(|found| Arc::new(evidence(found, oidc))))
+        Ok(own.map(|found| {
+            let id = &found.session.id;
+            self.touches.learn(id, found.session.last_seen_at);
+            // What was used here is known at once, and in the store only later.
+            let here = self.touches.last(id);
+            Arc::new(evidence(found, here, oidc))
+        }))
     }
 }
 
-fn evidence(found: OidcSession, oidc: &OidcSettings) -> SessionEvidence {
+fn evidence(found: OidcSession, here: Option<Timestamp>, oidc: &OidcSettings) -> SessionEvidence {
     let OidcSession { session, account, profile, .. } = found;
     let ended = session.ended_at.is_some() || !account.enabled();
-    let idle_until = session.last_seen_at + oidc.idle;
+    let last = here.map_or(session.last_seen_at, |here| here.max(session.last_seen_at));
+    let idle_until = last + oidc.idle;
     // The account's own address, else the one that the provider says it has proven.
     let verified = profile.get("email_verified").and_then(serde_json::Value::as_bool);
     let said = profile.get("email").and_then(serde_json::Value::as_str);

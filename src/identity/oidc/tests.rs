@@ -17,6 +17,7 @@ use crate::{
 };
 
 const ISSUER: &str = "https://op.example";
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn settings() -> OidcSettings {
@@ -103,6 +104,36 @@ async fn a_session_ends_when_it_rests_and_in_any_case() {
     }
     kit.clock.advance(5 * MINUTE);
     assert!(is_over(&kit, secret).await, "used all the time, and over all the same");
+}
+
+#[tokio::test]
+async fn a_session_rests_from_its_last_use_here_at_once_and_for_other_nodes_soon() {
+    let kit = kit().await;
+    let secret = "s1";
+    open(&kit, &login(secret, "ada")).await;
+    let stored = async || {
+        let digest = Digest::of(secret.as_bytes());
+        let found = kit.identity.inner.store.oidc_session(&"api".into(), &digest).await.unwrap();
+        found.unwrap().session.last_seen_at
+    };
+    let opened = stored().await;
+    assert!(!is_over(&kit, secret).await);
+    kit.clock.advance(10 * SECOND);
+    kit.identity.seen(&secret.into(), kit.clock.now());
+    kit.identity.flush_usage().await.unwrap();
+    assert_eq!(stored().await, opened, "it is not worth a write yet");
+    kit.clock.advance(10 * SECOND);
+    kit.identity.flush_usage().await.unwrap();
+    assert_eq!(stored().await, opened + 10 * SECOND, "though nobody came since");
+    // One that was not written is known here, and is written when the process ends.
+    kit.clock.advance(5 * SECOND);
+    kit.identity.seen(&secret.into(), kit.clock.now());
+    kit.clock.advance(30 * MINUTE - SECOND);
+    assert!(!is_over(&kit, secret).await);
+    kit.identity.flush_all_usage().await.unwrap();
+    assert_eq!(stored().await, opened + 25 * SECOND);
+    kit.clock.advance(SECOND);
+    assert!(is_over(&kit, secret).await);
 }
 
 #[tokio::test]
