@@ -96,6 +96,7 @@ impl Config {
                 upstream_keepalive_pool: process.upstream_keepalive_pool,
                 limits: process.client_limits.clone(),
                 http2: self.blueprint.http2,
+                caches: process.caches,
             },
             data_dir: process.data_dir.clone(),
             database: self.blueprint.store.clone(),

@@ -8,13 +8,16 @@ use super::{Config, Place, Report, Surroundings, load, problem::Problem, secret}
 use crate::model::SecretString;
 
 /// Keys that are fixed until a restart: sockets, threads, the folder of the store and what protects it.
-const BOOT_ONLY: [&str; 15] = [
+const BOOT_ONLY: [&str; 18] = [
     "data.dir",
     "internal.address",
     "internal.token",
     "internal.probes",
     "secrets.master_keys",
     "limiter.max_keys",
+    "cache",
+    "store",
+    "fleet",
     "redis",
     "http2",
     "listener",

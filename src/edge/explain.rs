@@ -57,7 +57,8 @@ impl Explainer {
         issuers: &Issuers,
         evidence: Evidence,
     ) -> Result<Self, EdgeError> {
-        let live = Live::build(snapshot, &[], Arc::new(issuers.quiet()), None, &parts.metrics);
+        let issuers = Arc::new(issuers.quiet());
+        let live = Live::build(snapshot, &[], issuers, None, &parts.metrics, settings.caches);
         let closed =
             Settings { listeners: Vec::new(), forward_auth: Vec::new(), ..settings.clone() };
         let shared = Shared::new(watched(parts, evidence), closed, live)?;

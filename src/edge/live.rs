@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    UpstreamSettings,
+    CacheSizes, UpstreamSettings,
     assertions::Assertions,
     opaque::Answers,
     resolve::{TokenCache, Told},
@@ -49,13 +49,14 @@ pub(super) struct RouteLive {
 
 impl Live {
     /// Builds pools, caches and metric handles for a snapshot. Pools of `previous` whose settings and files did not change
-    /// are taken over with their state. `issuers`: those that the snapshot names.
+    /// are taken over with their state. `issuers`: those that the snapshot names. `caches`: as the data plane was set up.
     pub fn build(
         snapshot: Arc<Snapshot>,
         upstreams: &[UpstreamSettings],
         issuers: Arc<Issuers>,
         previous: Option<&Live>,
         metrics: &Metrics,
+        caches: CacheSizes,
     ) -> Self {
         let old: &[Arc<Pool>] = previous.map_or(&[], |live| &live.pools);
         let kept =
@@ -88,7 +89,7 @@ impl Live {
             .collect();
         Self {
             snapshot,
-            tokens: TokenCache::new(),
+            tokens: TokenCache::new(caches.tokens),
             told: Told::new(),
             assertions: Assertions::new(),
             answers,

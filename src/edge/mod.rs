@@ -67,7 +67,7 @@ pub use live::Live;
 pub use proxy_protocol::ProxyProtocol;
 pub use refusals::{RefusalCount, RefusalSubject};
 pub use serve::{EdgeError, serve};
-pub use settings::{ForwardAuth, ListenerSettings, Settings, UpstreamSettings};
+pub use settings::{CacheSizes, ForwardAuth, ListenerSettings, Settings, UpstreamSettings};
 pub use shared::{Bound, Parts, Shared};
 
 use std::{

@@ -24,10 +24,6 @@ use crate::{
     telemetry::{Metrics, metrics::CacheKind},
 };
 
-/// Verified tokens held at most.
-const MAX_TOKENS: usize = 20_000;
-/// Keys, and sessions, held at most, known and unknown.
-const MAX_ENTRIES: usize = 20_000;
 /// Callers whose fields are kept. Fewer than credentials: writing them anew costs little.
 const MAX_TOLD: usize = 4_096;
 /// Evidence is fetched again after this time, so that another node's changes arrive.
@@ -78,9 +74,10 @@ pub(super) struct Proven {
 }
 
 impl TokenCache {
-    pub(super) fn new() -> Self {
+    /// Holds so many at most.
+    pub(super) fn new(most: usize) -> Self {
         Self {
-            entries: Cache::new(MAX_TOKENS),
+            entries: Cache::new(most),
             refused: Cache::new(MAX_REFUSED),
             names: Fingerprints::new(),
         }
@@ -303,9 +300,10 @@ struct Asked<'a, I> {
 }
 
 impl<I: Clone + Eq + Hash, E: Hangs<I>> EvidenceCache<I, E> {
-    pub(super) fn new(kind: CacheKind) -> Self {
+    /// Holds so many at most, known and unknown.
+    pub(super) fn new(kind: CacheKind, most: usize) -> Self {
         let moves = kind == CacheKind::Session;
-        Self { entries: Cache::new(MAX_ENTRIES), kind, moves }
+        Self { entries: Cache::new(most), kind, moves }
     }
 
     /// What is known without asking; `None`: it must be asked for.

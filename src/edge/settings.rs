@@ -31,6 +31,26 @@ pub struct Settings {
     pub limits: Arc<ClientLimits>,
     /// What HTTP/2 connections of clients may do.
     pub http2: Http2,
+    /// How much is kept at hand.
+    pub caches: CacheSizes,
+}
+
+/// How many proven credentials are kept at hand at most, whatever number of them there is. One that is not costs a signature
+/// or a look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheSizes {
+    /// Verified tokens.
+    pub tokens: usize,
+    /// What the store knows of API keys, unknown ones included.
+    pub keys: usize,
+    /// The same of sessions.
+    pub sessions: usize,
+}
+
+impl Default for CacheSizes {
+    fn default() -> Self {
+        Self { tokens: 20_000, keys: 20_000, sessions: 20_000 }
+    }
 }
 
 /// One public listener.

@@ -309,6 +309,7 @@ mod tests {
             Arc::default(),
             None,
             &crate::telemetry::Metrics::new().unwrap(),
+            crate::edge::CacheSizes::default(),
         );
         let lines = shadows.report(&live);
         let [line] = &*lines else { panic!("{lines:?}") };

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    AgentUse, EdgeError, Live, Settings,
+    AgentUse, CacheSizes, EdgeError, Live, Settings,
     agent_use::AgentUses,
     client::RequestIds,
     connections::Connections,
@@ -108,8 +108,8 @@ impl Shared {
             recent: Recent::default(),
             shadows: Shadows::new(now),
             agent_uses: AgentUses::default(),
-            keys: KeyCache::new(CacheKind::Key),
-            sessions: SessionCache::new(CacheKind::Session),
+            keys: KeyCache::new(CacheKind::Key, settings.caches.keys),
+            sessions: SessionCache::new(CacheKind::Session, settings.caches.sessions),
             ids: RequestIds::new(&*parts.random),
             identity: Pool::identity(&settings.identity_socket, parts.metrics.clone()),
             connections: Connections::new(Arc::clone(&settings.limits)),
@@ -141,6 +141,11 @@ impl Shared {
     pub fn swap(&self, live: Live) {
         self.live.store(Arc::new(live));
         self.swapped.notify_one();
+    }
+
+    /// How much is kept at hand.
+    pub fn caches(&self) -> CacheSizes {
+        self.settings.caches
     }
 
     /// What decides now.

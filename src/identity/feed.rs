@@ -5,7 +5,8 @@
 //! that; a neighbour's change costs one more look-up. Only a view. The store knows first; nothing is entered here that is not durable.
 
 use std::{
-    collections::HashMap,
+    borrow::Borrow,
+    collections::{HashMap, hash_map::Entry},
     hash::{BuildHasher, Hash, RandomState},
     sync::{
         PoisonError, RwLock,
@@ -145,46 +146,78 @@ impl RevocationView for Feed {
     }
 }
 
+/// Parts of the table, so that forgetting, or finding more room for, a million of them keeps no request waiting.
+const SHARDS: usize = 256;
+
 /// Ids with the moment from which they need not be known any more.
 struct Ended<K> {
     /// Size, so that the usual case (nothing ended) takes no lock.
     count: AtomicUsize,
-    until: RwLock<HashMap<K, Timestamp>>,
+    until: Vec<RwLock<HashMap<K, Timestamp>>>,
 }
 
 impl<K> Default for Ended<K> {
     fn default() -> Self {
-        Self { count: AtomicUsize::new(0), until: RwLock::default() }
+        let until = (0..SHARDS).map(|_| RwLock::default()).collect();
+        Self { count: AtomicUsize::new(0), until }
     }
 }
 
 // A poisoned lock is entered all the same: every change below is one map operation, so the map is whole.
-impl<K: Eq + Hash> Ended<K> {
+impl<K: Eq + Hash + Borrow<str>> Ended<K> {
     /// Returns whether it was not known before.
     fn insert(&self, id: K, until: Timestamp) -> bool {
-        let mut map = self.until.write().unwrap_or_else(PoisonError::into_inner);
-        let before = map.len();
-        let kept = map.entry(id).or_insert(until);
-        *kept = (*kept).max(until);
-        self.count.store(map.len(), Ordering::Release);
-        map.len() > before
+        let Some(shard) = self.shard(&id) else { return false };
+        let mut map = shard.write().unwrap_or_else(PoisonError::into_inner);
+        match map.entry(id) {
+            Entry::Occupied(mut known) => {
+                let kept = known.get_mut();
+                *kept = (*kept).max(until);
+                false
+            }
+            Entry::Vacant(room) => {
+                room.insert(until);
+                self.count.fetch_add(1, Ordering::AcqRel);
+                true
+            }
+        }
     }
 
     fn holds(&self, id: &K) -> bool {
-        self.len() > 0 && self.until.read().unwrap_or_else(PoisonError::into_inner).contains_key(id)
+        self.len() > 0
+            && self.shard(id).is_some_and(|shard| {
+                shard
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .contains_key::<str>(id.borrow())
+            })
     }
 
     fn prune(&self, now: Timestamp) {
         if self.len() == 0 {
             return;
         }
-        let mut map = self.until.write().unwrap_or_else(PoisonError::into_inner);
-        map.retain(|_, until| *until > now);
-        self.count.store(map.len(), Ordering::Release);
+        for shard in &self.until {
+            let mut map = shard.write().unwrap_or_else(PoisonError::into_inner);
+            let before = map.len();
+            map.retain(|_, until| *until > now);
+            let gone = before.saturating_sub(map.len());
+            self.count.fetch_sub(gone, Ordering::AcqRel);
+            if map.len() < map.capacity() / 4 {
+                map.shrink_to_fit();
+            }
+        }
     }
 
     fn len(&self) -> usize {
         self.count.load(Ordering::Acquire)
+    }
+
+    /// Ids are random to their last letters, and of no others is there anything to find.
+    fn shard(&self, id: &K) -> Option<&RwLock<HashMap<K, Timestamp>>> {
+        let last = Borrow::<str>::borrow(id).bytes().rev().take(4);
+        let number = last.fold(0_usize, |sum, byte| sum.wrapping_mul(31) + usize::from(byte));
+        self.until.get(number % SHARDS)
     }
 }
 
@@ -207,6 +240,21 @@ mod tests {
         feed.prune(Timestamp(10));
         assert!(!feed.is_revoked(Some(&token), None));
         assert!(feed.is_revoked(None, Some(&session)));
+    }
+
+    #[test]
+    fn each_of_very_many_is_known_and_they_are_spread_evenly() {
+        let feed = Feed::default();
+        let ids: Vec<SessionId> =
+            (0..20_000).map(|_| uuid::Uuid::new_v4().to_string().as_str().into()).collect();
+        feed.end_sessions(ids.iter().cloned(), Timestamp(10));
+        assert_eq!(feed.len(), ids.len());
+        assert!(ids.iter().all(|id| feed.is_revoked(None, Some(id))));
+        let fullest = feed.sessions.until.iter().map(|shard| shard.read().unwrap().len()).max();
+        assert!(fullest.unwrap() < 4 * ids.len() / SHARDS, "{fullest:?}");
+        feed.prune(Timestamp(10));
+        assert_eq!(feed.len(), 0);
+        assert!(!feed.is_revoked(None, ids.first()));
     }
 
     #[test]

@@ -118,7 +118,7 @@ use crate::{
         Timestamp,
     },
     pipeline::{KeyEvidence, News, RevocationView, SessionEvidence},
-    store::{Ciphertext, ForeignIdentity, KeyUse, Store},
+    store::{Ciphertext, EndedSession, ForeignIdentity, KeyUse, RevokedToken, Store},
 };
 use authorization_server::ClientLogin;
 use changes::Following;
@@ -137,6 +137,8 @@ use usage::Usage;
 const REFRESH_SECRET: &str = "refresh";
 /// Name of the secret under which one-time codes are digested and signed.
 const CODE_SECRET: &str = "codes";
+/// Uses written in one transaction.
+const USED_AT_ONCE: usize = 1000;
 /// How long spent tokens and ended sessions are kept, so that a replay is still known as one.
 const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
 /// For how long a node that goes away keeps the others from sweeping in its place. Longer than it is between two sweeps.
@@ -410,9 +412,10 @@ impl Identity {
             .into_iter()
             .map(|(id, uses)| KeyUse { id, count: uses.count, last_used_at: uses.last })
             .collect();
-        if !batch.is_empty() {
-            self.inner.store.add_usage(&batch).await?;
-            self.inner.usage.written();
+        // In parts, so that no login waits for all of them: there may be as many as there were requests.
+        for part in batch.chunks(USED_AT_ONCE) {
+            self.inner.store.add_usage(part).await?;
+            self.inner.usage.written(part.iter().map(|used| &used.id));
         }
         self.flush_touches(all).await
     }
@@ -427,8 +430,11 @@ impl Identity {
             self.inner.store.sweep(now, keep).await?;
             self.inner.store.expire_agent_tokens(now, agents::expired).await?;
         }
-        // A change whose acknowledgement was lost (the store answered too late) is caught up with here.
-        self.inner.load_revocations(now, CATCH_UP).await?;
+        // A change whose acknowledgement was lost (the store answered too late) is caught up with here. Where changes are
+        // followed, those of this node are as well.
+        if !self.inner.store.is_shared() {
+            self.inner.load_revocations(now, CATCH_UP).await?;
+        }
         self.inner.access.all_changed();
         // So is a login that began under the old settings and ended under the new ones.
         self.inner.end_foreign_sessions(&self.inner.state(), now).await?;
@@ -492,14 +498,13 @@ impl Inner {
 
     /// Enters what the store knows to have ended, sessions as far `back`.
     async fn load_revocations(&self, now: Timestamp, back: Duration) -> Result<(), IdentityError> {
-        for token in self.store.live_revocations(now).await? {
-            self.feed.end_token(token.id, token.expires_at);
-        }
+        let ended = |token: RevokedToken| self.feed.end_token(token.id, token.expires_at);
+        self.store.live_revocations(now, ended).await?;
         let remember = self.state().remember();
-        for session in self.store.sessions_ended_since(now - back).await? {
+        let ended = |session: EndedSession| {
             self.feed.end_sessions([session.id], session.ended_at + remember);
-        }
-        Ok(())
+        };
+        Ok(self.store.sessions_ended_since(now - back, ended).await?)
     }
 }
 

@@ -77,9 +77,19 @@ impl<K: Clone + Eq + Hash + Borrow<str>> Usage<K> {
         writing.iter().map(|(id, uses)| (id.clone(), *uses)).collect()
     }
 
-    /// The batch is in the store.
-    pub(super) fn written(&self) {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// These of the batch are in the store.
+    pub(super) fn written<'a>(&self, ids: impl IntoIterator<Item = &'a K>)
+    where
+        K: 'a,
+    {
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in ids {
+            writing.remove(id.borrow());
+        }
+        if writing.is_empty() {
+            // After a moment with very many, their room.
+            writing.shrink_to(SHARDS);
+        }
     }
 
     fn shard(&self, id: &K) -> &Mutex<HashMap<K, Uses>> {
@@ -105,7 +115,7 @@ mod tests {
         assert_eq!(usage.take(), [(id.clone(), Uses { count: 2, last: Timestamp(3) })]);
         usage.note(&id, Timestamp(4));
         assert_eq!(usage.pending(&id).count, 3);
-        usage.written();
+        usage.written([&id]);
         assert_eq!(usage.pending(&id), Uses { count: 1, last: Timestamp(4) });
     }
 
@@ -113,7 +123,10 @@ mod tests {
     fn a_failed_write_is_tried_again_with_what_came_after() {
         let usage = Usage::<KeyId>::default();
         usage.note(&"k".into(), Timestamp(1));
+        usage.note(&"in-time".into(), Timestamp(1));
         usage.take();
+        // Of a batch in parts the first was written.
+        usage.written([&"in-time".into()]);
         usage.note(&"k".into(), Timestamp(2));
         assert_eq!(usage.take(), [("k".into(), Uses { count: 2, last: Timestamp(2) })]);
     }

@@ -63,7 +63,8 @@ impl Gateway {
         let issuers = Issuers::build(&compiled.issuers, None, &asking).map_err(RunError::Issuer)?;
         identity.set_openid_providers(issuers.logins());
         let (snapshot, issuers) = (Arc::new(compiled.snapshot), Arc::new(issuers));
-        let live = Live::build(snapshot, &compiled.upstreams, issuers, None, metrics);
+        let caches = settings.caches;
+        let live = Live::build(snapshot, &compiled.upstreams, issuers, None, metrics, caches);
         let parts = opened.edge_parts(metrics.clone(), log.access());
         metrics.config_active(&config.hash, SystemTime::now());
         let limiter: Arc<LocalLimiter> = opened.limiter.clone();
@@ -255,7 +256,9 @@ impl Gateway {
     fn swap(&self, compiled: config::Compiled, issuers: Arc<Issuers>) {
         let before = self.edge.live();
         let (snapshot, metrics) = (Arc::new(compiled.snapshot), self.metrics());
-        let live = Live::build(snapshot, &compiled.upstreams, issuers, Some(&before), metrics);
+        let caches = self.edge.caches();
+        let live =
+            Live::build(snapshot, &compiled.upstreams, issuers, Some(&before), metrics, caches);
         self.edge.swap(live);
         // The old one goes here, on the control runtime, unless a request still holds it.
         drop(before);

@@ -1,5 +1,9 @@
 //! What accounts may do in their organisations, read as a whole: identity answers from memory.
 
+use std::collections::HashMap;
+
+use sqlx::AssertSqlSafe;
+
 use super::{
     AccessRecord, Connection, LONG_CALL, Row, Store, StoreError,
     permissions::{permission, permission_columns},
@@ -7,21 +11,28 @@ use super::{
 };
 use crate::model::AccountId;
 
-/// Grants to the account itself. The membership keeps out what an account was granted in another organisation.
+/// Accounts asked about in one statement.
+const AT_ONCE: usize = 500;
+
+/// Grants to accounts themselves. The membership keeps out what an account was granted in another organisation.
 const DIRECT: &str = concat!(
-    "SELECT ",
+    "SELECT g.account_id AS whose, ",
     permission_columns!(),
-    " FROM permission_grant g JOIN permission p ON p.id = g.permission_id \
-     WHERE g.account_id = $1 AND p.organisation_id = $2"
+    " FROM permission_grant g JOIN permission p ON p.id = g.permission_id WHERE g.account_id IN "
 );
-/// Grants to the groups that the account is in.
+/// Grants to the groups that they are in.
 const THROUGH_TEAMS: &str = concat!(
-    "SELECT ",
+    "SELECT t.account_id AS whose, ",
     permission_columns!(),
     " FROM team_member t JOIN permission_grant g ON g.team_id = t.team_id \
-     JOIN permission p ON p.id = g.permission_id \
-     WHERE t.account_id = $1 AND p.organisation_id = $2"
+     JOIN permission p ON p.id = g.permission_id WHERE t.account_id IN "
 );
+/// Members whose accounts have the newest sessions, which is found without a look at all accounts.
+const RECENT: &str = "SELECT m.account_id, m.organisation_id, m.role FROM \
+    (SELECT account_id, MAX(created_at) AS at FROM \
+     (SELECT account_id, created_at FROM session ORDER BY created_at DESC LIMIT $1) s GROUP BY account_id) r \
+    JOIN membership m ON m.account_id = r.account_id JOIN account a ON a.id = m.account_id \
+    WHERE a.status = 'active' ORDER BY r.at DESC, a.id LIMIT $1";
 
 impl Store {
     /// What one account may do; `None`: it belongs to no organisation.
@@ -38,7 +49,11 @@ impl Store {
             .await?;
             match row {
                 None => Ok(None),
-                Some(row) => with_grants(&mut tx, member(&row)?).await.map(Some),
+                Some(row) => {
+                    let mut one = [member(&row)?];
+                    add_grants(&mut tx, &mut one).await?;
+                    Ok(one.into_iter().next())
+                }
             }
         })
         .await
@@ -48,18 +63,11 @@ impl Store {
     pub async fn access_of_recent(&self, limit: u32) -> Result<Vec<AccessRecord>, StoreError> {
         self.bounded_by(LONG_CALL, "access_of_recent", async {
             let mut tx = self.readers().begin().await?;
-            let members = sqlx::query(
-                "SELECT m.account_id, m.organisation_id, m.role FROM membership m \
-                 JOIN account a ON a.id = m.account_id \
-                 WHERE a.status = 'active' AND a.last_login_at IS NOT NULL \
-                 ORDER BY a.last_login_at DESC, a.id LIMIT $1",
-            )
-            .bind(i64::from(limit))
-            .fetch_all(&mut *tx)
-            .await?;
-            let mut all = Vec::with_capacity(members.len());
-            for row in &members {
-                all.push(with_grants(&mut tx, member(row)?).await?);
+            let members = sqlx::query(RECENT).bind(i64::from(limit)).fetch_all(&mut *tx).await?;
+            let mut all: Vec<AccessRecord> =
+                members.iter().map(member).collect::<Result<_, _>>()?;
+            for part in all.chunks_mut(AT_ONCE) {
+                add_grants(&mut tx, part).await?;
             }
             Ok(all)
         })
@@ -67,21 +75,31 @@ impl Store {
     }
 }
 
-async fn with_grants(
-    tx: &mut Connection,
-    mut access: AccessRecord,
-) -> Result<AccessRecord, StoreError> {
-    for sql in [DIRECT, THROUGH_TEAMS] {
-        let found = sqlx::query(sql)
-            .bind(access.account.as_str())
-            .bind(access.organisation.as_str())
-            .fetch_all(&mut *tx)
-            .await?;
-        for row in &found {
-            access.granted.push(permission(row)?);
+/// Fills in what was granted, with two statements for all.
+async fn add_grants(tx: &mut Connection, all: &mut [AccessRecord]) -> Result<(), StoreError> {
+    if all.is_empty() {
+        return Ok(());
+    }
+    let marks: Vec<String> = (1..=all.len()).map(|n| format!("${n}")).collect();
+    let asked: Vec<String> = all.iter().map(|access| access.account.to_string()).collect();
+    let mut places: HashMap<_, &mut AccessRecord> = all
+        .iter_mut()
+        .map(|access| ((access.account.clone(), access.organisation.clone()), access))
+        .collect();
+    for select in [DIRECT, THROUGH_TEAMS] {
+        let text = format!("{select} ({})", marks.join(", "));
+        // One account is the usual question.
+        let query = sqlx::query(AssertSqlSafe(text)).persistent(asked.len() == 1);
+        let found = asked.iter().fold(query, |query, account| query.bind(account.clone()));
+        for row in &found.fetch_all(&mut *tx).await? {
+            let granted = permission(row)?;
+            let whose = AccountId::from(rows::get::<String>(row, "whose")?);
+            if let Some(access) = places.get_mut(&(whose, granted.organisation.clone())) {
+                access.granted.push(granted);
+            }
         }
     }
-    Ok(access)
+    Ok(())
 }
 
 fn member(row: &Row) -> Result<AccessRecord, StoreError> {

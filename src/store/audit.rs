@@ -115,13 +115,17 @@ impl Store {
         self.bounded("audit_trim", async {
             let mut tx = self.begin().await?;
             let head = chain::head(&mut tx, node).await?;
-            let kept: Option<i64> =
-                sqlx::query_scalar("SELECT MIN(seq) FROM audit WHERE node = $1 AND at >= $2")
-                    .bind(node)
-                    .bind(before.millis())
-                    .fetch_one(&mut *tx)
-                    .await?;
-            let through = kept.map_or(head.seq, |seq| seq - 1).min(head.base_seq + TRIM);
+            // No further than this trim goes, so that it costs the same however much there is to remove.
+            let furthest = head.seq.min(head.base_seq + TRIM);
+            let kept: Option<i64> = sqlx::query_scalar(
+                "SELECT MIN(seq) FROM audit WHERE node = $1 AND at >= $2 AND seq <= $3",
+            )
+            .bind(node)
+            .bind(before.millis())
+            .bind(furthest)
+            .fetch_one(&mut *tx)
+            .await?;
+            let through = kept.map_or(furthest, |seq| seq - 1);
             let removed = u64::try_from(through - head.base_seq).unwrap_or(0);
             if removed == 0 {
                 return Ok(0);

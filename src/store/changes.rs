@@ -11,6 +11,10 @@ use crate::model::Timestamp;
 /// How long changes are kept at least. A node that was away for longer reads everything anew.
 const KEPT: Duration = Duration::from_secs(3600);
 
+/// Up to a number, as many as one transaction takes.
+const OLD_CHANGES: &str = "DELETE FROM change WHERE seq IN \
+    (SELECT seq FROM change WHERE seq <= $1 ORDER BY seq LIMIT $2)";
+
 impl Store {
     /// The number of the newest change.
     pub async fn change_head(&self) -> Result<u64, StoreError> {
@@ -47,21 +51,21 @@ impl Store {
         .await
     }
 
-    /// Removes changes that are old enough; always the oldest, so that the others have no gap.
+    /// Removes changes that are old enough, always the oldest, so that the others have no gap. In parts: there are as many of
+    /// them as keys or sessions were ended at once, and no login shall wait for all of that.
     pub(super) async fn trim_changes(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.bounded("trim_changes", async {
-            let mut tx = self.begin().await?;
-            let removed = sqlx::query(
-                "DELETE FROM change WHERE seq <= (SELECT MAX(seq) FROM change WHERE at <= $1)",
-            )
-            .bind((now - KEPT).millis())
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
-            tx.commit().await?;
-            Ok(removed)
-        })
-        .await
+        let newest: Option<i64> = self
+            .bounded("trim_changes", async {
+                let newest = sqlx::query_scalar(
+                    "SELECT seq FROM change WHERE at <= $1 ORDER BY at DESC, seq DESC LIMIT 1",
+                );
+                Ok(newest.bind((now - KEPT).millis()).fetch_optional(self.readers()).await?)
+            })
+            .await?;
+        match newest.map(Timestamp) {
+            Some(newest) => self.remove(OLD_CHANGES, newest).await,
+            None => Ok(0),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! API keys.
 
 use super::{
-    AuditRecord, Connection, KeyRecord, KeyUse, LONG_CALL, OwnedKey, Store, StoreError,
+    AuditRecord, Connection, KeyRecord, OwnedKey, Store, StoreError,
     rows::{self, account_columns, key_columns},
 };
 use crate::model::{AccountId, KeyId, MountName, OrganisationId, ScopeSet, Timestamp};
@@ -189,29 +189,6 @@ impl Store {
             insert(&mut tx, new).await?;
             self.commit(tx, audit).await?;
             Ok(key)
-        })
-        .await
-    }
-
-    /// Adds batched uses, all or none. Keys that are gone are skipped.
-    pub async fn add_usage(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
-        if uses.is_empty() {
-            return Ok(());
-        }
-        self.bounded_by(LONG_CALL, "add_usage", async {
-            let mut tx = self.begin().await?;
-            for item in uses {
-                sqlx::query(
-                    "UPDATE api_key SET usage_count = usage_count + $2, last_used_at = \
-                     CASE WHEN last_used_at > $3 THEN last_used_at ELSE $3 END WHERE id = $1",
-                )
-                .bind(item.id.as_str())
-                .bind(i64::try_from(item.count).unwrap_or(i64::MAX))
-                .bind(item.last_used_at.millis())
-                .execute(&mut *tx)
-                .await?;
-            }
-            Ok(tx.commit().await?)
         })
         .await
     }

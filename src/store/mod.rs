@@ -53,6 +53,7 @@ mod sessions;
 mod sqlite;
 mod sweep;
 mod teams;
+mod used;
 mod webhooks;
 mod within;
 

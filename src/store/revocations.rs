@@ -1,5 +1,7 @@
 //! Access tokens that end before their time.
 
+use futures_util::TryStreamExt;
+
 use super::{AuditRecord, Connection, LONG_CALL, RevokedToken, Row, Store, StoreError, rows};
 use crate::model::Timestamp;
 
@@ -20,16 +22,21 @@ impl Store {
         .await
     }
 
-    /// Revocations that still matter, for the view at start.
-    pub async fn live_revocations(&self, now: Timestamp) -> Result<Vec<RevokedToken>, StoreError> {
+    /// Revocations that still matter, for the view at start: one after another, for there may be very many.
+    pub async fn live_revocations(
+        &self,
+        now: Timestamp,
+        mut take: impl FnMut(RevokedToken),
+    ) -> Result<(), StoreError> {
         self.bounded_by(LONG_CALL, "live_revocations", async {
-            sqlx::query("SELECT id, expires_at FROM revoked_token WHERE expires_at > $1")
-                .bind(now.millis())
-                .fetch_all(self.readers())
-                .await?
-                .iter()
-                .map(revoked)
-                .collect()
+            let mut found =
+                sqlx::query("SELECT id, expires_at FROM revoked_token WHERE expires_at > $1")
+                    .bind(now.millis())
+                    .fetch(self.readers());
+            while let Some(row) = found.try_next().await? {
+                take(revoked(&row)?);
+            }
+            Ok(())
         })
         .await
     }

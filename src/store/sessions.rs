@@ -1,5 +1,7 @@
 //! Sessions: opened at login, listed, ended with everything that hangs on them.
 
+use futures_util::TryStreamExt;
+
 use super::{
     AuditRecord, Connection, EndedSession, NewSession, RevokedToken, SessionRecord, SessionsToEnd,
     Spare, Store, StoreError, failures, refresh, revocations,
@@ -7,6 +9,21 @@ use super::{
     second_factor,
 };
 use crate::model::{AccountId, Digest, MountName, RealmName, SessionId, Timestamp};
+
+/// Sessions that live, newest first; `$account` says whose.
+macro_rules! live {
+    ($account:literal) => {
+        concat!(
+            "SELECT ",
+            session_columns!(),
+            " FROM session s JOIN account a ON a.id = s.account_id \
+             WHERE s.ended_at IS NULL AND s.expires_at > $3 \
+             AND (CAST($1 AS TEXT) IS NULL OR s.realm = $1) AND ",
+            $account,
+            " ORDER BY s.created_at DESC, s.id LIMIT $4"
+        )
+    };
+}
 
 impl Store {
     /// Opens a session: session, family, first refresh token, last login and audit at once; clears login failures.
@@ -72,24 +89,21 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<SessionRecord>, StoreError> {
         self.bounded("live_sessions", async {
-            sqlx::query(concat!(
-                "SELECT ",
-                session_columns!(),
-                " FROM session s JOIN account a ON a.id = s.account_id \
-                 WHERE s.ended_at IS NULL AND s.expires_at > $3 \
-                 AND (CAST($1 AS TEXT) IS NULL OR s.realm = $1) \
-                 AND (CAST($2 AS TEXT) IS NULL OR s.account_id = $2) \
-                 ORDER BY s.created_at DESC, s.id LIMIT $4"
-            ))
-            .bind(realm.map(RealmName::as_str))
-            .bind(account.map(AccountId::as_str))
-            .bind(now.millis())
-            .bind(i64::from(limit))
-            .fetch_all(self.readers())
-            .await?
-            .iter()
-            .map(rows::session)
-            .collect()
+            // Two texts: a condition that may be absent is one that no index serves.
+            let select = match account {
+                Some(_) => live!("s.account_id = $2"),
+                None => live!("CAST($2 AS TEXT) IS NULL"),
+            };
+            sqlx::query(select)
+                .bind(realm.map(RealmName::as_str))
+                .bind(account.map(AccountId::as_str))
+                .bind(now.millis())
+                .bind(i64::from(limit))
+                .fetch_all(self.readers())
+                .await?
+                .iter()
+                .map(rows::session)
+                .collect()
         })
         .await
     }
@@ -119,24 +133,6 @@ impl Store {
             }
             self.commit(tx, audit).await?;
             Ok(true)
-        })
-        .await
-    }
-
-    /// Moves the last use of sessions on. Those that are gone, or were used later, are skipped.
-    pub async fn sessions_seen(&self, seen: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {
-        self.bounded_by(super::LONG_CALL, "sessions_seen", async {
-            let mut tx = self.begin().await?;
-            for (id, at) in seen {
-                sqlx::query(
-                    "UPDATE session SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2",
-                )
-                .bind(id.as_str())
-                .bind(at.millis())
-                .execute(&mut *tx)
-                .await?;
-            }
-            Ok(tx.commit().await?)
         })
         .await
     }
@@ -176,9 +172,12 @@ impl Store {
         audit: &[AuditRecord],
     ) -> Result<Vec<SessionId>, StoreError> {
         self.bounded_by(super::LONG_CALL, "end_foreign_sessions", async {
-            // Looked for beside the writer: there are hardly ever any, and no login shall wait for the search.
+            // Looked for beside the writer: there are hardly ever any, and no login shall wait for the search. On both sides of
+            // the realm's own name, so that an index finds them without a look at all the others.
             let any: Option<i64> = sqlx::query_scalar(
-                "SELECT 1 FROM session WHERE mount = $1 AND realm <> $2 AND ended_at IS NULL LIMIT 1",
+                "SELECT 1 FROM session WHERE mount = $1 AND realm < $2 AND ended_at IS NULL \
+                 UNION ALL \
+                 SELECT 1 FROM session WHERE mount = $1 AND realm > $2 AND ended_at IS NULL LIMIT 1",
             )
             .bind(mount.as_str())
             .bind(realm.as_str())
@@ -207,24 +206,23 @@ impl Store {
         .await
     }
 
-    /// Sessions ended at or after `since`, for the revocation view at start.
+    /// Sessions ended at or after `since`, for the revocation view at start: one after another, for there may be very many.
     pub async fn sessions_ended_since(
         &self,
         since: Timestamp,
-    ) -> Result<Vec<EndedSession>, StoreError> {
+        mut take: impl FnMut(EndedSession),
+    ) -> Result<(), StoreError> {
         self.bounded_by(super::LONG_CALL, "sessions_ended_since", async {
-            sqlx::query("SELECT id, ended_at FROM session WHERE ended_at >= $1")
+            let mut found = sqlx::query("SELECT id, ended_at FROM session WHERE ended_at >= $1")
                 .bind(since.millis())
-                .fetch_all(self.readers())
-                .await?
-                .iter()
-                .map(|row| {
-                    Ok(EndedSession {
-                        id: rows::get::<String>(row, "id")?.into(),
-                        ended_at: rows::time(row, "ended_at")?,
-                    })
-                })
-                .collect()
+                .fetch(self.readers());
+            while let Some(row) = found.try_next().await? {
+                take(EndedSession {
+                    id: rows::get::<String>(&row, "id")?.into(),
+                    ended_at: rows::time(&row, "ended_at")?,
+                });
+            }
+            Ok(())
         })
         .await
     }

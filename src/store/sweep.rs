@@ -10,7 +10,7 @@ const BATCH: u64 = 500;
 
 /// Removes rows of a table, as many as one transaction takes: the table, its key, and which rows have run out at `$1`.
 macro_rules! oldest {
-    ($table:literal, $key:literal, $which:literal) => {
+    ($table:literal, $key:literal, $which:expr) => {
         concat!(
             "DELETE FROM ",
             $table,
@@ -30,19 +30,7 @@ macro_rules! oldest {
 /// The same by one moment of a row.
 macro_rules! expired {
     ($table:literal, $key:literal, $moment:literal) => {
-        concat!(
-            "DELETE FROM ",
-            $table,
-            " WHERE (",
-            $key,
-            ") IN (SELECT ",
-            $key,
-            " FROM ",
-            $table,
-            " WHERE ",
-            $moment,
-            " <= $1 LIMIT $2)"
-        )
+        oldest!($table, $key, concat!($moment, " <= $1"))
     };
 }
 
@@ -111,7 +99,11 @@ impl Store {
     }
 
     /// Runs a bounded DELETE until it finds no full batch; each batch is a transaction of its own.
-    async fn remove(&self, sql: &'static str, until: Timestamp) -> Result<u64, StoreError> {
+    pub(super) async fn remove(
+        &self,
+        sql: &'static str,
+        until: Timestamp,
+    ) -> Result<u64, StoreError> {
         let mut removed = 0;
         loop {
             let batch = self

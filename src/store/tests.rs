@@ -110,7 +110,11 @@ async fn the_hot_queries_use_their_indexes() {
          UNION SELECT id FROM session WHERE account_id = 'a')",
         "EXPLAIN QUERY PLAN SELECT id, ended_at FROM session WHERE ended_at >= 5",
         "EXPLAIN QUERY PLAN SELECT id FROM revoked_token WHERE expires_at <= 5 LIMIT 9",
-        "EXPLAIN QUERY PLAN SELECT MIN(seq) FROM audit WHERE node = 'n' AND at >= 5",
+        "EXPLAIN QUERY PLAN SELECT MIN(seq) FROM audit WHERE node = 'n' AND at >= 5 AND seq <= 9",
+        "EXPLAIN QUERY PLAN SELECT 1 FROM session WHERE mount = 'm' AND realm < 'r' AND ended_at IS NULL \
+         UNION ALL SELECT 1 FROM session WHERE mount = 'm' AND realm > 'r' AND ended_at IS NULL LIMIT 1",
+        "EXPLAIN QUERY PLAN SELECT 1 FROM session s JOIN account a ON a.id = s.account_id \
+         WHERE s.ended_at IS NULL AND s.expires_at > 5 AND s.account_id = 'a' ORDER BY s.created_at DESC LIMIT 9",
         "EXPLAIN QUERY PLAN SELECT * FROM audit ORDER BY at DESC, seq DESC LIMIT 9",
     ] {
         let plan = sqlx::query(sql).fetch_all(store.readers()).await.unwrap();

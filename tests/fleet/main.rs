@@ -7,12 +7,15 @@
 mod support;
 
 mod bench;
+mod crowd;
 mod ends;
 mod heralds;
 mod keys;
 mod limits;
+mod masses;
 mod news;
 mod outage;
 mod redis;
+mod scale;
 mod speed;
 mod touches;

@@ -88,9 +88,8 @@ async fn a_session_that_all_nodes_see_is_written_by_one_and_without_redis_by_eac
     let (statements, rows) = busy(&fleet, &clients, lasts).await;
     println!("without Redis: {statements} statements, {rows} rows");
     if seconds.is_none() {
-        // Where it was opened nothing has to be written for a while.
-        assert!(statements >= SESSIONS * (NODES - 1), "{statements}");
-        assert!(statements <= SESSIONS * NODES, "{statements}");
-        assert!(rows >= SESSIONS);
+        // All of a node with one statement. Where it was opened nothing has to be written for a while.
+        assert!(statements >= NODES - 1, "{statements}");
+        assert!((SESSIONS..=SESSIONS * NODES).contains(&rows), "{rows}");
     }
 }

@@ -247,3 +247,23 @@ async fn changes_come_in_pages_are_announced_and_removed_from_the_oldest_on() {
     assert_eq!(store.sweep(NOW, HOUR).await.unwrap().changes, 50);
     assert_eq!(store.changes_since(0, 10).await.unwrap().changes[0].seq, 51);
 }
+
+#[tokio::test]
+async fn very_many_changes_are_removed_in_parts_and_leave_no_gap() {
+    if !postgres::is_there() {
+        return;
+    }
+    let (place, store) = fresh().await;
+    place
+        .tamper(
+            "INSERT INTO change (seq, at, kind, subject) \
+             SELECT i, 1700000000000 + i, 'key', 'k' || i FROM generate_series(1, 2700) i",
+        )
+        .await;
+    place.tamper("UPDATE change_head SET seq = 2700").await;
+    let later = NOW + HOUR + std::time::Duration::from_millis(1600);
+    assert_eq!(store.sweep(later, HOUR).await.unwrap().changes, 1600);
+    let rest = store.changes_since(0, 5000).await.unwrap();
+    assert_eq!((rest.head, rest.changes.len(), rest.changes[0].seq), (2700, 1100, 1601));
+    assert_eq!(store.sweep(later, HOUR).await.unwrap().changes, 0);
+}

@@ -108,3 +108,29 @@ async fn uses_add_up_and_the_newest_time_stays() {
     let key = store.key(&mount(), &"k1".into()).await.unwrap().unwrap().key;
     assert_eq!((key.usage_count, key.last_used_at), (5, Some(NOW + HOUR)));
 }
+
+#[tokio::test]
+async fn uses_of_very_many_keys_are_added_with_few_statements() {
+    let (place, store, _) = with_account("ada").await;
+    place
+        .tamper(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450) \
+             INSERT INTO api_key (id, mount, realm, owner_id, name, hint, digest, scopes, allowed_ips, created_at, \
+             usage_count) SELECT 'k' || i, 'api', 'main', 'ada', 'n', 'h', '', '[]', '[]', i, 0 FROM n",
+        )
+        .await;
+    let uses: Vec<KeyUse> = (1..=450)
+        .map(|n| KeyUse { id: format!("k{n}").as_str().into(), count: n, last_used_at: NOW })
+        .collect();
+    for _ in 0..2 {
+        store.add_usage(&uses).await.unwrap();
+    }
+    let mut raw = place.raw().await;
+    let sum: i64 = sqlx::query_scalar(
+        "SELECT CAST(SUM(usage_count) AS BIGINT) FROM api_key WHERE last_used_at > 0",
+    )
+    .fetch_one(&mut raw)
+    .await
+    .unwrap();
+    assert_eq!(sum, 450 * 451);
+}

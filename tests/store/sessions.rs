@@ -64,6 +64,8 @@ async fn only_live_sessions_are_listed_newest_first() {
     assert_eq!(list.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["new", "old"]);
     assert_eq!(store.live_sessions(None, None, NOW, 1).await.unwrap().len(), 1);
     assert!(store.live_sessions(None, Some(&"bob".into()), NOW, 9).await.unwrap().is_empty());
+    let elsewhere = store.live_sessions(Some(&"other".into()), Some(&account.id), NOW, 9).await;
+    assert!(elsewhere.unwrap().is_empty());
     assert!(store.live_sessions(None, None, NOW + HOUR * 25, 9).await.unwrap().is_empty());
 }
 
@@ -92,10 +94,10 @@ async fn ending_takes_the_family_along_and_tells_once() {
     assert!(again.is_empty());
     assert_eq!(events(&store).await, ["ACCOUNT_CREATED", "LOGOUT"]);
     assert_eq!(store.refresh_lookup("s1-0").await.unwrap().unwrap().family.ended_at, Some(NOW));
-    assert_eq!(store.live_revocations(NOW).await.unwrap(), [jti]);
-    let since = store.sessions_ended_since(NOW).await.unwrap();
+    assert_eq!(revocations(&store, NOW).await, [jti]);
+    let since = ended_since(&store, NOW).await;
     assert_eq!(since, [EndedSession { id: "s1".into(), ended_at: NOW }]);
-    assert!(store.sessions_ended_since(NOW + HOUR).await.unwrap().is_empty());
+    assert!(ended_since(&store, NOW + HOUR).await.is_empty());
 }
 
 #[tokio::test]
@@ -106,7 +108,7 @@ async fn a_session_that_has_expired_can_still_be_ended() {
     let which = SessionsToEnd::One("s1".into());
     let ended = store.end_sessions(&which, None, later, &[event("LOGOUT")]).await.unwrap();
     assert_eq!(ended, ["s1".into()]);
-    assert_eq!(store.sessions_ended_since(later).await.unwrap().len(), 1);
+    assert_eq!(ended_since(&store, later).await.len(), 1);
 }
 
 #[tokio::test]
@@ -132,7 +134,29 @@ async fn a_revocation_is_kept_until_the_token_would_have_ended() {
     let token = RevokedToken { id: "jti".into(), expires_at: NOW + HOUR };
     store.revoke_token(&token, &[event("LOGOUT")]).await.unwrap();
     store.revoke_token(&token, &[event("LOGOUT")]).await.unwrap();
-    assert_eq!(store.live_revocations(NOW).await.unwrap(), [token]);
-    assert!(store.live_revocations(NOW + HOUR).await.unwrap().is_empty());
+    assert_eq!(revocations(&store, NOW).await, [token]);
+    assert!(revocations(&store, NOW + HOUR).await.is_empty());
     assert_eq!(events(&store).await, ["LOGOUT"]);
+}
+
+#[tokio::test]
+async fn sessions_of_another_realm_are_ended_on_both_sides_of_its_name() {
+    let (place, store, account) = with_account("ada").await;
+    for id in ["own", "before", "behind", "elsewhere", "ended"] {
+        store.open_session(&login(id, &account), &[]).await.unwrap();
+    }
+    for sql in [
+        "UPDATE session SET realm = 'a-realm' WHERE id = 'before'",
+        "UPDATE session SET realm = 'z-realm' WHERE id IN ('behind', 'elsewhere')",
+        "UPDATE session SET mount = 'other' WHERE id = 'elsewhere'",
+        "UPDATE session SET realm = 'a-realm', ended_at = 1 WHERE id = 'ended'",
+    ] {
+        place.tamper(sql).await;
+    }
+    let (mount, realm) = (mount(), realm());
+    let end = || store.end_foreign_sessions(&mount, &realm, NOW, &[]);
+    let mut ended = end().await.unwrap();
+    ended.sort();
+    assert_eq!(ended, ["before".into(), "behind".into()]);
+    assert!(end().await.unwrap().is_empty());
 }

@@ -5,8 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use portcullis::{
     model::{AccountId, Digest, MountName, RealmName, ScopeSet, SessionId, Timestamp},
     store::{
-        AccountRecord, AuditRecord, FamilyRecord, KeyRecord, NewSession, Options, Postgres,
-        RefreshRecord, Rotate, SessionRecord, Store,
+        AccountRecord, AuditRecord, EndedSession, FamilyRecord, KeyRecord, NewSession, Options,
+        Postgres, RefreshRecord, RevokedToken, Rotate, SessionRecord, Store,
     },
 };
 use sqlx::{AnyConnection, Connection};
@@ -203,4 +203,18 @@ pub(crate) async fn events(store: &Store) -> Vec<String> {
     let mut tail = store.audit_tail(10_000).await.unwrap();
     tail.sort_by_key(|entry| entry.seq);
     tail.into_iter().map(|entry| entry.record.event.into_owned()).collect()
+}
+
+/// Every revocation that still matters at `now`.
+pub(crate) async fn revocations(store: &Store, now: Timestamp) -> Vec<RevokedToken> {
+    let mut all = Vec::new();
+    store.live_revocations(now, |token| all.push(token)).await.unwrap();
+    all
+}
+
+/// Sessions ended at or after `since`.
+pub(crate) async fn ended_since(store: &Store, since: Timestamp) -> Vec<EndedSession> {
+    let mut all = Vec::new();
+    store.sessions_ended_since(since, |session| all.push(session)).await.unwrap();
+    all
 }

@@ -68,7 +68,7 @@ async fn a_sweep_takes_what_has_run_out_and_leaves_the_rest() {
     assert!(store.session(&"ended".into()).await.unwrap().is_none());
     assert!(store.refresh_lookup("ended-0").await.unwrap().is_none(), "tokens go along");
     assert!(store.refresh_lookup("live-0").await.unwrap().is_some(), "a replay is still known");
-    assert_eq!(store.live_revocations(NOW).await.unwrap()[0].id.as_str(), "stays");
+    assert_eq!(revocations(&store, NOW).await[0].id.as_str(), "stays");
     let again = store.sweep(NOW + HOUR * 2, HOUR).await.unwrap();
     assert_eq!(again, Swept::default());
     let later = store.sweep(NOW + HOUR * 14, HOUR).await.unwrap();
@@ -86,4 +86,18 @@ async fn more_than_one_batch_goes_in_one_sweep() {
         )
         .await;
     assert_eq!(store.sweep(NOW, HOUR).await.unwrap().revocations, 1234);
+}
+
+/// Told with as many statements as before a trim of the same size, whatever lies behind it.
+#[tokio::test]
+async fn the_audit_log_is_trimmed_in_parts_of_one_size() {
+    let (_place, store) = fresh().await;
+    let many: Vec<_> = (0..5_500).map(|_| event("OLD")).collect();
+    for part in many.chunks(500) {
+        store.audit_append(part).await.unwrap();
+    }
+    assert_eq!(store.audit_trim(NOW + HOUR, NOW + HOUR * 2).await.unwrap(), 5_000);
+    assert_eq!(store.audit_trim(NOW + HOUR, NOW + HOUR * 2).await.unwrap(), 500);
+    assert_eq!(store.audit_trim(NOW + HOUR, NOW + HOUR * 2).await.unwrap(), 0);
+    assert_eq!(store.audit_verify().await.unwrap().fault, None);
 }

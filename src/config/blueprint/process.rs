@@ -1,4 +1,4 @@
-//! `[server] [data] [internal] [secrets] [log] [hashing] [limiter] [identity_headers] [trust]`: what is about the process
+//! `[server] [data] [internal] [secrets] [log] [hashing] [limiter] [cache] [identity_headers] [trust]`: what is about the process
 //! rather than about requests.
 
 use std::{
@@ -20,7 +20,7 @@ use crate::{
         section::Section,
         shape::{Fault, Shape, Size},
     },
-    edge::ClientLimits,
+    edge::{CacheSizes, ClientLimits},
     identity::settings::HashSettings,
     limit,
     model::{SecretString, secret::ExposeSecret},
@@ -72,6 +72,8 @@ pub struct Process {
     pub hashing: HashSettings,
     /// Limiter.
     pub limiter: limit::Settings,
+    /// How many proven credentials are kept at hand.
+    pub caches: CacheSizes,
     /// Names of the identity headers.
     pub identity_headers: IdentityHeaders,
     /// Proxies that are believed.
@@ -138,6 +140,7 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
     let failure_windows = trust::failure_windows(&mut limiter);
     top.note("limiter", Toml::Table(limiter.finish()));
 
+    let caches = caches(top);
     let identity_headers = identity_headers(top);
 
     let trust = trust::proxies(top, &identity_headers);
@@ -157,6 +160,7 @@ pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Process {
         log: log_settings,
         hashing,
         limiter: limit::Settings { max_keys },
+        caches,
         identity_headers,
         trusted_proxies: trust.proxies,
         trusted_hops: trust.hops,
@@ -300,6 +304,19 @@ fn hashing(top: &mut Section<'_>) -> HashSettings {
     top.note("hashing", Toml::Table(hashing.finish()));
     let memory_kib = u32::try_from(memory.0 / 1024).unwrap_or(defaults.memory_kib);
     HashSettings { memory_kib, iterations, permits, queue, only_when_idle: priority == 0 }
+}
+
+fn caches(top: &mut Section<'_>) -> CacheSizes {
+    let d = CacheSizes::default();
+    let mut section = top.inner("cache");
+    let mut size = |key, default| section.checked(key, default, |n| in_range(*n, 100, 10_000_000));
+    let caches = CacheSizes {
+        tokens: size("tokens", d.tokens),
+        keys: size("keys", d.keys),
+        sessions: size("sessions", d.sessions),
+    };
+    top.note("cache", Toml::Table(section.finish()));
+    caches
 }
 
 fn identity_headers(top: &mut Section<'_>) -> IdentityHeaders {

@@ -5,7 +5,7 @@ use std::{
 
 use super::*;
 use crate::{
-    edge::{ForwardAuth, ListenerSettings, ProxyProtocol, settings::Http2, testing},
+    edge::{CacheSizes, ForwardAuth, ListenerSettings, ProxyProtocol, settings::Http2, testing},
     model::AuthMethod,
     pipeline::{
         Authn, Authz, CredentialKind,
@@ -73,6 +73,7 @@ fn settings() -> Settings {
         upstream_keepalive_pool: 1,
         limits: Arc::default(),
         http2: Http2::default(),
+        caches: CacheSizes::default(),
     }
 }
 

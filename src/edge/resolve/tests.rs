@@ -93,7 +93,7 @@ struct Asking {
 impl Asking {
     fn new() -> Self {
         Self {
-            cache: KeyCache::new(CacheKind::Key),
+            cache: KeyCache::new(CacheKind::Key, 100),
             metrics: Metrics::new().unwrap(),
             start: Instant::now(),
         }
@@ -216,7 +216,7 @@ async fn evidence_of_a_newer_epoch_is_good_enough() {
 
 #[test]
 fn a_refused_token_is_remembered_for_a_moment_and_for_its_mount_only() {
-    let (cache, metrics, start) = (TokenCache::new(), Metrics::new().unwrap(), Instant::now());
+    let (cache, metrics, start) = (TokenCache::new(100), Metrics::new().unwrap(), Instant::now());
     let hits = || {
         let page = metrics.render();
         let line =

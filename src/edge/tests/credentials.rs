@@ -295,6 +295,7 @@ fn a_token_refused_a_moment_ago_passes_once_its_key_is_there() {
         Arc::default(),
         Some(&previous),
         metrics,
+        Default::default(),
     );
     edge.shared.swap(next);
     assert_eq!(bearer(&edge, &token).status, 200);

@@ -63,8 +63,14 @@ fn a_taken_address_is_told_by_name() {
         random: Arc::clone(&first.shared.parts.random),
         access: first.shared.parts.access.clone(),
     };
-    let live =
-        Live::build(Arc::new(testing::snapshot()), &[], Arc::default(), None, &parts.metrics);
+    let live = Live::build(
+        Arc::new(testing::snapshot()),
+        &[],
+        Arc::default(),
+        None,
+        &parts.metrics,
+        Default::default(),
+    );
     let second = crate::edge::Shared::new(parts, settings, live).unwrap();
     let (_stop, stopped) = tokio::sync::watch::channel(false);
     let error = crate::edge::serve(second, stopped).unwrap_err();
@@ -84,8 +90,14 @@ fn a_reload_changes_the_rules_of_the_next_request_and_keeps_unchanged_pools() {
     assert_eq!(ask(), 200);
     let old = edge.shared.live();
     let metrics = &edge.shared.parts.metrics;
-    let next =
-        Live::build(Arc::new(testing::snapshot()), &settings, Arc::default(), Some(&old), metrics);
+    let next = Live::build(
+        Arc::new(testing::snapshot()),
+        &settings,
+        Arc::default(),
+        Some(&old),
+        metrics,
+        Default::default(),
+    );
     assert!(Arc::ptr_eq(&old.pools()[0], &next.pools()[0]));
     edge.shared.swap(next);
     assert_eq!(ask(), 404);

@@ -13,7 +13,8 @@ use tokio::sync::watch;
 
 use crate::{
     edge::{
-        ListenerSettings, Live, Parts, ProxyProtocol, Settings, Shared, UpstreamSettings, serve,
+        CacheSizes, ListenerSettings, Live, Parts, ProxyProtocol, Settings, Shared,
+        UpstreamSettings, serve,
         settings::{Backend, Ejection, HostHeader, Http2, UpstreamTls},
     },
     identity::{IdentityError, Lookup},
@@ -93,8 +94,11 @@ impl Edge {
             upstream_keepalive_pool: 8,
             limits: Arc::default(),
             http2: Http2::default(),
+            caches: CacheSizes::default(),
         };
-        let live = Live::build(Arc::new(snapshot), upstreams, Arc::default(), None, &metrics);
+        let caches = settings.caches;
+        let live =
+            Live::build(Arc::new(snapshot), upstreams, Arc::default(), None, &metrics, caches);
         let shared = Shared::new(parts, settings, live).unwrap();
         let (stop, stopped) = watch::channel(false);
         let mut bound = shared.bound();

@@ -147,8 +147,9 @@ async fn a_clock_that_jumps_forward_and_back_brings_no_ended_token_back() {
     kit.advance(10 * 365 * 24 * 3600);
     kit.identity.sweep(START + MINUTE).await.unwrap();
     assert!(kit.is_revoked(&granted));
-    let stored = kit.identity.inner.store.live_revocations(START).await.unwrap();
-    assert_eq!(stored.len(), 1, "nor after a restart");
+    let mut stored = 0;
+    kit.identity.inner.store.live_revocations(START, |_| stored += 1).await.unwrap();
+    assert_eq!(stored, 1, "nor after a restart");
 }
 
 #[tokio::test]
