@@ -194,10 +194,11 @@ impl Door {
             Use::Tending => String::new(),
         };
         // Each statement must see what was committed while it waited for the lock. What is acknowledged is on disk, whatever
-        // the role or the database would have by itself. Nothing in it comes from outside.
+        // the role or the database would have by itself. Every statement looks for few rows: a table that was small when it was
+        // planned is not to be read from end to end when it has grown. Nothing in it comes from outside.
         let text = format!(
             "SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on; \
-             SET client_min_messages = warning; {own}"
+             SET client_min_messages = warning; SET random_page_cost = 1.1; {own}"
         );
         sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *connection).await?;
         if what_for == Use::Reading {

@@ -206,7 +206,14 @@ pub fn fill_database(url: &str, numbers: &Range<usize>, hash: &str) {
         // What they refer to is there, and nobody waits to hear of them.
         let copy = format!("COPY {} ({}) FROM STDIN", table.name, table.columns);
         let mut psql = Command::new("psql")
-            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", "SET session_replication_role = replica"])
+            .args([
+                "-X",
+                "-q",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-c",
+                "SET session_replication_role = replica",
+            ])
             .args(["-c", &copy, url])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
