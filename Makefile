@@ -5,7 +5,7 @@
 help:
 	@echo "make demo         a running gateway with a toy service behind it, on loopback"
 	@echo "make test         every test"
-	@echo "make test-fleet   the contracts once more, with PostgreSQL below"
+	@echo "make test-fleet   the contracts once more, with PostgreSQL and Redis below"
 	@echo "make test-security  attacks at length, with figures: real servers, other verifiers, floods, fuzzing"
 	@echo "make fuzz         every fuzz target for half a minute"
 	@echo "make check        formatting, clippy and docs, warnings denied"
@@ -32,12 +32,11 @@ test:
 		cargo test --locked --no-fail-fast $(ARGS) $(if $(programs),-- --include-ignored); \
 	fi
 
-# Every gateway of the contract suite has a database of its own on one server, which the tests start and which ends after
-# them; so have the tests of the store.
+# Every gateway of the contract suite has a database of its own on one PostgreSQL, and a place of its own in one Redis; the
+# tests start both, and they end after them. The tests of the store have both kinds of it in any case.
 test-fleet:
-	@scripts/setup.sh test
-	@command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { echo "there is no PostgreSQL on this machine" >&2; exit 1; }
-	PORTCULLIS_TEST_STORE=postgres cargo nextest run --locked --no-fail-fast --test contract --test store $(ARGS)
+	@scripts/setup.sh fleet
+	PORTCULLIS_TEST_STORE=fleet cargo nextest run --locked --no-fail-fast --test contract $(ARGS)
 
 # Five real servers, three verifiers, floods (attackers and gateway each need as many open files as there are connections),
 # and FUZZ_SECONDS for each fuzz target.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure the system packages are there that building, testing or the demo need. Idempotent: does nothing if nothing is missing.
 #
-#   scripts/setup.sh build|test|programs|security
+#   scripts/setup.sh build|test|fleet|programs|security
 #
 # Missing ones are installed through the system's package manager where we may (root, or sudo without a password); else one message names them.
 set -euo pipefail
@@ -16,17 +16,20 @@ case $purpose in
     build) ;;
     test)
         required+=(curl jq python3)
-        wanted=(sqlite3 promtool systemd-analyze)
+        wanted=(sqlite3 promtool systemd-analyze postgres redis-server)
         used=(node go chromium)
         ;;
+    fleet) required+=(curl jq python3 postgres redis-server) ;;
     programs) required+=(curl jq python3 python3-venv node npm go chromium) ;;
     security) required+=(python3 python3-venv node npm nginx apache2 haproxy gunicorn) ;;
-    *) echo "setup: build, test, programs or security, not \"$purpose\"" >&2; exit 2 ;;
+    *) echo "setup: build, test, fleet, programs or security, not \"$purpose\"" >&2; exit 2 ;;
 esac
 
 missing() {
     for tool in "$@"; do
         case $tool in
+            # Debian puts it where no PATH leads to.
+            postgres) ls "$(command -v postgres)" /usr/lib/postgresql/*/bin/postgres 2>/dev/null | grep -q . && command -v psql >/dev/null 2>&1 || echo "$tool" ;;
             # Debian ships Python without it.
             python3-venv) python3 -c 'import ensurepip' >/dev/null 2>&1 || echo "$tool" ;;
             *) command -v "$tool" >/dev/null 2>&1 || echo "$tool" ;;
@@ -48,6 +51,10 @@ package() {
         dnf:promtool) echo golang-github-prometheus ;;
         *:promtool) echo prometheus ;;
         *:systemd-analyze) echo systemd ;;
+        dnf:postgres) echo postgresql-server ;;
+        *:postgres) echo postgresql ;;
+        apt:redis-server) echo redis-server ;;
+        *:redis-server) echo redis ;;
         *) echo "$1" ;;
     esac
 }
@@ -87,10 +94,10 @@ if [ "${#lacking[@]}" -gt 0 ] && [ -n "$manager" ] && [ "$allowed" = yes ]; then
         install "$(package "$tool")" >&2 || echo "setup: $manager could not install $(package "$tool")" >&2
     done
     # Servers are started by the tests, on ports and with files of their own.
-    if [ "$manager" = apt ] && [ "$purpose" = security ]; then
-        for server in nginx apache2 haproxy; do
+    if [ "$manager" = apt ]; then
+        for server in nginx apache2 haproxy postgres redis-server; do
             printf '%s\n' "${lacking[@]}" | grep -qx "$server" || continue
-            $as_root systemctl disable --now "$server" >/dev/null 2>&1 || true
+            $as_root systemctl disable --now "$(package "$server")" >/dev/null 2>&1 || true
         done
     fi
     # The monitoring server comes with its checker; only the checker is wanted.

@@ -1,22 +1,29 @@
-//! The same tests with PostgreSQL below: `PORTCULLIS_TEST_STORE=postgres` gives every gateway a database of its own on one
-//! shared server in place of its file.
+//! The same tests as in a fleet: `PORTCULLIS_TEST_STORE=fleet` gives every gateway a database of its own on one shared
+//! PostgreSQL in place of its file, and a place of its own in one shared Redis.
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
-use super::{conf::quoted, gateway::Places, postgres};
+use super::{
+    conf::quoted,
+    gateway::{BINARY, Places, run, said},
+    postgres, redis,
+};
 
 const MASTER_KEY: &str = "a-master-key-of-the-tests-0123456789abcdef";
 
-/// Whether gateways are to have databases.
+/// Whether gateways are to have databases and Redis.
 pub fn is_wanted() -> bool {
-    std::env::var("PORTCULLIS_TEST_STORE").is_ok_and(|wanted| wanted == "postgres")
+    std::env::var("PORTCULLIS_TEST_STORE").is_ok_and(|wanted| wanted == "fleet")
         && postgres::is_there()
+        && redis::is_there()
 }
 
-/// A configuration with a database instead of the file, where that is wanted and the file says nothing about it.
+/// A configuration with a database instead of the file, and with Redis, where that is wanted and the file says nothing
+/// about it.
 pub fn with_database(dir: &Path, text: &str) -> String {
     if !is_wanted() || text.contains("[store]") {
         return text.to_owned();
@@ -26,6 +33,14 @@ pub fn with_database(dir: &Path, text: &str) -> String {
     if !text.contains("[secrets]") {
         let key = format!("file:{}", master_key(dir).display());
         whole.push_str(&format!("[secrets]\nmaster_keys = [{}]\n", quoted(&key)));
+    }
+    if !text.contains("[redis]") {
+        let (url, prefix) = (redis::shared_url(), prefix(dir));
+        whole.push_str(&format!(
+            "[redis]\nurl = {}\nprefix = {}\ntimeout = \"500ms\"\n",
+            quoted(&url),
+            quoted(&prefix)
+        ));
     }
     whole
 }
@@ -40,6 +55,9 @@ pub fn overrides(dir: &Path) -> Vec<String> {
         format!("store.url={}", database(dir)),
         "store.call_timeout=10s".to_owned(),
         format!("secrets.master_keys=[{}]", quoted(&key)),
+        format!("redis.url={}", redis::shared_url()),
+        format!("redis.prefix={}", prefix(dir)),
+        "redis.timeout=500ms".to_owned(),
     ]
     .into_iter()
     .flat_map(|set| ["--set".to_owned(), set])
@@ -52,10 +70,41 @@ pub fn database(dir: &Path) -> String {
     if let Ok(url) = fs::read_to_string(&note) {
         return url;
     }
-    let url = postgres::shared_database();
     fs::create_dir_all(dir).expect("make the folder");
+    let url = postgres::shared_database_filled(&version(), |url| migrate(dir, url));
     fs::write(note, &url).expect("note the database");
     url
+}
+
+/// Gives a database the tables of the program under test.
+fn migrate(dir: &Path, url: &str) {
+    let file = dir.join("migrate.toml");
+    let key = format!("file:{}", master_key(dir).display());
+    let text = format!(
+        "version = 1\n[data]\ndir = {}\n[store]\nurl = {}\n[secrets]\nmaster_keys = [{}]\n",
+        quoted(&dir.join("none").display().to_string()),
+        quoted(url),
+        quoted(&key)
+    );
+    fs::write(&file, text).expect("write the configuration");
+    let done = run(&["migrate", "--config", file.to_str().expect("UTF-8")]);
+    assert!(done.status.success(), "{}", said(&done));
+}
+
+/// Tells one build of the program from another.
+fn version() -> String {
+    let meta = fs::metadata(&*BINARY).expect("it was built");
+    let built = meta.modified().expect("the time").duration_since(UNIX_EPOCH).expect("after 1970");
+    format!("{}_{}", meta.len(), built.as_nanos())
+}
+
+/// Where the gateway of a folder has its things in Redis.
+fn prefix(dir: &Path) -> String {
+    let database = database(dir);
+    let name = database.rsplit('/').next().unwrap_or_default();
+    let made = fs::metadata(dir.join("database.url")).and_then(|meta| meta.modified());
+    let made = made.expect("it was noted").duration_since(UNIX_EPOCH).expect("after 1970");
+    format!("{name}-{}:", made.as_millis())
 }
 
 /// A file with a master key, for all nodes on one database.

@@ -20,6 +20,7 @@ pub mod postgres;
 pub mod programs;
 pub mod provider;
 pub mod redis;
+pub mod shared;
 pub mod signer;
 pub mod site;
 pub mod smtp;

@@ -1,8 +1,8 @@
 //! PostgreSQL for tests: a server of a test's own, which it may kill and stop, or a database on the one that all tests
-//! share. The shared one is started by whoever needs it first, and ends some seconds after the last test that used it.
+//! share.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::Read,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -11,7 +11,11 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{ports, programs, wait::until_blocking};
+use super::{
+    ports, programs,
+    shared::{self, home, uid},
+    wait::until_blocking,
+};
 
 /// Name of a role that may do everything; connections from this machine need no password.
 const ADMIN: &str = "tester";
@@ -128,45 +132,37 @@ impl Drop for Server {
 
 /// A fresh database on the server that all tests share.
 pub fn shared_database() -> String {
-    if let Ok(port) = std::env::var("PORTCULLIS_TEST_POSTGRES_PORT") {
-        return create_database(port.parse().expect("a port"));
-    }
     create_database(*SHARED)
 }
 
-/// The shared server's port. This process counts among its users until it ends.
-static SHARED: LazyLock<u16> = LazyLock::new(|| {
-    let home = home();
-    let users = open(&home.join("users.lock"));
-    users.lock_shared().expect("a lock");
-    // Held as long as the process lives.
-    std::mem::forget(users);
-    let starting = open(&home.join("starting.lock"));
-    starting.lock().expect("a lock");
-    let note = home.join("port");
-    if let Some(port) = fs::read_to_string(&note).ok().and_then(|text| text.trim().parse().ok())
-        && ready(port)
-    {
-        return port;
+/// The same with the tables that `fill` makes in it: made once for this version of the program, then copied.
+pub fn shared_database_filled(version: &str, fill: impl FnOnce(&str)) -> String {
+    let (port, name) = (*SHARED, format!("filled_{version}"));
+    let lock = shared::lock_file(&home().join("filled.lock"));
+    lock.lock().expect("a lock");
+    let admin = url(port, "postgres");
+    let found = format!("SELECT COUNT(*) FROM pg_database WHERE datname = '{name}'");
+    if ask(&admin, &found) == "0" {
+        let half = format!("half_{version}");
+        ask(&admin, &format!("DROP DATABASE IF EXISTS {half}"));
+        ask(&admin, &format!("CREATE DATABASE {half} TEMPLATE template0"));
+        fill(&url(port, &half));
+        ask(&admin, &format!("ALTER DATABASE {half} RENAME TO {name}"));
     }
-    let data = home.join("data");
-    let _ = fs::remove_dir_all(&data);
-    fs::create_dir(&data).expect("make a folder");
-    fill(&data);
-    let port = ports::free_address().port();
-    let (server, _) = server_command(&data, port, true);
-    // Nobody's child: it outlives the test that starts it, and ends when no test has the lock any more.
-    let script = "exec </dev/null >/dev/null 2>&1; lock=$1; shift; \"$@\" & pid=$!; \
-                  while sleep 5; do flock -n -x \"$lock\" sh -c \"kill -QUIT $pid; \
-                  while kill -0 $pid 2>/dev/null; do sleep 0.1; done\" && exit; done";
-    let mut command = Command::new("setsid");
-    command.args(["--fork", "sh", "-c", script, "watchdog"]).arg(home.join("users.lock"));
-    command.arg(server.get_program()).args(server.get_args());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    assert!(command.status().expect("setsid runs").success());
-    until_blocking("the shared PostgreSQL answers", || ready(port).then_some(()));
-    fs::write(note, port.to_string()).expect("note the port");
-    port
+    drop(lock);
+    create_like(port, &name)
+}
+
+/// The shared server's port; one that somebody else looks after, if the environment names it.
+static SHARED: LazyLock<u16> = LazyLock::new(|| {
+    if let Ok(port) = std::env::var("PORTCULLIS_TEST_POSTGRES_PORT") {
+        return port.parse().expect("a port");
+    }
+    let command = |data: &Path, port: u16| {
+        fill(data);
+        server_command(data, port, true)
+    };
+    shared::port_of("postgres", command, ready)
 });
 
 /// A process that is not only waited for.
@@ -176,14 +172,27 @@ fn alive(pid: &str) -> bool {
 }
 
 fn create_database(port: u16) -> String {
+    create_like(port, "template0")
+}
+
+fn create_like(port: u16, template: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let name = format!("t_{}_{number}", std::process::id());
+    // Block by block through the log takes longer; before version 15 there was nothing else than this.
+    let strategy = if *HAS_STRATEGIES { "STRATEGY FILE_COPY" } else { "" };
+    let create = format!("CREATE DATABASE {name} TEMPLATE {template} {strategy}");
     let admin = url(port, "postgres");
-    ask(&admin, &format!("DROP DATABASE IF EXISTS {name}"));
-    ask(&admin, &format!("CREATE DATABASE {name} TEMPLATE template0"));
+    ask_all(&admin, &[&format!("DROP DATABASE IF EXISTS {name}"), &create]);
     url(port, &name)
 }
+
+static HAS_STRATEGIES: LazyLock<bool> = LazyLock::new(|| {
+    let said = Command::new(program("postgres")).arg("--version").output().expect("it runs");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let version = said.split_whitespace().find_map(|word| word.split('.').next()?.parse().ok());
+    version.is_some_and(|major: u32| major >= 15)
+});
 
 fn url(port: u16, database: &str) -> String {
     format!("postgres://{ADMIN}@127.0.0.1:{port}/{database}")
@@ -191,13 +200,21 @@ fn url(port: u16, database: &str) -> String {
 
 /// Runs statements and gives what `psql` prints of them.
 pub fn ask(url: &str, sql: &str) -> String {
+    ask_all(url, &[sql])
+}
+
+/// The same, each in a transaction of its own.
+fn ask_all(url: &str, all: &[&str]) -> String {
     let output = Command::new("psql")
-        .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql, url])
+        .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"])
+        .args(all.iter().flat_map(|sql| ["-c", sql]))
+        .arg(url)
+        .env("PGOPTIONS", "-c client_min_messages=warning")
         .stdin(Stdio::null())
         .output()
         .expect("psql runs");
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{sql}: {complaint}");
+    assert!(output.status.success(), "{all:?}: {complaint}");
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 
@@ -212,22 +229,11 @@ fn ready(port: u16) -> bool {
     asked.is_ok_and(|status| status.success())
 }
 
-/// Folder of this user for what tests share.
-fn home() -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("portcullis-tests-{}", uid()));
-    fs::create_dir_all(&folder).expect("make a folder");
-    folder
-}
-
-fn open(path: &Path) -> File {
-    OpenOptions::new().create(true).truncate(false).write(true).open(path).expect("a lock file")
-}
-
 /// Fills a folder with an empty cluster: made once, then copied.
 fn fill(folder: &Path) {
     let home = home();
     let template = home.join("template");
-    let lock = open(&home.join("template.lock"));
+    let lock = shared::lock_file(&home.join("template.lock"));
     lock.lock().expect("a lock");
     if !template.join("done").exists() {
         let _ = fs::remove_dir_all(&template);
@@ -269,15 +275,7 @@ fn program(name: &str) -> PathBuf {
     PROGRAMS.as_ref().expect("looked for").join(name)
 }
 
-fn uid() -> u32 {
-    static UID: LazyLock<u32> = LazyLock::new(|| {
-        let meta = fs::metadata("/proc/self").expect("Linux tells");
-        std::os::unix::fs::MetadataExt::uid(&meta)
-    });
-    *UID
-}
-
-fn server_command(data: &Path, port: u16, hasty: bool) -> (Command, PathBuf) {
+fn server_command(data: &Path, port: u16, hasty: bool) -> Command {
     let settings = data.join("tests.conf");
     let text = if hasty { format!("{SETTINGS}{HASTY}") } else { SETTINGS.to_owned() };
     fs::write(&settings, text).expect("write the settings");
@@ -294,11 +292,11 @@ fn server_command(data: &Path, port: u16, hasty: bool) -> (Command, PathBuf) {
     command.arg("-D").arg(data).arg("-p").arg(port.to_string());
     command.arg("-k").arg(data);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    (command, settings)
+    command
 }
 
 fn spawn(data: &Path, port: u16, hasty: bool) -> (Child, Child) {
-    let child = server_command(data, port, hasty).0.spawn().expect("postgres starts");
+    let child = server_command(data, port, hasty).spawn().expect("postgres starts");
     // When our end of the pipe closes, whatever the reason, the server ends and its folder goes.
     let script = "cat >/dev/null; kill -CONT $1 2>/dev/null; kill -QUIT $1 2>/dev/null; i=0; \
                   while kill -0 $1 2>/dev/null && [ $i -lt 50 ]; do sleep 0.1; i=$((i+1)); done; \

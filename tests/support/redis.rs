@@ -6,12 +6,28 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::LazyLock,
     time::Duration,
 };
 
 use tempfile::TempDir;
 
-use super::{gateway::signal, ports, programs, wait::until_blocking};
+use super::{gateway::signal, ports, programs, shared, wait::until_blocking};
+
+/// The server that all tests share who ask nothing about it; each has a prefix of its own.
+pub fn shared_url() -> String {
+    static PORT: LazyLock<u16> = LazyLock::new(|| {
+        let command = |data: &Path, port: u16| {
+            let mut command = Command::new("redis-server");
+            command.args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--port"]);
+            command.arg(port.to_string()).arg("--dir").arg(data);
+            command
+        };
+        let ready = |port| say(([127, 0, 0, 1], port).into(), None, "PING").is_some();
+        shared::port_of("redis", command, ready)
+    });
+    format!("redis://127.0.0.1:{}", *PORT)
+}
 
 /// One server.
 pub struct Redis {
