@@ -8,18 +8,14 @@ mod support;
 
 use std::{
     collections::BTreeSet,
-    path::Path,
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
-use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use support::{
     client::Client,
     conf::{Conf, closed, quoted},
     fleet,
     gateway::{Gateway, Places, fresh_places, run, said},
-    operate,
     postgres::{self, Server},
     tmws::{GOOD_PASSWORD, Tokens, fresh_address, login, refresh, try_login},
     upstream::Upstream,
@@ -251,97 +247,4 @@ fn write(places: &Places, text: &str) -> String {
     let file = places.dir.join("portcullis.toml");
     std::fs::write(&file, text).unwrap();
     file.to_str().unwrap().to_owned()
-}
-
-/// A few credentials of each kind by the front door, and `PORTCULLIS_COPY_ACCOUNTS` (2,000; 100,000 for the full run) more
-/// accounts, sessions and keys around them.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_credential_works_after_a_copy_into_a_database() {
-    if !postgres::is_there() {
-        return;
-    }
-    let database = postgres::shared_database();
-    let upstream = Upstream::start();
-    let folder = tempfile::tempdir().unwrap();
-    let places = fresh_places(folder.path());
-    let on_database = node(&places, "ada", &database, &upstream, "call_timeout = \"20s\"");
-    let key = format!("file:{}", fleet::master_key(&places.dir).display());
-    let on_file = Conf::new(&places)
-        .section(&format!("[secrets]\nmaster_keys = [{}]", quoted(&key)))
-        .upstream("app", &[upstream.address])
-        .route(closed("app", "/app/**", "app"))
-        .text();
-    let file = places.data.join("portcullis.db");
-    let from = format!("sqlite:{}", file.display());
-    let copy = |config: &str| {
-        run(&["store", "copy", "--from", &from, "--to", &database, "--config", config])
-    };
-
-    let gateway = Gateway::start_in(&places, &on_file);
-    let config = gateway.config.to_str().unwrap().to_owned();
-    let names: Vec<String> = (0..12).map(|n| format!("person-{n}")).collect();
-    let mut held = Vec::new();
-    for name in &names {
-        operate::add_user(&gateway, name, &["USER"]);
-        let key = operate::add_key(&gateway, name, &["READ"], Value::Null);
-        held.push((name, login(&caller(&gateway), name, GOOD_PASSWORD).await, key));
-    }
-    let gone = login(&caller(&gateway), &names[0], GOOD_PASSWORD).await;
-    caller(&gateway).bearer(&gone.access).post("/api/v1/auth/logout", Value::Null).await;
-    let busy = said(&copy(&config));
-    assert!(busy.contains("stop the gateway") && busy.contains("nothing was copied"), "{busy}");
-    gateway.stop();
-
-    let more = std::env::var("PORTCULLIS_COPY_ACCOUNTS").ok().and_then(|text| text.parse().ok());
-    let more: u32 = more.unwrap_or(2_000);
-    surround(&file, more).await;
-    let done = copy(&config);
-    assert!(done.status.success(), "{}", said(&done));
-    let counted = format!("account            {}", more as usize + names.len());
-    assert!(said(&done).contains(&counted), "{}", said(&done));
-    let again = said(&copy(&config));
-    assert!(again.contains("is not empty"), "{again}");
-
-    let gateway = Gateway::start_in(&places, &on_database);
-    for (name, tokens, key) in &held {
-        let client = || caller(&gateway);
-        client().bearer(&tokens.access).get("/app/x").await.expect(200);
-        client().with("X-API-Key", key).get("/app/x").await.expect(200);
-        assert_eq!(refresh(&client(), &tokens.refresh).await.status, 200, "{name}");
-        assert_eq!(try_login(&client(), name, GOOD_PASSWORD).await.status, 200, "{name}");
-    }
-    assert_eq!(
-        caller(&gateway).bearer(&gone.access).get("/app/x").await.status,
-        401,
-        "it was ended"
-    );
-    assert_eq!(refresh(&caller(&gateway), &gone.refresh).await.status, 401);
-    let last = format!("more-{more}");
-    assert_eq!(try_login(&caller(&gateway), &last, GOOD_PASSWORD).await.status, 200);
-    gateway.cli_ok(&["audit", "verify"]);
-}
-
-/// Accounts with the password of the first one, each with a session, its refresh token and a key.
-async fn surround(file: &Path, count: u32) {
-    let options = SqliteConnectOptions::new().filename(file);
-    let mut store = SqliteConnection::connect_with(&options).await.unwrap();
-    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)";
-    for sql in [
-        "INSERT INTO account (id, realm, username, username_key, password_hash, status, roles, email_verified, \
-         preferences, version, created_at, updated_at) SELECT 'more-' || i, a.realm, 'more-' || i, 'more-' || i, \
-         a.password_hash, a.status, a.roles, 0, '{}', 1, i, i FROM n, \
-         (SELECT * FROM account WHERE username = 'person-0') a",
-        "INSERT INTO session (id, realm, mount, account_id, created_at, last_seen_at, expires_at) \
-         SELECT 's-' || i, 'main', 'api', 'more-' || i, i, i, 9999999999999 FROM n",
-        "INSERT INTO refresh_family (id, session_id, reusable, generation, created_at, expires_at) \
-         SELECT 'f-' || i, 's-' || i, 0, 0, i, 9999999999999 FROM n",
-        "INSERT INTO refresh_token (id, family_id, generation, digest, issued_at, expires_at) \
-         SELECT 't-' || i, 'f-' || i, 0, randomblob(32), i, 9999999999999 FROM n",
-        "INSERT INTO api_key (id, mount, realm, owner_id, name, hint, digest, scopes, allowed_ips, created_at, \
-         usage_count) SELECT 'k-' || i, 'api', 'main', 'more-' || i, 'é', 'h', randomblob(32), '[]', '[]', i, 0 FROM n",
-    ] {
-        let text = format!("{numbers} {sql}");
-        sqlx::query(sqlx::AssertSqlSafe(text)).bind(count).execute(&mut store).await.unwrap();
-    }
-    store.close().await.unwrap();
 }

@@ -7,6 +7,7 @@
 mod support;
 
 mod bench;
+mod copy;
 mod crowd;
 mod ends;
 mod heralds;

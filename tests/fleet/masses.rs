@@ -258,6 +258,19 @@ pub async fn fill_file(file: &Path, numbers: &Range<usize>, hash: &str) {
     store.close().await.unwrap();
 }
 
+/// The hash of somebody's password in a file that nobody has open.
+pub async fn password_of(file: &Path, username: &str) -> String {
+    let options = SqliteConnectOptions::new().filename(file);
+    let mut store = SqliteConnection::connect_with(&options).await.unwrap();
+    let hash = sqlx::query_scalar("SELECT password_hash FROM account WHERE username = ?")
+        .bind(username)
+        .fetch_one(&mut store)
+        .await
+        .unwrap();
+    store.close().await.unwrap();
+    hash
+}
+
 impl Value {
     /// In the text form of COPY. None of them needs an escape.
     fn copied(self) -> String {

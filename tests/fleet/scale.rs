@@ -115,6 +115,19 @@ impl House {
 fn configuration(places: &Places, database: &str, upstream: &Upstream, at_hand: usize) -> String {
     let master: PathBuf = places.dir.join("master");
     std::fs::write(&master, MASTER).unwrap();
+    mounts(Conf::new(places), places)
+        .section(&format!("[store]\nurl = {}", quoted(database)))
+        .section("[fleet]\nnode = \"big\"")
+        .section(&format!("[secrets]\nmaster_keys = [\"file:{}\"]", master.display()))
+        .section("[limiter]\nfailures_per_address = false")
+        .section("[log]\naccess = false")
+        .section(&format!("[cache]\ntokens = {at_hand}\nkeys = {at_hand}\nsessions = {at_hand}"))
+        .upstream("main", &[upstream.address])
+        .text()
+}
+
+/// Two contracts for the same people: keys and logins of one, sessions of the other, in front of an upstream `main`.
+pub fn mounts(conf: Conf, places: &Places) -> Conf {
     let at =
         |prefix: &str| format!("[{{ listener = \"public\", prefixes = [{}] }}]", quoted(prefix));
     let mut people = Table::new("mount", "hh")
@@ -125,27 +138,18 @@ fn configuration(places: &Places, database: &str, upstream: &Upstream, at_hand: 
         let (key, value) = line.split_once(" = ").expect("a key");
         people = people.with(key, value);
     }
-    Conf::new(places)
-        .section(&format!("[store]\nurl = {}", quoted(database)))
-        .section("[fleet]\nnode = \"big\"")
-        .section(&format!("[secrets]\nmaster_keys = [\"file:{}\"]", master.display()))
-        .section("[limiter]\nfailures_per_address = false")
-        .section("[log]\naccess = false")
-        .section(&format!("[cache]\ntokens = {at_hand}\nkeys = {at_hand}\nsessions = {at_hand}"))
-        .mount("realm", &quoted("main"))
+    conf.mount("realm", &quoted("main"))
         .mount("at", &at("/"))
         .table(people)
         .table(Table::new("limit", "hh-general").with("windows", r#"["1000000/s"]"#))
-        .upstream("main", &[upstream.address])
         .route(conf::tasks("main"))
         .route(
-            Table::new("route", "app")
+            Table::new("route", "people")
                 .with("mount", quoted("hh"))
                 .with("match", r#"{ path = "/app/**" }"#)
                 .with("authn", r#"["session"]"#)
                 .with("upstream", quoted("main")),
         )
-        .text()
 }
 
 /// One line of the curve.
