@@ -123,6 +123,11 @@ impl Fields {
 
     /// A text that must be there.
     pub fn text(&mut self, name: &str) -> Option<String> {
+        let text = self.any_text(name)?;
+        self.without_nul(name, text)
+    }
+
+    fn any_text(&mut self, name: &str) -> Option<String> {
         match self.take(name)? {
             None => self.refuse(name, "missing", "Field required"),
             // Forms and queries are decoded leniently: what was no UTF-8 must not become equal to something else.
@@ -134,9 +139,17 @@ impl Fields {
         }
     }
 
-    /// A secret text that must be there.
+    /// No text of ours has the character that not every store can keep, and that ends a text elsewhere.
+    fn without_nul(&mut self, name: &str, text: String) -> Option<String> {
+        if text.contains('\0') {
+            return self.refuse(name, "string_nul", "Input should not contain the NUL character");
+        }
+        Some(text)
+    }
+
+    /// A secret text that must be there. Of any characters: what is no secret of ours is refused as such.
     pub fn secret(&mut self, name: &str) -> Option<SecretString> {
-        self.text(name).map(SecretString::from)
+        self.any_text(name).map(SecretString::from)
     }
 
     /// A text that must be there and has `min` to `max` characters.
@@ -159,7 +172,8 @@ impl Fields {
 
     /// A secret text that may be absent or null.
     pub fn optional_secret(&mut self, name: &str) -> Option<SecretString> {
-        self.optional_text(name, usize::MAX).map(SecretString::from)
+        self.present(name)?;
+        self.secret(name)
     }
 
     /// A list of texts that must be there.
@@ -183,7 +197,7 @@ impl Fields {
             let Value::String(text) = item else {
                 return self.refuse(name, "string_type", "Every item should be a valid string");
             };
-            texts.push(text);
+            texts.push(self.without_nul(name, text)?);
         }
         Some(texts)
     }

@@ -131,7 +131,9 @@ impl RefreshText {
     pub(super) fn parse(text: &SecretString) -> Option<Self> {
         let plain = text.expose_secret();
         let (id, secret) = plain.split_once('.')?;
-        let fits = plain.len() <= LONGEST && !id.is_empty() && !secret.is_empty();
+        // No store is asked for what it may not be able to hold.
+        let whole = !id.is_empty() && !secret.is_empty() && !id.contains('\0');
+        let fits = plain.len() <= LONGEST && whole;
         fits.then(|| Self {
             text: text.clone(),
             id: id.to_owned(),
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn odd_texts_are_no_refresh_tokens() {
-        for text in ["", ".", "a.", ".b", "ab", &format!("a.{}", "b".repeat(300))] {
+        for text in ["", ".", "a.", ".b", "ab", "a\0.b", &format!("a.{}", "b".repeat(300))] {
             assert!(RefreshText::parse(&text.into()).is_none(), "{text:.20}");
         }
         assert_eq!(RefreshText::parse(&"a.b.c".into()).unwrap().id, "a");

@@ -29,6 +29,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Sent<T> {
             .map_err(|rejection| Problem::new(rejection.status(), "body", rejection.body_text()))?;
         let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
         match Json::<T>::from_bytes(text) {
+            // Not every store can keep it, and elsewhere it ends a text.
+            Ok(_) if has_nul(text) => Err(nul()),
             Ok(Json(value)) => Ok(Self(value)),
             Err(JsonRejection::JsonSyntaxError(error)) => {
                 Err(Problem::new(StatusCode::BAD_REQUEST, "json", error.body_text()))
@@ -38,6 +40,25 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Sent<T> {
     }
 }
 
+/// Whether a text in this JSON has the character NUL, which can only be written in one way.
+pub(super) fn has_nul(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        let escape = rest.get(at + 1..).unwrap_or_default();
+        if escape.starts_with(b"u0000") {
+            return true;
+        }
+        // What is escaped may be a backslash itself.
+        rest = escape.get(1..).unwrap_or_default();
+    }
+    false
+}
+
+/// The refusal of such a text.
+pub(super) fn nul() -> Problem {
+    Problem::invalid("a text must not contain the NUL character", Vec::new())
+}
+
 /// A query string.
 pub(super) struct Asked<T>(pub(super) T);
 
@@ -45,6 +66,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        if parts.uri.query().is_some_and(|query| query.contains("%00")) {
+            return Err(nul());
+        }
         Query::<T>::try_from_uri(&parts.uri)
             .map(|query| Self(query.0))
             .map_err(|rejection| Problem::invalid(rejection.body_text(), Vec::new()))
@@ -136,6 +160,8 @@ pub(super) struct EventsAsked {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct RangeAsked {
+    /// Whose chain; that of the node that is asked when left out.
+    pub(super) node: Option<String>,
     /// Behind this place in the chain; from its beginning when left out.
     pub(super) after: Option<u64>,
     /// At this moment or later (RFC 3339, or a day in UTC).

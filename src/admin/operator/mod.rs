@@ -141,6 +141,10 @@ fn next<T>(part: &[T], limit: u32, id: impl Fn(&T) -> &String) -> Option<String>
 async fn shape(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    // A name with NUL in it is nobody's, and not every store can be asked for it.
+    if path.contains("%00") {
+        return ask::nul().into_response();
+    }
     let mut response = next.run(request).await;
     let status = response.status();
     let ours = response.extensions().get::<Rendered>().is_some()

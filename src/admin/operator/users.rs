@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::{
     App,
-    ask::{Asked, InRealm, Sent, UsersAsked, limit},
+    ask::{Asked, InRealm, Sent, UsersAsked, has_nul, limit, nul},
     views::UserView,
 };
 use crate::{
@@ -289,6 +289,9 @@ pub(super) async fn import(
     lines: Result<String, axum::extract::rejection::StringRejection>,
 ) -> Result<Json<Imported>, Problem> {
     let lines = lines.map_err(|error| Problem::new(error.status(), "body", error.body_text()))?;
+    if has_nul(lines.as_bytes()) {
+        return Err(nul());
+    }
     let realm = app.realm(query.realm.as_deref())?;
     let report = app.parts.identity.import(&realm, &lines, &Actor::operator()).await?;
     if report.refused.is_empty() {

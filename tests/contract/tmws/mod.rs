@@ -10,6 +10,7 @@ mod limits;
 mod lockout;
 mod login;
 mod logout;
+mod nul;
 mod password;
 mod protected;
 mod refresh;
