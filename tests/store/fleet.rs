@@ -233,22 +233,6 @@ fn webhook(id: &str) -> WebhookRecord {
 }
 
 #[tokio::test]
-async fn nodes_are_known_by_name() {
-    if !postgres::is_there() {
-        return;
-    }
-    let url = postgres::shared_database();
-    let (ada, bob) = (node(&url, "ada").await, node(&url, "bob").await);
-    ada.node_seen("1.0", NOW, NOW).await.unwrap();
-    bob.node_seen("1.1", NOW, NOW + HOUR).await.unwrap();
-    let names = async |since| -> Vec<String> {
-        ada.nodes(since).await.unwrap().into_iter().map(|node| node.name).collect()
-    };
-    assert_eq!(names(NOW).await, ["ada", "bob"]);
-    assert_eq!(names(NOW + HOUR).await, ["bob"]);
-}
-
-#[tokio::test]
 async fn a_write_that_hangs_on_another_nodes_gives_up_in_time() {
     if !postgres::is_there() {
         return;
