@@ -605,6 +605,9 @@ pub(super) enum AuditCommand {
         /// Behind this place in the chain: the last `seq` of an earlier export.
         #[arg(long, value_name = "SEQ", default_value_t = 0)]
         after: u64,
+        /// Only the chain of this node. Without it those of all nodes, one after the other.
+        #[arg(long, value_name = "NAME")]
+        node: Option<String>,
     },
     /// Check the chain of the audit log: exit code 1 if an event was changed or is missing.
     Verify {

@@ -13,8 +13,9 @@ use super::{
 pub(super) fn run(command: AuditCommand, at: &GatewayArgs) -> Result<(), Failure> {
     match command {
         AuditCommand::Tail { limit, output } => tail(&Door::open(at)?, limit, output),
-        AuditCommand::Export { since, until, after } => {
-            export(&Door::open(at)?, since.as_deref(), until.as_deref(), after)
+        AuditCommand::Export { since, until, after, node } => {
+            let (door, span) = (Door::open(at)?, (since.as_deref(), until.as_deref()));
+            export_all(&door, span, after, node)
         }
         AuditCommand::Verify { output } => verify(&Door::open(at)?, output),
     }
@@ -31,6 +32,7 @@ fn tail(door: &Door, limit: u32, output: OutputArg) -> Result<(), Failure> {
     // The newest last, next to the prompt.
     events.reverse();
     let columns = [
+        ("NODE", "node"),
         ("SEQ", "seq"),
         ("TIME", "timestamp"),
         ("EVENT", "event_type"),
@@ -43,15 +45,45 @@ fn tail(door: &Door, limit: u32, output: OutputArg) -> Result<(), Failure> {
     show::table(&events, &columns)
 }
 
+/// From when until when.
+type Span<'a> = (Option<&'a str>, Option<&'a str>);
+
+/// Every node has a chain of its own, also one that is gone for good.
+fn export_all(
+    door: &Door,
+    span: Span<'_>,
+    after: u64,
+    node: Option<String>,
+) -> Result<(), Failure> {
+    let wanted = match node {
+        Some(node) => vec![node],
+        None => {
+            let path = "/v1/audit/export?limit=1";
+            let answer = door.json(Method::GET, path, Content::Nothing)?;
+            let nodes = answer.get("nodes").and_then(Value::as_array).cloned().unwrap_or_default();
+            nodes.iter().filter_map(|node| node.as_str().map(str::to_owned)).collect()
+        }
+    };
+    if after > 0 && wanted.len() > 1 {
+        let why = format!(
+            "--after is a place in one chain: say which with --node ({})",
+            wanted.join(", ")
+        );
+        return Err(Failure::Failed(why));
+    }
+    wanted.iter().try_for_each(|node| export(door, node, span, after))
+}
+
 /// Page by page, so that a log of any length fits; each line is whole.
 fn export(
     door: &Door,
-    since: Option<&str>,
-    until: Option<&str>,
+    node: &str,
+    (since, until): Span<'_>,
     mut after: u64,
 ) -> Result<(), Failure> {
+    let node = quoted(node);
     loop {
-        let mut path = format!("/v1/audit/export?limit=1000&after={after}");
+        let mut path = format!("/v1/audit/export?limit=1000&node={node}&after={after}");
         for (name, value) in [("since", since), ("until", until)] {
             if let Some(value) = value {
                 path.push_str(&format!("&{name}={}", quoted(value)));

@@ -60,11 +60,16 @@ impl Identity {
     /// prove later that nothing before it was changed.
     pub async fn audit_range(
         &self,
-        range: AuditRange,
+        range: &AuditRange,
         limit: u32,
     ) -> Result<Vec<(AuditEntry, String)>, IdentityError> {
         let part = self.inner.store.audit_range(range, limit).await?;
         Ok(part.into_iter().map(|(record, hash)| (entry(record), hash)).collect())
+    }
+
+    /// Names of the nodes that have written to the log: each has a chain of its own.
+    pub async fn audit_chains(&self) -> Result<Vec<String>, IdentityError> {
+        Ok(self.inner.store.audit_chains().await?)
     }
 
     /// Newest audit events first.
@@ -109,6 +114,7 @@ fn noted(event: AuditEvent, now: Timestamp) -> AuditRecord {
 fn entry(chained: ChainedRecord) -> AuditEntry {
     let record = chained.record;
     AuditEntry {
+        node: chained.node,
         seq: chained.seq,
         event_type: record.event.into_owned(),
         timestamp: record.at,

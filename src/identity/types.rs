@@ -467,7 +467,9 @@ pub struct AuditEvent {
 /// A recorded event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AuditEntry {
-    /// Position in the chain of this node.
+    /// Node that wrote it.
+    pub node: String,
+    /// Position in the chain of that node.
     pub seq: u64,
     /// `LOGIN_SUCCESS`, …
     pub event_type: String,

@@ -39,10 +39,15 @@ impl Store {
         .await
     }
 
-    /// A part of this node's log, oldest first, at most `limit` events, each with its hash in hexadecimal.
+    /// Names of the nodes that have a chain.
+    pub async fn audit_chains(&self) -> Result<Vec<String>, StoreError> {
+        self.chains("audit_chains").await
+    }
+
+    /// A part of a node's log, oldest first, at most `limit` events, each with its hash in hexadecimal.
     pub async fn audit_range(
         &self,
-        range: AuditRange,
+        range: &AuditRange,
         limit: u32,
     ) -> Result<Vec<(ChainedRecord, String)>, StoreError> {
         self.bounded("audit_range", async {
@@ -51,7 +56,7 @@ impl Store {
                  AND (CAST($3 AS BIGINT) IS NULL OR at >= $3) \
                  AND (CAST($4 AS BIGINT) IS NULL OR at < $4) ORDER BY seq LIMIT $5",
             )
-            .bind(self.node())
+            .bind(range.node.as_deref().unwrap_or(self.node()))
             .bind(i64::try_from(range.after).unwrap_or(i64::MAX))
             .bind(range.since.map(Timestamp::millis))
             .bind(range.until.map(Timestamp::millis))

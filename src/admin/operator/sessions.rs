@@ -97,7 +97,7 @@ pub(super) async fn audit(
     Ok(Json(Events { events: events.into_iter().map(EventView::from).collect() }))
 }
 
-/// A part of the audit log, oldest first. Ask again behind the last `seq` while there are more.
+/// A part of one node's audit log, oldest first. Ask again behind the last `seq` while there are more.
 #[utoipa::path(get, path = "/v1/audit/export", tag = "audit", params(RangeAsked),
     responses((status = 200, body = Exported), (status = 422, body = Problem)))]
 pub(super) async fn export_audit(
@@ -106,16 +106,18 @@ pub(super) async fn export_audit(
 ) -> Result<Json<Exported>, Problem> {
     let limit = limit(asked.limit)?;
     let range = AuditRange {
+        node: asked.node,
         after: asked.after.unwrap_or_default(),
         since: moment("since", asked.since.as_deref())?,
         until: moment("until", asked.until.as_deref())?,
     };
     // One beyond the limit tells whether there are more.
-    let found = app.parts.identity.audit_range(range, limit + 1).await?;
+    let found = app.parts.identity.audit_range(&range, limit + 1).await?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > most;
     let events = found.into_iter().take(most).map(ExportedEvent::from).collect();
-    Ok(Json(Exported { events, more }))
+    let nodes = app.parts.identity.audit_chains().await?;
+    Ok(Json(Exported { nodes, events, more }))
 }
 
 /// Checks the chain of the audit log from its base to its head.

@@ -251,7 +251,9 @@ impl From<LiveToken> for TokenView {
 /// A recorded event.
 #[derive(Serialize, ToSchema)]
 pub(super) struct EventView {
-    /// Position in this node's chain.
+    /// Node that wrote it.
+    node: String,
+    /// Position in that node's chain.
     seq: u64,
     event_type: String,
     timestamp: String,
@@ -267,6 +269,7 @@ pub(super) struct EventView {
 impl From<AuditEntry> for EventView {
     fn from(entry: AuditEntry) -> Self {
         Self {
+            node: entry.node,
             seq: entry.seq,
             event_type: entry.event_type,
             timestamp: entry.timestamp.iso(),
@@ -296,9 +299,11 @@ impl From<(AuditEntry, String)> for ExportedEvent {
     }
 }
 
-/// A part of the audit log.
+/// A part of one node's audit log.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Exported {
+    /// Every node that has a chain of its own.
+    pub(super) nodes: Vec<String>,
     /// Oldest first.
     pub(super) events: Vec<ExportedEvent>,
     /// Whether there are more.

@@ -86,9 +86,11 @@ pub struct AuditVerdict {
     pub fault: Option<AuditFault>,
 }
 
-/// Which part of this node's log is wanted, oldest first.
-#[derive(Clone, Copy, Debug, Default)]
+/// Which part of a node's log is wanted, oldest first.
+#[derive(Clone, Debug, Default)]
 pub struct AuditRange {
+    /// Whose; `None`: this node's.
+    pub node: Option<String>,
     /// Behind this place.
     pub after: u64,
     /// At this moment or later.
