@@ -30,8 +30,19 @@ pub struct Fleet {
     pub texts: Vec<String>,
     pub server: Server,
     pub database: String,
-    _upstream: Upstream,
-    _folder: TempDir,
+    pub upstream: Upstream,
+    folder: TempDir,
+}
+
+/// What a fleet is made of.
+pub struct Plan<'a> {
+    pub nodes: usize,
+    pub server: Server,
+    pub upstream: Upstream,
+    /// More keys of `[store]`.
+    pub store: &'a str,
+    /// More of everything.
+    pub more: &'a dyn Fn(&Places, Conf) -> Conf,
 }
 
 impl Fleet {
@@ -47,37 +58,38 @@ impl Fleet {
 
     /// The same with more of everything.
     pub fn of(nodes: usize, store: &str, more: impl Fn(Conf) -> Conf) -> Option<Self> {
-        if !postgres::is_there() {
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let server = Server::start();
-        let database = server.database();
-        let upstream = Upstream::counting(|_| Answer::ok());
-        let mut fleet = Self {
-            nodes: Vec::new(),
-            texts: Vec::new(),
-            server,
-            database,
-            _upstream: upstream,
-            _folder: folder,
-        };
+        postgres::is_there().then(|| {
+            Self::planned(Plan {
+                nodes,
+                server: Server::start(),
+                upstream: Upstream::counting(|_| Answer::ok()),
+                store,
+                more: &|_, conf| more(conf),
+            })
+        })
+    }
+
+    pub fn planned(plan: Plan<'_>) -> Self {
+        let Plan { nodes, server, upstream, store, more } = plan;
+        let (folder, database) = (tempfile::tempdir().unwrap(), server.database());
+        let mut fleet =
+            Self { nodes: Vec::new(), texts: Vec::new(), server, database, upstream, folder };
         for number in 0..nodes {
-            let (places, text) = fleet.configuration(number, store, &more);
+            let (places, text) = fleet.configuration(number, store, more);
             fleet.nodes.push(Gateway::start_in(&places, &text));
             fleet.texts.push(text);
         }
         operate::add_admin(&fleet.nodes[0]);
-        Some(fleet)
+        fleet
     }
 
     fn configuration(
         &self,
         number: usize,
         store: &str,
-        more: impl Fn(Conf) -> Conf,
+        more: &dyn Fn(&Places, Conf) -> Conf,
     ) -> (Places, String) {
-        let dir: PathBuf = self._folder.path().join(format!("node-{number}"));
+        let dir: PathBuf = self.folder.path().join(format!("node-{number}"));
         std::fs::create_dir(&dir).unwrap();
         let master = dir.join("master");
         std::fs::write(&master, MASTER).unwrap();
@@ -92,9 +104,10 @@ impl Fleet {
             .section(&format!("[fleet]\nnode = \"node-{number}\""))
             .section(&format!("[secrets]\nmaster_keys = [\"file:{}\"]", master.display()))
             .section("[limiter]\nfailures_per_address = false")
-            .upstream("main", &[self._upstream.address])
+            .upstream("main", &[self.upstream.address])
             .route(conf::tasks("main"));
-        (places, more(conf).text())
+        let text = more(&places, conf).text();
+        (places, text)
     }
 
     /// The database as a role of this node's own, which can be shut out by itself.
@@ -231,7 +244,11 @@ pub enum Credential {
 
 impl Credential {
     pub fn client(&self, fleet: &Fleet, number: usize) -> Client {
-        let client = Client::at(&fleet.nodes[number].url());
+        self.at(&fleet.nodes[number].url())
+    }
+
+    pub fn at(&self, url: &str) -> Client {
+        let client = Client::at(url);
         match self {
             Self::Token(token) => client.bearer(token),
             Self::Key(key) => client.key(key),

@@ -7,16 +7,25 @@
 mod support;
 
 mod bench;
+#[path = "../oidc/browser.rs"]
+#[allow(dead_code)]
+mod browser;
 mod copy;
 mod crowd;
 mod ends;
+mod faults;
 mod heralds;
 mod keys;
 mod limits;
 mod masses;
 mod news;
 mod outage;
+#[path = "../oidc/provider.rs"]
+#[allow(dead_code)]
+mod provider;
 mod redis;
 mod scale;
 mod speed;
+mod storm;
+mod writes;
 mod touches;

@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub id: String,
+    /// Its number in the order in which they were due.
+    pub number: usize,
     /// Which of the targets it went to.
     pub target: usize,
     /// When it was due, since the ledger began.
@@ -54,6 +56,8 @@ pub struct Ledger {
 pub struct Faults {
     /// Without an answer, or with another than 200.
     pub lost: Vec<String>,
+    /// Answered 503, where nobody could know whom the request came from.
+    pub undetermined: Vec<String>,
     /// Came to the upstream more than once.
     pub doubled: Vec<String>,
     /// Came to the upstream though its client was refused, or was never sent.
@@ -64,6 +68,7 @@ pub struct Faults {
 
 /// A driver at work.
 pub struct Driver {
+    began: Instant,
     done: Arc<AtomicBool>,
     running: JoinHandle<Vec<Entry>>,
 }
@@ -79,9 +84,15 @@ impl Driver {
         rate: u32,
         head: impl Fn(usize) -> String + Send + Sync + 'static,
     ) -> Self {
-        let done = Arc::new(AtomicBool::new(false));
-        let running = tokio::spawn(drive(targets, rate, Arc::new(head), Arc::clone(&done)));
-        Driver { done, running }
+        let (began, done) = (Instant::now(), Arc::new(AtomicBool::new(false)));
+        let to = (targets, rate, began);
+        let running = tokio::spawn(drive(to, Arc::new(head), Arc::clone(&done)));
+        Driver { began, done, running }
+    }
+
+    /// The time on the clock by which requests are due.
+    pub fn now(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// Sends no more, and waits for what is on its way.
@@ -92,12 +103,11 @@ impl Driver {
 }
 
 async fn drive(
-    targets: Vec<SocketAddr>,
-    rate: u32,
+    (targets, rate, began): (Vec<SocketAddr>, u32, Instant),
     head: Arc<impl Fn(usize) -> String + Send + Sync + 'static>,
     done: Arc<AtomicBool>,
 ) -> Vec<Entry> {
-    let (began, idle) = (Instant::now(), Idle::default());
+    let idle = Idle::default();
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
     let mut sent = Vec::new();
     while !done.load(Ordering::SeqCst) {
@@ -113,7 +123,7 @@ async fn drive(
             let asked = tokio::time::timeout(PATIENCE, ask(to, target, &idle, &text)).await;
             let (status, request_id) = asked.ok().flatten().unzip();
             let took = began.elapsed().saturating_sub(due);
-            Entry { id, target, due, took, status, request_id: request_id.flatten() }
+            Entry { id, number, target, due, took, status, request_id: request_id.flatten() }
         }));
     }
     let mut entries = Vec::with_capacity(sent.len());
@@ -159,6 +169,16 @@ async fn ask(
 impl Ledger {
     /// Holds the entries against what the upstream read and what the gateways wrote down.
     pub fn join(&self, seen: &[Recorded], log: &[Value]) -> Faults {
+        self.join_with(seen, log, |_| false)
+    }
+
+    /// The same; a 503 of these requests is no loss.
+    pub fn join_with(
+        &self,
+        seen: &[Recorded],
+        log: &[Value],
+        may_be_unknown: impl Fn(&Entry) -> bool,
+    ) -> Faults {
         let mut came: BTreeMap<String, usize> = BTreeMap::new();
         for id in seen.iter().filter_map(|request| request.field(FIELD)) {
             *came.entry(id).or_default() += 1;
@@ -172,8 +192,10 @@ impl Ledger {
         for entry in &self.entries {
             let times = came.remove(&entry.id).unwrap_or(0);
             let told = format!("{} at {:?}: {:?}", entry.id, entry.due, entry.status);
-            if entry.status != Some(200) {
-                faults.lost.push(told.clone());
+            match entry.status {
+                Some(200) => {}
+                Some(503) if may_be_unknown(entry) => faults.undetermined.push(told.clone()),
+                _ => faults.lost.push(told.clone()),
             }
             if times > 1 {
                 faults.doubled.push(told.clone());
@@ -190,10 +212,10 @@ impl Ledger {
         faults
     }
 
-    /// The time within which this share of the requests had their answers; `among`: those that were due then.
-    pub fn quantile(&self, share: f64, among: impl Fn(Duration) -> bool) -> Duration {
+    /// The time within which this share of the requests had their answers, `among` these.
+    pub fn quantile(&self, share: f64, among: impl Fn(&Entry) -> bool) -> Duration {
         let mut times: Vec<Duration> =
-            self.entries.iter().filter(|entry| among(entry.due)).map(|entry| entry.took).collect();
+            self.entries.iter().filter(|entry| among(entry)).map(|entry| entry.took).collect();
         times.sort_unstable();
         let last = times.len().saturating_sub(1);
         times.get((last as f64 * share).round() as usize).copied().unwrap_or_default()

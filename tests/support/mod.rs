@@ -12,6 +12,7 @@ pub mod hh;
 pub mod http2;
 pub mod inkpass;
 pub mod ledger;
+pub mod link;
 pub mod load;
 pub mod operate;
 pub mod plain;

@@ -22,7 +22,7 @@ const ADMIN: &str = "tester";
 const SETTINGS: &str = "listen_addresses = '127.0.0.1'\nmax_connections = 300\nshared_buffers = '32MB'\n\
     autovacuum = off\nmax_wal_size = '256MB'\nlog_min_messages = fatal\n";
 /// For tests that ask nothing about durability.
-const HASTY: &str = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n";
+pub const HASTY: &str = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n";
 
 /// Where the machine's PostgreSQL has its programs; `None`: there is none.
 pub static PROGRAMS: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
@@ -50,26 +50,27 @@ pub struct Server {
     watchdog: Child,
     port: u16,
     folder: TempDir,
-    hasty: bool,
+    more: String,
 }
 
 impl Server {
     /// Starts one that forgets at a crash of the machine, but not at one of its own.
     pub fn start() -> Self {
-        Self::start_with(true)
+        Self::with(HASTY)
     }
 
     /// Starts one that syncs as it does for users.
     pub fn durable() -> Self {
-        Self::start_with(false)
+        Self::with("")
     }
 
-    fn start_with(hasty: bool) -> Self {
+    /// Starts one with these settings; the last of a name holds.
+    pub fn with(more: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("portcullis-pg").tempdir().expect("a folder");
         fill(folder.path());
         let port = ports::free_address().port();
-        let (child, watchdog) = spawn(folder.path(), port, hasty);
-        let server = Self { child, watchdog, port, folder, hasty };
+        let (child, watchdog) = spawn(folder.path(), port, more);
+        let server = Self { child, watchdog, port, folder, more: more.to_owned() };
         server.await_ready();
         server
     }
@@ -100,7 +101,7 @@ impl Server {
 
     /// Starts it again, on the same port with the same data.
     pub fn restart(&mut self) {
-        (self.child, self.watchdog) = spawn(self.folder.path(), self.port, self.hasty);
+        (self.child, self.watchdog) = spawn(self.folder.path(), self.port, &self.more);
         self.await_ready();
     }
 
@@ -149,6 +150,24 @@ pub fn shared_database_filled(version: &str, fill: impl FnOnce(&str)) -> String 
         fill(&url(port, &half));
         ask(&admin, &format!("ALTER DATABASE {half} RENAME TO {name}"));
     }
+    let data = home.join("data");
+    let _ = fs::remove_dir_all(&data);
+    fs::create_dir(&data).expect("make a folder");
+    fill(&data);
+    let port = ports::free_address().port();
+    let (server, _) = server_command(&data, port, HASTY);
+    // Nobody's child: it outlives the test that starts it, and ends when no test has the lock any more.
+    let script = "exec </dev/null >/dev/null 2>&1; lock=$1; shift; \"$@\" & pid=$!; \
+                  while sleep 5; do flock -n -x \"$lock\" sh -c \"kill -QUIT $pid; \
+                  while kill -0 $pid 2>/dev/null; do sleep 0.1; done\" && exit; done";
+    let mut command = Command::new("setsid");
+    command.args(["--fork", "sh", "-c", script, "watchdog"]).arg(home.join("users.lock"));
+    command.arg(server.get_program()).args(server.get_args());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(command.status().expect("setsid runs").success());
+    until_blocking("the shared PostgreSQL answers", || ready(port).then_some(()));
+    fs::write(note, port.to_string()).expect("note the port");
+    port
     drop(lock);
     create_like(port, &name)
 }
@@ -275,10 +294,18 @@ fn program(name: &str) -> PathBuf {
     PROGRAMS.as_ref().expect("looked for").join(name)
 }
 
+fn uid() -> u32 {
+    static UID: LazyLock<u32> = LazyLock::new(|| {
+        let meta = fs::metadata("/proc/self").expect("Linux tells");
+        std::os::unix::fs::MetadataExt::uid(&meta)
+    });
+    *UID
+}
+
+fn server_command(data: &Path, port: u16, more: &str) -> (Command, PathBuf) {
 fn server_command(data: &Path, port: u16, hasty: bool) -> Command {
     let settings = data.join("tests.conf");
-    let text = if hasty { format!("{SETTINGS}{HASTY}") } else { SETTINGS.to_owned() };
-    fs::write(&settings, text).expect("write the settings");
+    fs::write(&settings, format!("{SETTINGS}{more}")).expect("write the settings");
     let main = data.join("postgresql.conf");
     let mut whole = String::new();
     File::open(&main)
@@ -295,6 +322,8 @@ fn server_command(data: &Path, port: u16, hasty: bool) -> Command {
     command
 }
 
+fn spawn(data: &Path, port: u16, more: &str) -> (Child, Child) {
+    let child = server_command(data, port, more).0.spawn().expect("postgres starts");
 fn spawn(data: &Path, port: u16, hasty: bool) -> (Child, Child) {
     let child = server_command(data, port, hasty).spawn().expect("postgres starts");
     // When our end of the pipe closes, whatever the reason, the server ends and its folder goes.
