@@ -26,8 +26,10 @@ pub(super) struct Live {
 
 /// How long the store may take to say that it works, before that is the answer.
 const STORE_PATIENCE: Duration = Duration::from_millis(250);
-/// How long that answer is good: however many probes there are, the store is asked that often.
+/// How long that answer is good: however many probes there are, the store is asked that often. A bad one not for long: a
+/// store that is back is to be seen at once.
 const STORE_AGE: Duration = Duration::from_secs(1);
+const TROUBLE_AGE: Duration = Duration::from_millis(250);
 
 /// Whether the store worked when it was last asked, and when that was.
 pub(super) type StoreCheck = Mutex<Option<(Instant, bool)>>;
@@ -112,7 +114,7 @@ async fn troubles(app: &App) -> Vec<Trouble> {
 async fn store_works(app: &App) -> bool {
     let mut last = app.store.lock().await;
     if let Some((asked, works)) = *last
-        && asked.elapsed() < STORE_AGE
+        && asked.elapsed() < if works { STORE_AGE } else { TROUBLE_AGE }
     {
         return works;
     }

@@ -255,7 +255,8 @@ pub(super) async fn prove<W: Witness>(
     witness.sees(Seen::Credential(credential.as_ref()));
     witness.enters(Stage::Evidence);
     // Who holds what is too old says nothing about anybody: what a credential hangs on may have ended elsewhere.
-    let lookup = &*edge.parts.lookup;
+    let asked_of = &edge.parts.lookup;
+    let lookup = &**asked_of;
     if credential.is_some() && !lookup.is_current() && !lookup.becomes_current().await {
         return Err(Deny::Unavailable { dependency: "identity" });
     }
@@ -295,7 +296,7 @@ pub(super) async fn prove<W: Witness>(
                     Some(evidence) => evidence,
                     None => {
                         failures::refuse_guesser(edge, live, address).await?;
-                        edge.keys.evidence(lookup, metrics, &mount.name, &presented.id).await?
+                        edge.keys.evidence(asked_of, metrics, &mount.name, &presented.id).await?
                     }
                 };
             witness.sees(Seen::Evidence(known_or_not(&evidence)));
@@ -313,7 +314,7 @@ pub(super) async fn prove<W: Witness>(
                     Some(evidence) => evidence,
                     None => {
                         failures::refuse_guesser(edge, live, address).await?;
-                        edge.sessions.evidence(lookup, metrics, &mount.name, &secret).await?
+                        edge.sessions.evidence(asked_of, metrics, (&mount.name, &secret), now).await?
                     }
                 };
             witness.sees(Seen::Evidence(known_or_not(&evidence)));

@@ -15,7 +15,7 @@ use quick_cache::{Equivalent, sync::Cache};
 use crate::{
     identity::{HangsOn, IdentityError, Lookup},
     issuer::Keeper,
-    model::{Digest, Fingerprint, Fingerprints, KeyId, MountName, Principal},
+    model::{Digest, Fingerprint, Fingerprints, KeyId, MountName, Principal, Timestamp},
     pipeline::{
         Deny, KeyEvidence, SessionEvidence,
         deny::TokenFault,
@@ -168,11 +168,14 @@ impl Told {
 
 /// Evidence by the id of a credential: one query per credential at a time, unknown ones remembered for a moment.
 pub(super) struct EvidenceCache<I, E> {
-    entries: Cache<(MountName, I), Arc<Entry<E>>>,
+    /// Shared with what is asked for in the background.
+    entries: Arc<Entries<I, E>>,
     kind: CacheKind,
     /// Whether what is known of a credential also changes by its being used.
     moves: bool,
 }
+
+type Entries<I, E> = Cache<(MountName, I), Arc<Entry<E>>>;
 
 /// Evidence of API keys.
 pub(super) type KeyCache = EvidenceCache<KeyId, KeyEvidence>;
@@ -194,6 +197,11 @@ struct Entry<E> {
 pub(super) trait Hangs<I> {
     /// What it hangs on, or the lack of it.
     fn on(lookup: &dyn Lookup, id: &I, evidence: Option<&Self>) -> HangsOn;
+
+    /// Whether being used elsewhere, which is not news, cannot matter at this time.
+    fn stands(&self, _at: Option<Timestamp>) -> bool {
+        true
+    }
 }
 
 impl Hangs<KeyId> for KeyEvidence {
@@ -206,9 +214,21 @@ impl Hangs<Digest> for SessionEvidence {
     fn on(lookup: &dyn Lookup, _: &Digest, evidence: Option<&Self>) -> HangsOn {
         lookup.hangs_on(None, evidence.map(|evidence| &evidence.principal.subject))
     }
+
+    fn stands(&self, at: Option<Timestamp>) -> bool {
+        self.idle_until.zip(at).is_none_or(|(end, now)| now < end)
+    }
 }
 
 impl<E> Entry<E> {
+    /// Whether what is known of a credential cannot have become better by its being used elsewhere.
+    fn stands<I>(&self, at: Option<Timestamp>) -> bool
+    where
+        E: Hangs<I>,
+    {
+        self.evidence.as_ref().is_none_or(|evidence| evidence.stands(at))
+    }
+
     fn fetched(evidence: Option<Arc<E>>, (epoch, on): (u64, HangsOn), now: Instant) -> Self {
         let span = if evidence.is_some() { FRESH } else { FRESH_UNKNOWN };
         Self { evidence, fetched: now, ask_again: now + span, epoch, on }
@@ -221,14 +241,13 @@ impl<E> Entry<E> {
     }
 
     /// The same evidence without asking, where whoever follows the changes of the store had heard of none at `vouched`: then
-    /// it is as good as fetched in that moment. What also changes by being used is asked for, unless nobody can be asked.
-    fn vouched(&self, vouched: Instant, need: Need<'_>, moves: bool, now: Instant) -> Option<Self> {
+    /// it is as good as fetched in that moment.
+    fn vouched(&self, vouched: Instant, need: Need<'_>, now: Instant) -> Option<Self> {
         let fetched = self.fetched.max(vouched);
-        let answers = now.saturating_duration_since(vouched) < SILENT;
         let same = Self { evidence: self.evidence.clone(), fetched, ..*self };
         let good = same.evidence.is_some() && same.is_usable(need, now);
         let ask_again = (now + BREATH).min(fetched + need.stale_for);
-        (good && !(moves && answers)).then_some(Self { ask_again, ..same })
+        good.then_some(Self { ask_again, ..same })
     }
 
     /// Whether it may be used without asking: nothing changed since, and it is young.
@@ -248,23 +267,29 @@ impl<E> Entry<E> {
 /// What a request must see.
 #[derive(Clone, Copy)]
 struct Need<'a> {
-    lookup: &'a dyn Lookup,
+    lookup: &'a Arc<dyn Lookup>,
     /// Changes before the request.
     epoch: u64,
     stale_for: Duration,
+    /// When the request came, where that matters.
+    at: Option<Timestamp>,
 }
 
 impl KeyCache {
     /// What is known of this key at this mount; `Ok(None)` if there is no such key.
     pub(super) async fn evidence(
         &self,
-        lookup: &dyn Lookup,
+        lookup: &Arc<dyn Lookup>,
         metrics: &Metrics,
         mount: &MountName,
         id: &KeyId,
     ) -> Result<Option<Arc<KeyEvidence>>, Deny> {
-        let asked = Asked { key: (mount.clone(), id.clone()), lookup, metrics };
-        self.evidence_at(asked, || lookup.key(mount, id), Instant::now()).await
+        let asked = Asked { key: (mount.clone(), id.clone()), lookup, metrics, at: None };
+        let ask = || {
+            let (lookup, mount, id) = (Arc::clone(lookup), mount.clone(), id.clone());
+            async move { lookup.key(&mount, &id).await }
+        };
+        self.evidence_at(asked, ask, Instant::now()).await
     }
 }
 
@@ -272,13 +297,17 @@ impl SessionCache {
     /// What is known of this session at this mount; `Ok(None)` if there is no such session.
     pub(super) async fn evidence(
         &self,
-        lookup: &dyn Lookup,
+        lookup: &Arc<dyn Lookup>,
         metrics: &Metrics,
-        mount: &MountName,
-        secret: &Digest,
+        (mount, secret): (&MountName, &Digest),
+        at: Timestamp,
     ) -> Result<Option<Arc<SessionEvidence>>, Deny> {
-        let asked = Asked { key: (mount.clone(), *secret), lookup, metrics };
-        self.evidence_at(asked, || lookup.session(mount, secret), Instant::now()).await
+        let asked = Asked { key: (mount.clone(), *secret), lookup, metrics, at: Some(at) };
+        let ask = || {
+            let (lookup, mount, secret) = (Arc::clone(lookup), mount.clone(), *secret);
+            async move { lookup.session(&mount, &secret).await }
+        };
+        self.evidence_at(asked, ask, Instant::now()).await
     }
 }
 
@@ -295,10 +324,19 @@ impl<I: Eq> Equivalent<(MountName, I)> for Borrowed<'_, I> {
 /// What is asked for, and by whom it can be answered.
 struct Asked<'a, I> {
     key: (MountName, I),
-    lookup: &'a dyn Lookup,
+    lookup: &'a Arc<dyn Lookup>,
     metrics: &'a Metrics,
+    at: Option<Timestamp>,
 }
 
+impl<I, E> EvidenceCache<I, E>
+where
+    I: Clone + Eq + Hash + Send + Sync + 'static,
+    E: Hangs<I> + Send + Sync + 'static,
+{
+    pub(super) fn new(kind: CacheKind) -> Self {
+        let moves = kind == CacheKind::Session;
+        Self { entries: Arc::new(Cache::new(MAX_ENTRIES)), kind, moves }
 impl<I: Clone + Eq + Hash, E: Hangs<I>> EvidenceCache<I, E> {
     /// Holds so many at most, known and unknown.
     pub(super) fn new(kind: CacheKind, most: usize) -> Self {
@@ -329,27 +367,47 @@ impl<I: Clone + Eq + Hash, E: Hangs<I>> EvidenceCache<I, E> {
         now: Instant,
     ) -> Result<Option<Arc<E>>, Deny>
     where
-        F: Future<Output = Result<Option<Arc<E>>, IdentityError>>,
+        F: Future<Output = Result<Option<Arc<E>>, IdentityError>> + Send + 'static,
     {
-        let lookup = asked.lookup;
+        let Asked { key, lookup, metrics, at } = asked;
         // Read before the store: a change in between makes the entry old at once, never too new.
-        let need = Need { lookup, epoch: lookup.epoch(), stale_for: lookup.stale_for() };
-        if let Some(entry) = self.entries.get(&asked.key)
-            && entry.is_fresh(lookup, now)
+        let need = Need { lookup, epoch: lookup.epoch(), stale_for: lookup.stale_for(), at };
+        if let Some(entry) = self.entries.get(&key)
+            && entry.is_fresh(&**lookup, now)
         {
-            asked.metrics.cache(self.kind, true);
+            metrics.cache(self.kind, true);
             return Ok(entry.evidence.clone());
         }
-        asked.metrics.cache(self.kind, false);
-        // In a box: a hit must not carry the space that a question takes.
+        metrics.cache(self.kind, false);
         if let Some(vouched) = lookup.vouched_at()
-            && let Some(old) = self.entries.get(&asked.key)
-            && let Some(entry) = old.vouched(vouched, need, self.moves, now)
+            && let Some(old) = self.entries.get(&key)
+            && let Some(entry) = old.vouched(vouched, need, now)
+            && entry.stands(at)
         {
-            self.entries.insert(asked.key, Arc::new(entry));
+            self.entries.insert(key.clone(), Arc::new(entry));
+            // What also changes by being used is asked for; but no request waits for what cannot change its answer.
+            if self.moves && now.saturating_duration_since(vouched) < SILENT {
+                self.ask_beside(key, ask(), need, now);
+            }
             return Ok(old.evidence.clone());
         }
-        Box::pin(self.fetch(&asked.key, ask, need, now)).await
+        // In a box: a hit must not carry the space that a question takes.
+        Box::pin(self.fetch(&key, ask, need, now)).await
+    }
+
+    /// Asks while the request goes on. What cannot be told now is asked for again by one that comes later.
+    fn ask_beside<F>(&self, key: (MountName, I), asking: F, need: Need<'_>, now: Instant)
+    where
+        F: Future<Output = Result<Option<Arc<E>>, IdentityError>> + Send + 'static,
+    {
+        let (entries, lookup, epoch) =
+            (Arc::clone(&self.entries), Arc::clone(need.lookup), need.epoch);
+        tokio::spawn(async move {
+            if let Ok(Ok(evidence)) = tokio::time::timeout(LOOKUP, asking).await {
+                let on = E::on(&*lookup, &key.1, evidence.as_deref());
+                entries.insert(key, Arc::new(Entry::fetched(evidence, (epoch, on), now)));
+            }
+        });
     }
 
     async fn fetch<F>(
@@ -360,17 +418,18 @@ impl<I: Clone + Eq + Hash, E: Hangs<I>> EvidenceCache<I, E> {
         now: Instant,
     ) -> Result<Option<Arc<E>>, Deny>
     where
-        F: Future<Output = Result<Option<Arc<E>>, IdentityError>>,
+        F: Future<Output = Result<Option<Arc<E>>, IdentityError>> + Send + 'static,
     {
         const UNDETERMINED: Deny = Deny::Unavailable { dependency: "identity" };
         let (mount, id) = key;
         for _ in 0..ATTEMPTS {
-            let old = self.entries.remove_if(key, |entry| !entry.is_fresh(need.lookup, now));
+            let old =
+                self.entries.remove_if(key, |entry| !entry.is_fresh(&**need.lookup, now));
             let old = old.map(|(_, entry)| entry);
             let entry = self.entries.get_or_insert_async(key, async {
                 match tokio::time::timeout(LOOKUP, ask()).await {
                     Ok(Ok(evidence)) => {
-                        let on = E::on(need.lookup, id, evidence.as_deref());
+                        let on = E::on(&**need.lookup, id, evidence.as_deref());
                         Ok(Arc::new(Entry::fetched(evidence, (need.epoch, on), now)))
                     }
                     failed => {
@@ -379,7 +438,7 @@ impl<I: Clone + Eq + Hash, E: Hangs<I>> EvidenceCache<I, E> {
                             Ok(_) => "",
                         });
                         tracing::warn!(event = "key_lookup_failed", %mount, reason);
-                        old.filter(|old| old.is_usable(need, now))
+                        old.filter(|old| old.is_usable(need, now) && old.stands(need.at))
                             .map(|old| Arc::new(old.kept(need.stale_for, now)))
                             .ok_or(UNDETERMINED)
                     }

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     Script, Settings,
-    dial::{self, DIAL, Link},
+    dial::{self, DIAL, Link, Place},
     news::Subscription,
 };
 use crate::telemetry::Metrics;
@@ -23,6 +23,9 @@ use crate::telemetry::Metrics;
 const TRIPS_AFTER: u32 = 3;
 /// How often a lost Redis is looked for.
 const SEARCH: Duration = Duration::from_millis(150);
+/// Calls in a row that one which was found must answer within the budget, before any request is spent on it. One that is
+/// there and slow would be found and lost again all the time, at the cost of requests.
+const PROVEN_BY: u32 = 3;
 /// How often one that is there is looked at, so that its loss is known before a request meets it.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -44,8 +47,8 @@ struct Inner {
     up: AtomicBool,
     failures: AtomicU32,
     started: AtomicBool,
-    /// Told when the circuit opens.
-    opened: Notify,
+    /// Told when a call fails, whether the circuit opens or not.
+    doubted: Notify,
     /// Counts the openings and closings of the circuit.
     turns: watch::Sender<u64>,
 }
@@ -67,7 +70,7 @@ impl Client {
             up: AtomicBool::new(false),
             failures: AtomicU32::new(0),
             started: AtomicBool::new(false),
-            opened: Notify::new(),
+            doubted: Notify::new(),
             turns: watch::Sender::new(0),
         };
         Self { inner: Arc::new(inner) }
@@ -174,8 +177,8 @@ impl Client {
             inner.metrics.redis_up(false);
             inner.turns.send_modify(|turns| *turns += 1);
             tracing::warn!(event = "redis_lost", reason = why);
-            inner.opened.notify_one();
         }
+        inner.doubted.notify_one();
     }
 
     /// Looks for Redis while it is lost, and looks at it while it is not. Ends with the runtime.
@@ -184,11 +187,10 @@ impl Client {
         let mut told = false;
         loop {
             if self.is_up() {
-                let opened = inner.opened.notified();
-                if tokio::time::timeout(LOOK, opened).await.is_err() {
-                    // Whether it failed is noted where every call is.
-                    let _ = self.ask(&self.look()).await;
-                }
+                let _ = tokio::time::timeout(LOOK, inner.doubted.notified()).await;
+                // At once after a failure, so that the circuit opens after some budgets of time and not of requests.
+                // Whether it failed is noted where every call is.
+                let _ = self.ask(&self.look()).await;
                 continue;
             }
             match self.found().await {
@@ -213,15 +215,34 @@ impl Client {
         }
     }
 
-    /// A connection over which something was written.
+    /// A connection over which something was written, and in time.
     async fn found(&self) -> Result<Link, RedisError> {
-        let mut link = dial::connect(&self.inner.settings).await?;
-        let look = self.look();
-        match tokio::time::timeout(DIAL, link.ask(&look)).await {
-            Ok(Ok(_)) => Ok(link),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        let settings = &self.inner.settings;
+        let mut failed = dial::nobody();
+        for place in dial::places(settings) {
+            match self.found_at(place).await {
+                Ok(link) => return Ok(link),
+                Err(error) => failed = error,
+            }
         }
+        Err(failed)
+    }
+
+    async fn found_at(&self, place: Place<'_>) -> Result<Link, RedisError> {
+        let settings = &self.inner.settings;
+        let mut link = dial::connect(settings, place).await?;
+        let look = self.look();
+        // The first one may have to set things up at the other end.
+        let patience = std::iter::once(DIAL);
+        let patience = patience.chain((0..PROVEN_BY).map(|_| settings.timeout));
+        for patience in patience {
+            match tokio::time::timeout(patience, link.ask(&look)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+            }
+        }
+        Ok(link)
     }
 
     /// A write, since a replica answers reads.

@@ -35,19 +35,39 @@ impl Link {
     }
 }
 
+/// Where commands may have to go. Several where several say where: one of them may not have heard of a failover.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    At(&'a Address),
+    /// The primary, as this sentinel knows it.
+    NamedBy(&'a Address, &'a str),
+    Cluster(&'a [Address]),
+}
+
+/// All of them, in the order in which they are to be tried.
+pub(super) fn places(settings: &Settings) -> Vec<Place<'_>> {
+    match &settings.topology {
+        Topology::Single(address) => vec![Place::At(address)],
+        Topology::Sentinels { sentinels, master } => {
+            sentinels.iter().map(|sentinel| Place::NamedBy(sentinel, master)).collect()
+        }
+        Topology::Cluster(nodes) => vec![Place::Cluster(nodes)],
+    }
+}
+
 /// Connects where commands are to go.
-pub(super) async fn connect(settings: &Settings) -> Result<Link, RedisError> {
+pub(super) async fn connect(settings: &Settings, place: Place<'_>) -> Result<Link, RedisError> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(DIAL))
         .set_response_timeout(Some(DIAL))
         .set_pipeline_buffer_size(QUEUE);
-    match &settings.topology {
-        Topology::Single(address) => plain(settings, address, &config).await,
-        Topology::Sentinels { sentinels, master } => {
-            let primary = primary(settings, sentinels, master, &config).await?;
+    match place {
+        Place::At(address) => plain(settings, address, &config).await,
+        Place::NamedBy(sentinel, master) => {
+            let primary = primary(settings, std::slice::from_ref(sentinel), master, &config).await?;
             plain(settings, &primary, &config).await
         }
-        Topology::Cluster(nodes) => cluster(settings, nodes).await.map(Link::Cluster),
+        Place::Cluster(nodes) => cluster(settings, nodes).await.map(Link::Cluster),
     }
 }
 
@@ -184,6 +204,6 @@ async fn within<T>(work: impl Future<Output = Result<T, RedisError>>) -> Result<
     }
 }
 
-fn nobody() -> RedisError {
+pub(super) fn nobody() -> RedisError {
     (redis::ErrorKind::InvalidClientConfig, "no address to ask").into()
 }

@@ -9,6 +9,7 @@ use portcullis::{
 };
 
 use crate::support::{
+    link::{Link, State},
     redis::{self, Cluster, Redis, Watched},
     tls::Authority,
     wait::{until, within},
@@ -120,6 +121,51 @@ async fn a_server_that_stands_still_costs_a_few_budgets_and_then_nothing() {
     let began = std::time::Instant::now();
     until_up(&client).await;
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+/// It is there, and slower than a call may be: found again and again it would cost requests their budget each time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_too_slow_stays_lost_until_it_is_not() {
+    if !redis::is_there() {
+        return;
+    }
+    let redis = Redis::start();
+    let link = Link::to(redis.address);
+    let timeout = Duration::from_millis(50);
+    let near = Topology::Single(place(&link.address.to_string()));
+    let (client, metrics) = found(Settings { timeout, ..settings(near) }).await;
+    // A look takes twice the budget, and a connection is made well within its own.
+    link.is(State::Slow(timeout));
+    until_down(&client).await;
+    let lost = std::time::Instant::now();
+    while lost.elapsed() < Duration::from_millis(1500) {
+        assert!(!client.is_up(), "found, and as slow as before");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    link.is(State::Well);
+    let back = std::time::Instant::now();
+    until_up(&client).await;
+    assert!(back.elapsed() < Duration::from_secs(1), "{:?}", back.elapsed());
+    assert_eq!(counts(&client, "p:n").await, Some(1));
+    assert!(metrics.render().contains("portcullis_redis_up 1"));
+}
+
+/// After a first failure the client asks by itself: the circuit opens though nobody else does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_request_that_waited_is_enough_to_know_that_a_server_stands_still() {
+    if !redis::is_there() {
+        return;
+    }
+    let redis = Redis::start();
+    let timeout = Duration::from_millis(20);
+    let (client, _) = found(Settings { timeout, ..settings(at(&redis)) }).await;
+    redis.pause();
+    let began = std::time::Instant::now();
+    assert_eq!(counts(&client, "p:n").await, None);
+    until_down(&client).await;
+    // Three budgets; without it three looks, half a second apart.
+    assert!(began.elapsed() < Duration::from_millis(400), "{:?}", began.elapsed());
+    redis.go_on();
 }
 
 #[tokio::test]
@@ -240,6 +286,13 @@ async fn every_node_counts_the_others_and_remembers_them_when_redis_is_lost() {
     }
     until("all know of five", || async {
         members.iter().all(|one| one.known() == 5).then_some(())
+    })
+    .await;
+    // Emptied, it has to be told of all of them again; nobody divides by fewer meanwhile.
+    redis.ask("FLUSHALL");
+    until("all are there again", || async {
+        assert!(members.iter().all(|one| one.known() == 5), "some are forgotten");
+        redis.ask("ZCARD p:nodes").contains(":5").then_some(())
     })
     .await;
     redis.kill();

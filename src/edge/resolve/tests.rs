@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 use async_trait::async_trait;
 
@@ -14,16 +14,21 @@ struct Store {
     epoch: AtomicU64,
     answer: std::sync::Mutex<Result<bool, IdentityError>>,
     vouched: std::sync::Mutex<Option<Instant>>,
+    /// It takes a question and never answers.
+    hangs: AtomicBool,
+    idle_until: std::sync::Mutex<Timestamp>,
 }
 
 impl Store {
-    fn new(knows: bool) -> Self {
-        Self {
+    fn new(knows: bool) -> Arc<Self> {
+        Arc::new(Self {
             asked: AtomicUsize::new(0),
             epoch: AtomicU64::new(1),
             answer: Ok(knows).into(),
             vouched: None.into(),
-        }
+            hangs: false.into(),
+            idle_until: Timestamp(1_000).into(),
+        })
     }
 
     fn answer(&self, answer: Result<bool, IdentityError>) {
@@ -42,6 +47,21 @@ impl Lookup for Store {
         tokio::task::yield_now().await;
         let knows = self.answer.lock().unwrap().clone()?;
         Ok(knows.then(|| Arc::new(evidence())))
+    }
+
+    async fn session(
+        &self,
+        _: &MountName,
+        _: &Digest,
+    ) -> Result<Option<Arc<SessionEvidence>>, IdentityError> {
+        self.asked.fetch_add(1, SeqCst);
+        if self.hangs.load(SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        let knows = self.answer.lock().unwrap().clone()?;
+        let idle_until = Some(*self.idle_until.lock().unwrap());
+        let principal = evidence().principal;
+        Ok(knows.then(|| Arc::new(SessionEvidence { principal, ended: false, idle_until })))
     }
 
     fn epoch(&self) -> u64 {
@@ -99,12 +119,16 @@ impl Asking {
         }
     }
 
-    async fn at(&self, store: &Store, secs: u64) -> Result<bool, Deny> {
+    async fn at(&self, store: &Arc<Store>, secs: u64) -> Result<bool, Deny> {
         let now = self.start + Duration::from_secs(secs);
-        let (mount, id) = (MountName::from("api"), KeyId::from("k"));
-        let asked =
-            Asked { key: (mount.clone(), id.clone()), lookup: store, metrics: &self.metrics };
-        let found = self.cache.evidence_at(asked, || store.key(&mount, &id), now).await;
+        let key = (MountName::from("api"), KeyId::from("k"));
+        let lookup: Arc<dyn Lookup> = store.clone();
+        let asked = Asked { key: key.clone(), lookup: &lookup, metrics: &self.metrics, at: None };
+        let ask = || {
+            let (store, (mount, id)) = (store.clone(), key.clone());
+            async move { store.key(&mount, &id).await }
+        };
+        let found = self.cache.evidence_at(asked, ask, now).await;
         found.map(|evidence| evidence.is_some())
     }
 }
@@ -189,9 +213,55 @@ async fn a_key_is_not_asked_for_again_while_all_changes_are_followed() {
     assert_eq!(asking.at(&store, 361).await, Ok(false));
 }
 
+/// A session is asked for now and then, because its being used elsewhere is not news; but nobody waits for that.
+#[tokio::test(start_paused = true)]
+async fn a_known_session_waits_for_no_store_but_where_its_use_elsewhere_may_matter() {
+    let (cache, metrics) = (SessionCache::new(CacheKind::Session), Metrics::new().unwrap());
+    let store = Store::new(true);
+    let (lookup, mount, secret): (Arc<dyn Lookup>, _, _) =
+        (store.clone(), MountName::from("api"), Digest::of(b"secret"));
+    let start = Instant::now();
+    let ask = async |secs: u64, vouched: u64, at: i64| {
+        *store.vouched.lock().unwrap() = Some(start + Duration::from_secs(vouched));
+        let asked = Asked {
+            key: (mount.clone(), secret),
+            lookup: &lookup,
+            metrics: &metrics,
+            at: Some(Timestamp(at)),
+        };
+        let ask = || {
+            let (lookup, mount) = (lookup.clone(), mount.clone());
+            async move { lookup.session(&mount, &secret).await }
+        };
+        let began = tokio::time::Instant::now();
+        let found = cache.evidence_at(asked, ask, start + Duration::from_secs(secs)).await;
+        (found.map(|found| found.and_then(|found| found.idle_until)), began.elapsed())
+    };
+    let known = |end| (Ok(Some(Timestamp(end))), Duration::ZERO);
+    assert_eq!(ask(0, 0, 10).await, known(1_000));
+    *store.idle_until.lock().unwrap() = Timestamp(2_000);
+    assert_eq!(ask(11, 11, 10).await, known(1_000), "asked for, and not waited for");
+    tokio::task::yield_now().await;
+    assert_eq!(ask(11, 11, 10).await, known(2_000), "what came of it");
+    assert_eq!(store.asked.load(SeqCst), 2);
+    store.hangs.store(true, SeqCst);
+    assert_eq!(ask(22, 21, 10).await, known(2_000));
+    assert_eq!(ask(22, 21, 10).await, known(2_000));
+    tokio::task::yield_now().await;
+    assert_eq!(store.asked.load(SeqCst), 3, "one question at a time");
+    assert_eq!(ask(60, 21, 10).await, known(2_000), "a silent store is not asked");
+    tokio::task::yield_now().await;
+    assert_eq!(store.asked.load(SeqCst), 3);
+    // It may have been used elsewhere meanwhile: nobody knows, and then nothing is said.
+    assert_eq!(ask(70, 21, 2_000).await.0, Err(Deny::Unavailable { dependency: "identity" }));
+    store.hangs.store(false, SeqCst);
+    *store.idle_until.lock().unwrap() = Timestamp(9_000);
+    assert_eq!(ask(70, 70, 2_000).await, known(9_000));
+}
+
 #[tokio::test]
 async fn many_requests_for_one_key_are_one_question() {
-    let (asking, store) = (Arc::new(Asking::new()), Arc::new(Store::new(true)));
+    let (asking, store) = (Arc::new(Asking::new()), Store::new(true));
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let (asking, store) = (Arc::clone(&asking), Arc::clone(&store));

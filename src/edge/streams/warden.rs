@@ -190,7 +190,7 @@ async fn holds(shared: &Shared, found: &mut Found) -> Result<(), Deny> {
     let (parts, open) = (&shared.parts, &mut found.open);
     let who = &open.who;
     let Some(key) = &who.key else { return Err(Deny::Internal) };
-    let evidence = shared.keys.evidence(&*parts.lookup, &parts.metrics, &who.mount, key).await?;
+    let evidence = shared.keys.evidence(&parts.lookup, &parts.metrics, &who.mount, key).await?;
     // The secret was proven when it began; its record may have ended since.
     let evidence = evidence.ok_or(Deny::Key(KeyFault::Unknown))?;
     let until = evidence.expires_at.map(|end| end + open.leniency);

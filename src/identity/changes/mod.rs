@@ -36,6 +36,8 @@ pub(super) use pulse::Pulse;
 
 /// How often the store is asked, announced or not.
 const POLL: Duration = Duration::from_secs(1);
+/// How often it is asked again while it cannot be: it is back when it is, and not a second later.
+const AGAIN: Duration = Duration::from_millis(200);
 /// Changes read in one look.
 const PAGE: u32 = 1000;
 
@@ -304,7 +306,8 @@ impl Task {
             pulse.beats(now);
         }
         let since = |asked: Instant| now.saturating_duration_since(asked);
-        self.due |= self.asked_at.is_none_or(|asked| since(asked) >= POLL);
+        let pause = if self.watch.is_unconfirmed() { AGAIN } else { POLL };
+        self.due |= self.asked_at.is_none_or(|asked| since(asked) >= pause);
         self.watch.looks(pulse.is_too_old(now));
         // Whoever announces may have lost its connection without noticing.
         let upto = self.follower.upto();

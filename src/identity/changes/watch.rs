@@ -25,6 +25,11 @@ impl Watch {
         }
     }
 
+    /// Whether the store could not be asked when it was asked last.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        self.unconfirmed.is_some()
+    }
+
     /// Whether memory is too old to be used.
     pub(super) fn looks(&mut self, too_old: bool) {
         if too_old && !self.too_old {
