@@ -42,6 +42,7 @@ mod on_postgres {
     mod keyring;
     mod keys;
     mod organisations;
+    mod outage;
     mod refresh;
     mod sessions;
     mod support;

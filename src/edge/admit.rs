@@ -314,7 +314,9 @@ pub(super) async fn prove<W: Witness>(
                     Some(evidence) => evidence,
                     None => {
                         failures::refuse_guesser(edge, live, address).await?;
-                        edge.sessions.evidence(asked_of, metrics, (&mount.name, &secret), now).await?
+                        edge.sessions
+                            .evidence(asked_of, metrics, (&mount.name, &secret), now)
+                            .await?
                     }
                 };
             witness.sees(Seen::Evidence(known_or_not(&evidence)));

@@ -423,8 +423,7 @@ impl<I: Clone + Eq + Hash, E: Hangs<I>> EvidenceCache<I, E> {
         const UNDETERMINED: Deny = Deny::Unavailable { dependency: "identity" };
         let (mount, id) = key;
         for _ in 0..ATTEMPTS {
-            let old =
-                self.entries.remove_if(key, |entry| !entry.is_fresh(&**need.lookup, now));
+            let old = self.entries.remove_if(key, |entry| !entry.is_fresh(&**need.lookup, now));
             let old = old.map(|(_, entry)| entry);
             let entry = self.entries.get_or_insert_async(key, async {
                 match tokio::time::timeout(LOOKUP, ask()).await {

@@ -64,7 +64,8 @@ pub(super) async fn connect(settings: &Settings, place: Place<'_>) -> Result<Lin
     match place {
         Place::At(address) => plain(settings, address, &config).await,
         Place::NamedBy(sentinel, master) => {
-            let primary = primary(settings, std::slice::from_ref(sentinel), master, &config).await?;
+            let primary =
+                primary(settings, std::slice::from_ref(sentinel), master, &config).await?;
             plain(settings, &primary, &config).await
         }
         Place::Cluster(nodes) => cluster(settings, nodes).await.map(Link::Cluster),

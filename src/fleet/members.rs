@@ -34,9 +34,9 @@ struct Most(Option<(u32, Instant)>);
 impl Most {
     /// Takes in what is counted now. One that went is missed after the same silence as by Redis.
     fn of(&mut self, count: u32, now: Instant) -> u32 {
-        let recent = self.0.filter(|(most, seen)| {
-            *most > count && now.saturating_duration_since(*seen) < SILENCE
-        });
+        let recent = self
+            .0
+            .filter(|(most, seen)| *most > count && now.saturating_duration_since(*seen) < SILENCE);
         let (most, seen) = recent.unwrap_or((count, now));
         self.0 = Some((most, seen));
         most

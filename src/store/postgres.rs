@@ -150,6 +150,9 @@ impl Door {
     ) -> Result<Pool, StoreError> {
         let door = self.clone();
         let pool = open::pool_options(size, options)
+            // A pool that keeps a number of connections makes them anew by itself, with pauses that grow as long as the
+            // server is away, and the place of the only writer taken until then. So whoever calls makes what it needs.
+            .min_connections(0)
             // Sessions end without a word: the server restarts, somebody terminates them.
             .test_before_acquire(true)
             .after_connect(move |connection, _| {

@@ -113,9 +113,8 @@ fn added(ledger: &Ledger, span: &Span, size: Size) -> Duration {
 fn p99(ledger: &Ledger, span: &Span, size: Size) -> [Duration; 2] {
     let calm = span.begun.saturating_sub(size.calm)..span.begun;
     let under = span.begun..span.ended;
-    [calm, under].map(|part| {
-        ledger.quantile(0.99, |entry| !is_unknown(entry) && part.contains(&entry.due))
-    })
+    [calm, under]
+        .map(|part| ledger.quantile(0.99, |entry| !is_unknown(entry) && part.contains(&entry.due)))
 }
 
 fn report(ledger: &Ledger, told: &Told, spans: &[Span], size: Size) {

@@ -24,6 +24,7 @@ mod outage;
 #[allow(dead_code)]
 mod provider;
 mod redis;
+mod refresh;
 mod scale;
 mod speed;
 mod storm;

@@ -89,10 +89,7 @@ impl Fault {
     /// Whether nobody can ask the database meanwhile.
     pub fn is_of_database(self) -> bool {
         use Fault::{ConnectionsTaken, DatabaseKilled, DatabaseStopped, SessionsTerminated};
-        matches!(
-            self,
-            DatabaseKilled | DatabaseStopped | SessionsTerminated | ConnectionsTaken
-        )
+        matches!(self, DatabaseKilled | DatabaseStopped | SessionsTerminated | ConnectionsTaken)
     }
 }
 

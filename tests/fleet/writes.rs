@@ -16,8 +16,7 @@ use super::bench::{Credential, Fleet, GUARDED};
 use crate::support::{
     client::Client,
     gateway::Gateway,
-    operate,
-    postgres,
+    operate, postgres,
     tmws::{GOOD_PASSWORD, Tokens, fresh_address, try_login},
     wait::PATIENCE,
 };
