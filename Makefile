@@ -1,6 +1,6 @@
 # The few commands of this project. `make` lists them.
 
-.PHONY: help demo test test-fleet test-security fuzz check lint fmt bench bench-proxy audit setup
+.PHONY: help demo test test-fleet test-security fuzz check lint fmt bench bench-proxy bench-limits audit setup
 
 help:
 	@echo "make demo         a running gateway with a toy service behind it, on loopback"
@@ -12,6 +12,7 @@ help:
 	@echo "make audit        dependencies against advisories and licences"
 	@echo "make bench        nanoseconds per decision"
 	@echo "make bench-proxy  CPU per request against a bare proxy"
+	@echo "make bench-limits CPU per request of shared limits against local ones"
 
 # A debug build is there soonest, and fast enough to try things out. ARGS are passed on: make demo ARGS="--port-offset 20000"
 demo:
@@ -76,6 +77,10 @@ bench:
 bench-proxy:
 	@scripts/setup.sh build
 	benches/proxy/run.sh
+
+bench-limits:
+	@scripts/setup.sh build
+	benches/limits/run.sh
 
 setup:
 	scripts/setup.sh test

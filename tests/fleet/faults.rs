@@ -18,6 +18,9 @@ use crate::support::{
 
 const ADDED: Duration = Duration::from_millis(1);
 const BACK: Duration = Duration::from_secs(1);
+/// What even a debug build on a busy machine holds. A request that waits for the database waits longer.
+const SANE_P99: Duration = Duration::from_millis(400);
+const SANE_BACK: Duration = Duration::from_secs(10);
 /// By when every node refuses whom one has ended, also where nothing can be announced.
 const HEARD: Duration = Duration::from_secs(2);
 
@@ -66,11 +69,10 @@ async fn play(near: Near, faults: &[Fault]) {
         refused_in_time(ended, &spans);
     }
     told.holds(&storm.fleet).await;
-    if size.strict {
-        for span in &spans {
-            assert!(added(&ledger, span, size) <= ADDED, "{:?}", span.fault);
-            assert!(span.back[2] <= BACK, "{:?}: {:?}", span.fault, span.back);
-        }
+    for span in &spans {
+        let (added, back) = (added(&ledger, span, size), span.back[2]);
+        let (most, soon) = if size.strict { (ADDED, BACK) } else { (SANE_P99, SANE_BACK) };
+        assert!(added <= most && back <= soon, "{:?}: {added:?}, {back:?}", span.fault);
     }
 }
 
