@@ -180,7 +180,9 @@ async fn nothing_is_lost_when_sentinels_make_another_redis_the_primary() {
     if !redis::is_there() || !postgres::is_there() {
         return;
     }
-    for fault in [Fault::PrimaryKilled, Fault::PrimaryStopped] {
+    // A fleet each: nobody goes back. One will do to see that it is so at all.
+    let each = [Fault::PrimaryKilled, Fault::PrimaryStopped];
+    for fault in each.into_iter().take(if Size::wanted().strict { 2 } else { 1 }) {
         play(Near::Watched(Watched::start()), &[fault]).await;
     }
 }
