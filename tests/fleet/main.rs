@@ -28,5 +28,5 @@ mod refresh;
 mod scale;
 mod speed;
 mod storm;
-mod writes;
 mod touches;
+mod writes;
