@@ -334,14 +334,10 @@ where
     I: Clone + Eq + Hash + Send + Sync + 'static,
     E: Hangs<I> + Send + Sync + 'static,
 {
-    pub(super) fn new(kind: CacheKind) -> Self {
-        let moves = kind == CacheKind::Session;
-        Self { entries: Arc::new(Cache::new(MAX_ENTRIES)), kind, moves }
-impl<I: Clone + Eq + Hash, E: Hangs<I>> EvidenceCache<I, E> {
     /// Holds so many at most, known and unknown.
     pub(super) fn new(kind: CacheKind, most: usize) -> Self {
         let moves = kind == CacheKind::Session;
-        Self { entries: Cache::new(most), kind, moves }
+        Self { entries: Arc::new(Cache::new(most)), kind, moves }
     }
 
     /// What is known without asking; `None`: it must be asked for.

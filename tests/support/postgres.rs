@@ -150,24 +150,6 @@ pub fn shared_database_filled(version: &str, fill: impl FnOnce(&str)) -> String 
         fill(&url(port, &half));
         ask(&admin, &format!("ALTER DATABASE {half} RENAME TO {name}"));
     }
-    let data = home.join("data");
-    let _ = fs::remove_dir_all(&data);
-    fs::create_dir(&data).expect("make a folder");
-    fill(&data);
-    let port = ports::free_address().port();
-    let (server, _) = server_command(&data, port, HASTY);
-    // Nobody's child: it outlives the test that starts it, and ends when no test has the lock any more.
-    let script = "exec </dev/null >/dev/null 2>&1; lock=$1; shift; \"$@\" & pid=$!; \
-                  while sleep 5; do flock -n -x \"$lock\" sh -c \"kill -QUIT $pid; \
-                  while kill -0 $pid 2>/dev/null; do sleep 0.1; done\" && exit; done";
-    let mut command = Command::new("setsid");
-    command.args(["--fork", "sh", "-c", script, "watchdog"]).arg(home.join("users.lock"));
-    command.arg(server.get_program()).args(server.get_args());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    assert!(command.status().expect("setsid runs").success());
-    until_blocking("the shared PostgreSQL answers", || ready(port).then_some(()));
-    fs::write(note, port.to_string()).expect("note the port");
-    port
     drop(lock);
     create_like(port, &name)
 }
@@ -179,7 +161,7 @@ static SHARED: LazyLock<u16> = LazyLock::new(|| {
     }
     let command = |data: &Path, port: u16| {
         fill(data);
-        server_command(data, port, true)
+        server_command(data, port, HASTY)
     };
     shared::port_of("postgres", command, ready)
 });
@@ -294,18 +276,10 @@ fn program(name: &str) -> PathBuf {
     PROGRAMS.as_ref().expect("looked for").join(name)
 }
 
-fn uid() -> u32 {
-    static UID: LazyLock<u32> = LazyLock::new(|| {
-        let meta = fs::metadata("/proc/self").expect("Linux tells");
-        std::os::unix::fs::MetadataExt::uid(&meta)
-    });
-    *UID
-}
-
-fn server_command(data: &Path, port: u16, more: &str) -> (Command, PathBuf) {
-fn server_command(data: &Path, port: u16, hasty: bool) -> Command {
+fn server_command(data: &Path, port: u16, more: &str) -> Command {
     let settings = data.join("tests.conf");
-    fs::write(&settings, format!("{SETTINGS}{more}")).expect("write the settings");
+    let text = format!("{SETTINGS}{more}");
+    fs::write(&settings, text).expect("write the settings");
     let main = data.join("postgresql.conf");
     let mut whole = String::new();
     File::open(&main)
@@ -323,9 +297,7 @@ fn server_command(data: &Path, port: u16, hasty: bool) -> Command {
 }
 
 fn spawn(data: &Path, port: u16, more: &str) -> (Child, Child) {
-    let child = server_command(data, port, more).0.spawn().expect("postgres starts");
-fn spawn(data: &Path, port: u16, hasty: bool) -> (Child, Child) {
-    let child = server_command(data, port, hasty).spawn().expect("postgres starts");
+    let child = server_command(data, port, more).spawn().expect("postgres starts");
     // When our end of the pipe closes, whatever the reason, the server ends and its folder goes.
     let script = "cat >/dev/null; kill -CONT $1 2>/dev/null; kill -QUIT $1 2>/dev/null; i=0; \
                   while kill -0 $1 2>/dev/null && [ $i -lt 50 ]; do sleep 0.1; i=$((i+1)); done; \

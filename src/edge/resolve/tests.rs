@@ -216,7 +216,7 @@ async fn a_key_is_not_asked_for_again_while_all_changes_are_followed() {
 /// A session is asked for now and then, because its being used elsewhere is not news; but nobody waits for that.
 #[tokio::test(start_paused = true)]
 async fn a_known_session_waits_for_no_store_but_where_its_use_elsewhere_may_matter() {
-    let (cache, metrics) = (SessionCache::new(CacheKind::Session), Metrics::new().unwrap());
+    let (cache, metrics) = (SessionCache::new(CacheKind::Session, 100), Metrics::new().unwrap());
     let store = Store::new(true);
     let (lookup, mount, secret): (Arc<dyn Lookup>, _, _) =
         (store.clone(), MountName::from("api"), Digest::of(b"secret"));
