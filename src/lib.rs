@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod identity;
 pub mod issuer;
 pub mod limit;
+pub mod link;
 pub mod mail;
 pub mod model;
 pub mod pipeline;

@@ -197,7 +197,18 @@ pub(super) struct ConfigArgs {
     pub(super) config: PathBuf,
     /// Override a setting, such as mount.tmws.access_token_lifetime=2s. Repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
-    pub(super) set: Vec<String>,
+    set: Vec<String>,
+    /// Which plane runs in this process: all, edge or identity. The same as --set fleet.plane=PLANE.
+    #[arg(long, value_name = "PLANE")]
+    plane: Option<String>,
+}
+
+impl ConfigArgs {
+    /// Every override, the plane among them.
+    pub(super) fn sets(&self) -> Vec<String> {
+        let plane = self.plane.iter().map(|plane| format!("fleet.plane={plane}"));
+        self.set.iter().cloned().chain(plane).collect()
+    }
 }
 
 /// Which gateway.

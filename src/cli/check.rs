@@ -10,7 +10,7 @@ use super::{
 use crate::config::{self, Config, Machine};
 
 pub(super) fn check(at: &ConfigArgs, output: OutputArg) -> Result<(), Failure> {
-    match config::load(&at.config, &at.set, &Machine) {
+    match config::load(&at.config, &at.sets(), &Machine) {
         Ok(config) if output.is_json() => {
             let findings = config.findings();
             show::json(&json!({

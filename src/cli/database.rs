@@ -129,7 +129,7 @@ fn target(wanted: &Wanted, configured: Option<Postgres>) -> Result<Postgres, Fai
 }
 
 fn database(at: &ConfigArgs) -> Result<Option<Postgres>, Failure> {
-    let config = config::load(&at.config, &at.set, &Machine)
+    let config = config::load(&at.config, &at.sets(), &Machine)
         .map_err(|report| Failure::Failed(report.to_string()))?;
     let boot = config.boot();
     crate::pipeline::jwt::install_crypto_provider();

@@ -13,9 +13,9 @@ use serde_json::Value;
 use super::{Failure, arguments::GatewayArgs};
 use crate::{
     admin::{self, ConfigState, Control, Explained, InProcess, Readiness, ReloadOutcome, Trouble},
-    config::{self, Config, Machine, Report, Surroundings},
+    config::{self, Config, Machine, Report, Surroundings, secret::made_up},
     issuer::KeyState,
-    model::{Digest, SystemClock, SystemRandom},
+    model::{SystemClock, SystemRandom},
     pipeline::{
         explain::{Past, Question},
         jwt::install_crypto_provider,
@@ -158,18 +158,6 @@ impl Surroundings for Invented {
     fn is_made_up(&self) -> bool {
         true
     }
-}
-
-/// A text that will do for every secret there is: long enough, another one for each name, without blanks, and in the form of
-/// a password hash, since some secrets are one.
-fn made_up(name: &str) -> String {
-    let digest: String = Digest::of(name.as_bytes()).as_bytes().iter().map(letters).collect();
-    format!("$argon2id$v=19$m=19456,t=2,p=1$bWFkZSB1cCBzYWx0IQ${digest}")
-}
-
-/// A byte as two letters, which base64 and everything else may hold.
-fn letters(byte: &u8) -> String {
-    [byte >> 4, byte & 0xf].map(|half| char::from(b'A' + half)).iter().collect()
 }
 
 /// The store's file.

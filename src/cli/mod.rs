@@ -95,7 +95,10 @@ pub fn main() -> ExitCode {
 
 fn dispatch(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
-        Command::Serve { config } => Ok(run::serve(config.config, config.set)?),
+        Command::Serve { config } => {
+            let sets = config.sets();
+            Ok(run::serve(config.config, sets)?)
+        }
         Command::Check { config, output } => check::check(&config, output),
         Command::Migrate { check, config } => database::migrate(check, &config),
         Command::Demo { dir, output, port_offset, set } => {

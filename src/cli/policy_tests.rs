@@ -97,7 +97,7 @@ pub(super) fn run(file: &Path, config: &ConfigArgs, output: OutputArg) -> Result
     if cases.case.is_empty() {
         return Err(Failure::Failed(format!("{}: there is no [[case]] in it", file.display())));
     }
-    let (config, set) = (config.config.clone(), config.set.clone());
+    let (config, set) = (config.config.clone(), config.sets());
     let explainer = offline(&GatewayArgs { config, set, socket: None })?;
 
     let (mut told, mut differing) = (Vec::new(), 0);

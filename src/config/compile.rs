@@ -20,7 +20,7 @@ use crate::{
         settings::{MountSettings, RealmSettings},
     },
     issuer, limit,
-    model::{MountName, SecretString},
+    model::{MountName, Plane, SecretString},
     pipeline::{
         Authn, Authz, CredentialSizes, Limit, Mount, Policy, ProofRule, RateHeaders, Route,
         Snapshot, Target,
@@ -49,6 +49,10 @@ pub struct Boot {
     pub edge: edge::Settings,
     /// Folder of store, sockets and generated secrets; absolute.
     pub data_dir: PathBuf,
+    /// Which planes run in this process.
+    pub plane: Plane,
+    /// How they speak with each other where they are apart.
+    pub link: Option<crate::link::Settings>,
     /// The database in place of the file.
     pub database: Option<StoreConfig>,
     /// The operator's socket.
@@ -99,6 +103,8 @@ impl Config {
                 caches: process.caches,
             },
             data_dir: process.data_dir.clone(),
+            plane: self.blueprint.plane,
+            link: self.blueprint.link.clone(),
             database: self.blueprint.store.clone(),
             operator_socket: process.data_dir.join(super::blueprint::OPERATOR_SOCKET),
             internal_address: process.internal.address,

@@ -8,7 +8,7 @@ use super::{Config, Place, Report, Surroundings, load, problem::Problem, secret}
 use crate::model::SecretString;
 
 /// Keys that are fixed until a restart: sockets, threads, the folder of the store and what protects it.
-const BOOT_ONLY: [&str; 18] = [
+const BOOT_ONLY: [&str; 19] = [
     "data.dir",
     "internal.address",
     "internal.token",
@@ -18,6 +18,7 @@ const BOOT_ONLY: [&str; 18] = [
     "cache",
     "store",
     "fleet",
+    "link",
     "redis",
     "http2",
     "listener",

@@ -6,7 +6,7 @@ use super::{
     document::{Node, Value},
     shape::{Fault, Shape},
 };
-use crate::model::{SecretString, secret::ExposeSecret};
+use crate::model::{Digest, SecretString, secret::ExposeSecret};
 
 /// Where a secret is to be found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +51,18 @@ impl Surroundings for Machine {
     fn read(&self, path: &std::path::Path) -> std::io::Result<String> {
         std::fs::read_to_string(path)
     }
+}
+
+/// A text that will do for every secret there is: long enough, another one for each name, without blanks, and in the form of
+/// a password hash, since some secrets are one.
+pub fn made_up(name: &str) -> String {
+    let digest: String = Digest::of(name.as_bytes()).as_bytes().iter().map(letters).collect();
+    format!("$argon2id$v=19$m=19456,t=2,p=1$bWFkZSB1cCBzYWx0IQ${digest}")
+}
+
+/// A byte as two letters, which base64 and everything else may hold.
+fn letters(byte: &u8) -> String {
+    [byte >> 4, byte & 0xf].map(|half| char::from(b'A' + half)).iter().collect()
 }
 
 impl SecretRef {

@@ -10,6 +10,7 @@ pub mod fingerprint;
 pub mod hop;
 pub mod id;
 pub mod opaque;
+pub mod plane;
 pub mod principal;
 pub mod priority;
 pub mod random;
@@ -26,6 +27,7 @@ pub use id::{
     AccountId, ClientId, KeyId, MountName, OrganisationId, PermissionId, RealmName, SessionId,
     TeamId, TokenId,
 };
+pub use plane::Plane;
 pub use principal::{AuthMethod, Issuer, Principal};
 pub use random::{Random, SystemRandom};
 pub use scope::ScopeSet;

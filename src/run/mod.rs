@@ -28,7 +28,7 @@ use crate::{
     config::{self, Config, Machine, Report},
     edge::{self, EdgeError},
     identity::IdentityError,
-    model::priority,
+    model::{Plane, priority},
     pipeline::jwt::install_crypto_provider,
     store::StoreError,
     telemetry::logging::{self, LogError, Output},
@@ -76,6 +76,9 @@ pub enum RunError {
          give it to every node, and write master_keys = [\"file:PATH\"]"
     )]
     MasterKeyNotNamed,
+    /// Planes apart.
+    #[error("--plane {0} is not served by this version yet: leave it out")]
+    PlaneApart(&'static str),
     /// The store cannot be opened.
     #[error("store {}: {source}", path.display())]
     Store {
@@ -130,6 +133,9 @@ pub enum RunError {
 pub fn serve(file: PathBuf, sets: Vec<String>) -> Result<(), RunError> {
     let threads = Threads::prepare()?;
     let config = config::load(&file, &sets, &Machine)?;
+    if config.blueprint.plane != Plane::All {
+        return Err(RunError::PlaneApart(config.blueprint.plane.as_str()));
+    }
     threads.start(config, sets, Purpose::Serve, Output::Stdout)?.run()
 }
 

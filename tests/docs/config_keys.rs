@@ -28,7 +28,9 @@ impl Surroundings for Machine {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("txt") => Ok("Subject: a letter\n\nYour code: {{ code }}\n".into()),
             Some("pem") => Ok(certificate.clone()),
-            Some("key") if path.ends_with("api.key") || path.ends_with("gateway.key") => {
+            Some("key")
+                if ["api.key", "gateway.key", "link.key"].iter().any(|own| path.ends_with(own)) =>
+            {
                 Ok(key.clone())
             }
             _ => Ok(format!("{:-<60}", path.display().to_string())),
@@ -171,4 +173,31 @@ fn the_shipped_files_pass_check() {
             panic!("{name}: {report}");
         }
     }
+}
+
+const FLEET: &str = "conf/fleet.toml";
+
+#[test]
+fn one_file_is_for_all_nodes_of_a_fleet_and_names_every_key_of_one() {
+    let text = read(FLEET);
+    for plane in ["all", "edge", "identity"] {
+        let set = format!("fleet.plane={plane}");
+        let config = parse(&text, &[&set]).unwrap_or_else(|report| panic!("{plane}: {report}"));
+        // What is in force on this plane stands for itself, as a file of its own.
+        let again = parse(&config.effective, &[]).unwrap_or_else(|e| panic!("{plane}: {e}"));
+        assert_eq!(again.effective, config.effective, "{plane}");
+    }
+    let mut known = BTreeSet::new();
+    for table in ["fleet", "store", "link", "redis"] {
+        let report = parse(&text, &[&format!("{table}.{SALT}=1")]).unwrap_err();
+        let list = report.problems.iter().find_map(|told| told.why.split_once(" knows: "));
+        known.extend(list.unwrap().1.split(", ").map(str::to_owned));
+    }
+    assert!(known.len() > 25, "{known:?}");
+    let told = |key: &&String| {
+        text.lines()
+            .any(|line| line.strip_prefix("# ").unwrap_or(line).starts_with(&format!("{key} = ")))
+    };
+    let missing: Vec<String> = known.iter().filter(|key| !told(key)).cloned().collect();
+    assert_none(&missing);
 }

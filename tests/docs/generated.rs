@@ -114,7 +114,7 @@ fn layout() {
     const ROOMS: [&str; 17] = [
         "model",
         "pipeline",
-        "limit",
+        "limit", "link",
         "courier",
         "mail",
         "fleet",

@@ -68,7 +68,7 @@ fn smtp(section: &mut Section<'_>, context: &Context<'_>) -> Option<Smtp> {
         if fits { Ok(()) } else { Err(fault()) }
     });
     let username = inner.maybe::<String>("username");
-    let password = process::secret(&mut inner, "password", context);
+    let password = process::secret_of_identity(&mut inner, "password", context);
     let login = match (username, password) {
         (Some(name), Some(password)) => Some((name, password)),
         (None, None) => None,

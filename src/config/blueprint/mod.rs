@@ -9,6 +9,7 @@ mod listener;
 mod mail;
 mod mount;
 mod names;
+mod plane;
 mod policy;
 mod process;
 mod realm;
@@ -42,6 +43,7 @@ use super::{
 };
 use crate::{
     edge::{ForwardAuth, ListenerSettings, UpstreamSettings, settings::Http2},
+    model::Plane,
     pipeline::Limit,
 };
 
@@ -65,6 +67,10 @@ pub struct Blueprint {
     pub store: Option<StoreConfig>,
     /// This node's name among others.
     pub node: String,
+    /// Which planes run in this process.
+    pub plane: Plane,
+    /// How the planes speak with each other where they are apart.
+    pub link: Option<crate::link::Settings>,
     /// How mail leaves; `None`: it does not.
     pub mail: Option<crate::mail::Settings>,
     /// What the nodes of a fleet share; `None`: this is the only one, or shares nothing.
@@ -99,18 +105,22 @@ pub(super) struct Context<'a> {
     pub(super) from: &'a dyn Surroundings,
     /// Names declared anywhere in the file.
     pub(super) names: Names,
+    /// Which plane this process is.
+    pub(super) plane: Plane,
     /// Faults.
     pub(super) problems: &'a Problems,
 }
 
 /// Reads the whole tree.
 pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Problems) -> Blueprint {
-    let context = Context { base, from, names: Names::scan(root, problems), problems };
+    let (names, plane) = (Names::scan(root, problems), plane::scan(root));
+    let context = Context { base, from, names, plane, problems };
     let mut top = Section::new(Some(root), "", Place::START, problems);
     version(&mut top);
 
     let process = process::read(&mut top, &context);
-    let (store, node) = store::read(&mut top, &context);
+    let store::Read { store, node, plane_written } = store::read(&mut top, &context);
+    let link = plane::read(&mut top, &context, plane_written.as_ref());
     let mail = mail::read(&mut top, &context);
     let redis = redis_place::read(&mut top, &context);
     let http2 = tls::http2(&mut top);
@@ -128,6 +138,8 @@ pub fn read(root: &Table, base: &Path, from: &dyn Surroundings, problems: &Probl
         process,
         store,
         node,
+        plane: context.plane,
+        link,
         mail,
         redis,
         http2,

@@ -5,10 +5,11 @@ use std::{net::IpAddr, path::Path, time::Duration};
 use toml::Value as Toml;
 use url::Url;
 
-use super::{Context, process};
+use super::{Context, plane, process};
 use crate::{
-    config::{section::Section, shape::Fault},
+    config::{problem::Place, section::Section, shape::Fault},
     identity::STALE_FOR,
+    model::Plane,
     store::Postgres,
 };
 
@@ -44,43 +45,64 @@ impl StoreConfig {
     }
 }
 
-/// Reads both; `None` for the store: it is the file in the data folder.
-pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> (Option<StoreConfig>, String) {
-    let node = node(top, context);
+/// What both sections say.
+pub(super) struct Read {
+    /// `None`: it is the file in the data folder, or this is an edge node.
+    pub(super) store: Option<StoreConfig>,
+    /// This node's name.
+    pub(super) node: String,
+    /// Where the plane is written, if it is.
+    pub(super) plane_written: Option<Place>,
+}
+
+/// Reads both.
+pub(super) fn read(top: &mut Section<'_>, context: &Context<'_>) -> Read {
+    let (node, plane_written) = fleet(top, context);
+    let store = store(top, context, &node);
+    Read { store, node, plane_written }
+}
+
+fn store(top: &mut Section<'_>, context: &Context<'_>, node: &str) -> Option<StoreConfig> {
     if !top.has("store") {
-        return (None, node);
+        return None;
     }
     let mut section = top.inner("store");
     let url = url(&mut section);
-    let password = process::secret(&mut section, "password", context);
+    let password = process::secret_of_identity(&mut section, "password", context);
     let connections = section.checked("connections", 8, |n| process::in_range(*n, 1, 200));
     let call_timeout = span(&mut section, "call_timeout", 800, (100, 30_000));
     let hold = span(&mut section, "hold", 5_000, (1_000, 60_000));
     let wait = span(&mut section, "wait", 30_000, (0, 3_600_000));
     let stale_for = stale_for(&mut section);
-    top.note("store", Toml::Table(section.finish()));
-    let Some(url) = url else { return (None, node) };
-    let at = Postgres { url, password, node: node.clone(), hold };
+    let record = section.finish();
+    if context.plane == Plane::Edge {
+        // Read for its faults; an edge node has no store.
+        return None;
+    }
+    top.note("store", Toml::Table(record));
+    let at = Postgres { url: url?, password, node: node.to_owned(), hold };
     let connections = u32::try_from(connections).unwrap_or(8);
-    (Some(StoreConfig { at, connections, call_timeout, wait, stale_for }), node)
+    Some(StoreConfig { at, connections, call_timeout, wait, stale_for })
 }
 
-/// The name that this node has among others: its host's, unless it says otherwise.
-fn node(top: &mut Section<'_>, context: &Context<'_>) -> String {
+/// The name that this node has among others (its host's, unless it says otherwise), and where its plane is written.
+fn fleet(top: &mut Section<'_>, context: &Context<'_>) -> (String, Option<Place>) {
     let mut fleet = top.inner("fleet");
     let written = fleet.maybe::<String>("node");
     if let Some(Err(fault)) = written.as_deref().map(name) {
         fleet.fault("node", fault);
     }
-    if fleet.has("node") || top.has("fleet") {
+    let plane_written = plane::of_fleet(&mut fleet);
+    if top.has("fleet") {
         top.note("fleet", Toml::Table(fleet.finish()));
     }
-    written.unwrap_or_else(|| {
+    let node = written.unwrap_or_else(|| {
         let host = context.from.read(Path::new("/proc/sys/kernel/hostname")).unwrap_or_default();
         let plain = |c: char| if is_plain(c) { c } else { '-' };
         let host: String = host.trim().chars().map(plain).take(NAME).collect();
         if host.is_empty() { "node".to_owned() } else { host }
-    })
+    });
+    (node, plane_written)
 }
 
 fn name(name: &str) -> Result<(), Fault> {

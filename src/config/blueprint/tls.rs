@@ -79,7 +79,7 @@ pub(super) fn of_upstream(upstream: &mut Section<'_>, context: &Context<'_>) -> 
 }
 
 /// `cert` and `key`, which must belong together.
-fn pair(section: &mut Section<'_>, context: &Context<'_>) -> Option<CertificateFiles> {
+pub(super) fn pair(section: &mut Section<'_>, context: &Context<'_>) -> Option<CertificateFiles> {
     let certificate = file(section, "cert", context, true);
     let key = file(section, "key", context, true);
     let ((certificate, chain), (key, secret)) = (certificate?, key?);
@@ -97,7 +97,8 @@ fn pair(section: &mut Section<'_>, context: &Context<'_>) -> Option<CertificateF
     Some(CertificateFiles { certificate, key })
 }
 
-fn authorities(
+/// Those who sign certificates, from a file that may be left out.
+pub(super) fn authorities(
     section: &mut Section<'_>,
     key: &'static str,
     context: &Context<'_>,

@@ -9,7 +9,7 @@ use url::Url;
 use super::{provider::web_address, static_keys};
 use crate::{
     config::{
-        blueprint::{Context, issuer, process::secret},
+        blueprint::{Context, issuer, process::secret_of_identity},
         secret::SecretRef,
         section::Section,
         shape::{Fault, Shape},
@@ -66,7 +66,7 @@ pub(super) fn read(
     if !section.has("client_secret") {
         section.missing("client_secret", SecretRef::EXPECTED);
     }
-    let client_secret = secret(&mut section, "client_secret", context);
+    let client_secret = secret_of_identity(&mut section, "client_secret", context);
     let callback = redirect_uri(&mut section, places);
     let scopes = scopes(&mut section);
     let create = accounts(&mut section, around);

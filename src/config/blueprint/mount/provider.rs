@@ -7,7 +7,7 @@ use toml::Value as Toml;
 
 use crate::{
     config::{
-        blueprint::{Context, process::secret},
+        blueprint::{Context, process::secret_of_identity},
         document::Value,
         secret::SecretRef,
         section::Section,
@@ -80,7 +80,7 @@ fn provider(
     if !section.has("client_secret") {
         section.missing("client_secret", SecretRef::EXPECTED);
     }
-    let client_secret = secret(&mut section, "client_secret", context);
+    let client_secret = secret_of_identity(&mut section, "client_secret", context);
     let redirect_uri = section.need::<Arc<str>>("redirect_uri");
     if let Some(Err(fault)) = redirect_uri.as_ref().map(web_address) {
         section.fault("redirect_uri", fault);
@@ -226,7 +226,7 @@ fn hash(section: &mut Section<'_>, context: &Context<'_>) -> Option<SecretString
             section.note("password_hash", Toml::String(text.clone()));
             SecretString::from(text)
         }
-        None => secret(section, "password_hash", context)?,
+        None => secret_of_identity(section, "password_hash", context)?,
     };
     if let Some(what) = refused_hash(found.expose_secret().trim()) {
         let why = "it must be the strong hash of a password, never a password";

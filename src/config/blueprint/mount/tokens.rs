@@ -6,7 +6,7 @@ use jsonwebtoken::Algorithm;
 
 use crate::{
     config::{
-        blueprint::{Context, process::secret},
+        blueprint::{Context, process::secret_of_identity},
         section::Section,
         shape::{Fault, Shape},
     },
@@ -33,7 +33,7 @@ pub(super) fn read(
         section.note("audience", audience.write());
     }
     let algorithm = algorithm(section, start.algorithm);
-    let secret = secret(section, "secret", context);
+    let secret = secret_of_identity(section, "secret", context);
     if let Some(secret) = &secret {
         if algorithm != Algorithm::HS256 {
             let what = format!("a secret for {}", algorithm_name(algorithm));
