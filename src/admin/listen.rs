@@ -20,7 +20,7 @@ const MAX_SOCKET_PATH: usize = 107;
 pub struct Listeners {
     pub(super) tcp: Option<TcpListener>,
     pub(super) operator: Socket,
-    pub(super) identity: Socket,
+    pub(super) identity: Option<Socket>,
 }
 
 /// One Unix socket of ours. Its file goes when it is dropped.
@@ -75,7 +75,10 @@ impl Listeners {
     /// Opens every door of the settings, or none.
     pub async fn bind(settings: &Settings) -> Result<Self, BindError> {
         let operator = Socket::bind(&settings.operator_socket).await?;
-        let identity = Socket::bind(&settings.identity_socket).await?;
+        let identity = match &settings.identity_socket {
+            None => None,
+            Some(path) => Some(Socket::bind(path).await?),
+        };
         let tcp = match settings.address {
             None => None,
             Some(address) => Some(

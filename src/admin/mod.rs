@@ -16,11 +16,13 @@ pub mod settings;
 pub mod shared;
 #[cfg(test)]
 mod tests;
+mod truth;
 
 pub use contract::contract_router;
 pub use control::{ConfigState, Control, Explained, Readiness, ReloadOutcome, Trouble};
 pub use in_process::InProcess;
 pub use listen::{BindError, Listeners};
-pub use operator::{Parts, operator_router};
+pub use operator::{EdgeParts, Parts, edge_router, operator_router};
 pub use settings::Settings;
 pub use shared::{Mounted, Shared};
+pub use truth::Truth;

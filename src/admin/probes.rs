@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
-use super::{Readiness, control::Trouble, guard::Unproven, operator::App};
+use super::{Readiness, control::Trouble, guard::Unproven, operator::Vitals};
 use crate::identity::Followed;
 
 /// What `/livez` answers.
@@ -72,7 +72,7 @@ pub(super) async fn livez() -> Json<Live> {
 #[utoipa::path(get, path = "/readyz", tag = "probes",
     responses((status = 200, body = Ready), (status = 503, body = Ready)))]
 pub(super) async fn readyz(
-    State(app): State<App>,
+    State(app): State<Vitals>,
     unproven: Option<Extension<Unproven>>,
 ) -> Response {
     let readiness = app.parts.control.readiness();
@@ -103,22 +103,20 @@ pub(super) async fn readyz(
 }
 
 /// What is in trouble now, the store first.
-async fn troubles(app: &App) -> Vec<Trouble> {
-    let what = "it cannot be asked or written: what needs it is answered 503, the rest goes on";
-    let store = Trouble { part: "store", what: what.to_owned() };
-    let store = (!store_works(app).await).then_some(store);
+async fn troubles(app: &Vitals) -> Vec<Trouble> {
+    let store = (!store_works(app).await).then(|| app.parts.truth.lost());
     store.into_iter().chain(app.parts.control.troubles()).collect()
 }
 
 /// One probe asks for all that come meanwhile.
-async fn store_works(app: &App) -> bool {
+async fn store_works(app: &Vitals) -> bool {
     let mut last = app.store.lock().await;
     if let Some((asked, works)) = *last
         && asked.elapsed() < if works { STORE_AGE } else { TROUBLE_AGE }
     {
         return works;
     }
-    let asked = tokio::time::timeout(STORE_PATIENCE, app.parts.identity.healthy()).await;
+    let asked = tokio::time::timeout(STORE_PATIENCE, app.parts.truth.healthy()).await;
     let works = asked == Ok(true);
     *last = Some((Instant::now(), works));
     works
@@ -127,12 +125,12 @@ async fn store_works(app: &App) -> bool {
 /// Every metric, Prometheus text format.
 #[utoipa::path(get, path = "/metrics", tag = "probes",
     responses((status = 200, body = String, content_type = "text/plain")))]
-pub(super) async fn metrics(State(app): State<App>) -> Response {
-    let gauges = app.parts.identity.gauges();
+pub(super) async fn metrics(State(app): State<Vitals>) -> Response {
+    let gauges = app.parts.truth.gauges();
     let metrics = &app.parts.metrics;
     metrics.hash_pool(gauges.hashes_running, gauges.hashes_waiting);
     metrics.revocations(gauges.revocations);
-    if let Some(followed) = app.parts.identity.followed() {
+    if let Some(followed) = app.parts.truth.followed() {
         let Followed { lag, newest, upto, rebuilt, owed } = followed;
         metrics.changes(lag, newest, upto, rebuilt);
         for (source, owed) in owed {

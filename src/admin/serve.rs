@@ -10,7 +10,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
 };
@@ -27,6 +27,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const OPERATOR_CONNECTIONS: usize = 64;
 /// Connections of our own edge.
 const IDENTITY_CONNECTIONS: usize = 1024;
+/// Connections of edge nodes, and how long one may be idle.
+const LINK_CONNECTIONS: usize = 4096;
+const LINK_IDLE: Duration = Duration::from_secs(120);
 /// Pause after a failed accept (out of descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -47,8 +50,49 @@ pub async fn serve(
     }
     doors.spawn(serve_socket(operator_socket, Door::new(operator, true, stop.clone(), grace)));
     // The edge keeps idle connections for reuse: a time-out of ours would race with its next request.
-    doors.spawn(serve_socket(identity, Door::new(contract, false, stop, grace)));
+    if let Some(identity) = identity {
+        doors.spawn(serve_socket(identity, Door::new(contract, false, stop, grace)));
+    }
     while doors.join_next().await.is_some() {}
+}
+
+/// Answers edge nodes at the link until told to stop. `open` shakes hands, and turns away whoever is no node.
+pub async fn serve_link<S, F>(
+    listener: TcpListener,
+    open: impl Fn(TcpStream) -> F + Send,
+    router: Router,
+    stop: watch::Receiver<bool>,
+    grace: Duration,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = std::io::Result<S>> + Send + 'static,
+{
+    let mut door = Door::new(router, false, stop, grace);
+    // Longer than edge nodes keep idle connections; one that has vanished without a word must not keep its place.
+    door.http.header_read_timeout(LINK_IDLE);
+    door.permits = Arc::new(Semaphore::new(LINK_CONNECTIONS));
+    while let Some(permit) = door.place().await {
+        let accepted = tokio::select! {
+            () = stopped(&mut door.stop) => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let opening = open(stream);
+                door.connection_of(permit, async move {
+                    opening
+                        .await
+                        .inspect_err(|error| {
+                            tracing::warn!(event = "link_refused", %peer, %error);
+                        })
+                        .ok()
+                });
+            }
+            Err(error) => pause(&error).await,
+        }
+    }
+    drop(listener);
+    door.drain().await;
 }
 
 /// What every connection of one door shares.
@@ -85,11 +129,23 @@ impl Door {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        self.connection_of(permit, async { Some(stream) });
+    }
+
+    /// Of a stream that is still being opened.
+    fn connection_of<S>(
+        &mut self,
+        permit: OwnedSemaphorePermit,
+        opening: impl Future<Output = Option<S>> + Send + 'static,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let service = TowerToHyperService::new(self.router.clone());
-        let connection = self.http.serve_connection(TokioIo::new(stream), service);
-        let mut stop = self.stop.clone();
+        let (http, mut stop) = (self.http.clone(), self.stop.clone());
         self.running.spawn(async move {
             let _permit = permit;
+            let Some(stream) = opening.await else { return };
+            let connection = http.serve_connection(TokioIo::new(stream), service);
             let mut connection = std::pin::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,

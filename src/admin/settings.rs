@@ -11,8 +11,8 @@ pub struct Settings {
     pub address: Option<SocketAddr>,
     /// The operator's Unix socket, 0600. Needs no token: the file's permissions are the proof.
     pub operator_socket: PathBuf,
-    /// The private socket the edge proxies contract endpoints to, 0600.
-    pub identity_socket: PathBuf,
+    /// The private socket the edge proxies contract endpoints to, 0600; `None`: identity is elsewhere.
+    pub identity_socket: Option<PathBuf>,
     /// Bearer token of the operator for TCP.
     pub token: SecretString,
     /// Whether `/livez` and `/readyz` answer on TCP without the token (bare status only).

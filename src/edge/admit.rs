@@ -196,7 +196,7 @@ pub(super) async fn admit<W: Witness>(
     });
     if let (Some(rule), Some(who)) = (&route.assertion, permit.principal()) {
         let lookup = &*edge.parts.lookup;
-        let value = live.assertions.of(lookup, &route.mount, rule, who, now)?;
+        let value = live.assertions.of(lookup, &route.mount, rule, who, now).await?;
         patch.set.push((names.assertion.clone(), value));
     }
     witness.sees(Seen::Patch(&patch));

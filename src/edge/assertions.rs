@@ -33,7 +33,7 @@ impl Assertions {
     }
 
     /// The statement about a caller for the upstream of a route. Without one nothing goes there.
-    pub(super) fn of(
+    pub(super) async fn of(
         &self,
         lookup: &dyn Lookup,
         mount: &Mount,
@@ -48,7 +48,7 @@ impl Assertions {
         {
             return Ok(kept.value.clone());
         }
-        let signed = lookup.assertion(&mount.name, who, &rule.audience, rule.lifetime, now);
+        let signed = lookup.assertion(&mount.name, who, &rule.audience, rule.lifetime, now).await;
         let (text, end) = signed.map_err(|error| {
             tracing::warn!(event = "assertion_not_signed", mount = %mount.name, %error);
             Deny::Unavailable { dependency: "identity" }

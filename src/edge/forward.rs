@@ -43,7 +43,8 @@ const INVALID_CHUNK: ErrorType = ErrorType::new("InvalidChunk");
 /// The pool behind a route.
 fn pool<'a>(shared: &'a Shared, admitted: &'a Admitted) -> Option<&'a Arc<Pool>> {
     match admitted.route.route.target {
-        Target::Identity => Some(&shared.identity),
+        // Where identity is apart, its nodes are a pool like any other.
+        Target::Identity => admitted.route.pool.as_ref().or(Some(&shared.identity)),
         Target::Upstream(_) => admitted.route.pool.as_ref(),
     }
 }
@@ -224,6 +225,7 @@ pub(super) fn response(
     }
     if route.target == Target::Identity {
         verdict::take(reply, &mut ctx.trail);
+        verdict::hear(reply, &*shared.parts.lookup);
         // What may be kept says so itself (public keys); everything else is somebody's.
         if !reply.headers.contains_key(header::CACHE_CONTROL) {
             reply.insert_header(header::CACHE_CONTROL, "no-store")?;

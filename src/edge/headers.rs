@@ -9,7 +9,7 @@ use super::{client::REQUEST_ID, ctx::Ctx};
 use crate::{
     model::{
         Timestamp,
-        hop::{CONTEXT_HEADER, VERDICT_HEADER},
+        hop::{CONTEXT_HEADER, NEWS_HEADER, VERDICT_HEADER},
     },
     pipeline::{ProofRule, RateHeaders, Toll, mutate::Fields, proof::ALGORITHMS},
 };
@@ -134,6 +134,7 @@ fn is_ours(name: &HeaderName) -> bool {
         name.as_str(),
         CONTEXT_HEADER
             | VERDICT_HEADER
+            | NEWS_HEADER
             | "keep-alive"
             | "proxy-connection"
             | "trailer"

@@ -37,7 +37,7 @@ pub struct Live {
 /// What belongs to one route beside its rule: looked up once per request, by address.
 pub(super) struct RouteLive {
     pub(super) route: Arc<Route>,
-    /// `None` for the identity plane, whose pool does not depend on the configuration.
+    /// `None` for the identity plane of this process, whose pool does not depend on the configuration.
     pub(super) pool: Option<Arc<Pool>>,
     pub(super) metrics: RouteMetrics,
     /// For mounts that show figures to everybody.
@@ -131,10 +131,11 @@ impl Live {
 
 impl RouteLive {
     fn new(route: &Arc<Route>, pools: &[Arc<Pool>], metrics: &Metrics) -> Self {
-        let pool = match &route.target {
-            Target::Upstream(name) => pools.iter().find(|pool| pool.settings().name == *name),
-            Target::Identity => None,
+        let name = match &route.target {
+            Target::Upstream(name) => name,
+            Target::Identity => IDENTITY_NODES,
         };
+        let pool = pools.iter().find(|pool| *pool.settings().name == *name);
         Self {
             route: Arc::clone(route),
             pool: pool.cloned(),
@@ -150,6 +151,9 @@ impl RouteLive {
         }
     }
 }
+
+/// The upstream of what belongs to identity, where that is apart. No upstream of the configuration has a blank in its name.
+pub const IDENTITY_NODES: &str = "identity nodes";
 
 /// What stands in figures and counts for the route of requests that none has.
 pub(super) const UNMATCHED: &str = "unmatched";

@@ -63,7 +63,7 @@ pub use agent_use::AgentUse;
 pub use client_limits::ClientLimits;
 pub use descriptors::most as most_descriptors;
 pub use explain::{Evidence, Explainer};
-pub use live::Live;
+pub use live::{IDENTITY_NODES, Live};
 pub use proxy_protocol::ProxyProtocol;
 pub use refusals::{RefusalCount, RefusalSubject};
 pub use serve::{EdgeError, serve};

@@ -6,6 +6,7 @@
 mod authorities;
 mod certificates;
 mod client;
+mod door;
 mod pair;
 pub(super) mod peer;
 pub(super) mod relayed;
@@ -21,6 +22,7 @@ use rustls::{
 
 pub use self::{
     client::is_server_name,
+    door::NodeDoor,
     pair::{Half, Pair, PairFault},
     server::check_authorities,
 };

@@ -6,8 +6,8 @@ use pingora::http::ResponseHeader;
 
 use super::ctx::Trail;
 use crate::{
-    identity::IdentityError,
-    model::hop::{HopToll, HopVerdict, VERDICT_HEADER, decode},
+    identity::{IdentityError, Lookup},
+    model::hop::{HopNews, HopToll, HopVerdict, NEWS_HEADER, VERDICT_HEADER, decode},
     pipeline::{Deny, Toll, Window},
 };
 
@@ -26,6 +26,16 @@ pub(super) fn take(reply: &mut ResponseHeader, trail: &mut Trail) {
         // A limit that refused is what the client must be told about, however tight another one is.
         Some(toll) if toll.retry_after.is_some() => trail.toll = Some(toll),
         toll => trail.pay(toll),
+    }
+}
+
+/// Takes out what was changed while identity worked on the request, before its answer goes on.
+pub(super) fn hear(reply: &mut ResponseHeader, lookup: &dyn Lookup) {
+    let Some(field) = reply.remove_header(NEWS_HEADER) else { return };
+    match field.to_str().ok().and_then(decode::<HopNews>) {
+        Some(news) => lookup.hears(news),
+        // It may have been about anything.
+        None => lookup.hears(HopNews { anything: true, ..HopNews::default() }),
     }
 }
 

@@ -83,7 +83,7 @@ impl Lookup for Identity {
         }
     }
 
-    fn assertion(
+    async fn assertion(
         &self,
         mount: &MountName,
         who: &Principal,

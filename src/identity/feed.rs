@@ -39,6 +39,8 @@ pub(super) struct Feed {
     last_of_all: AtomicU64,
     hasher: RandomState,
     news: broadcast::Sender<News>,
+    /// What takes nothing from anybody as well.
+    everything: broadcast::Sender<News>,
 }
 
 impl Default for Feed {
@@ -51,6 +53,7 @@ impl Default for Feed {
             last_of_all: AtomicU64::default(),
             hasher: RandomState::new(),
             news: broadcast::Sender::new(WAITING),
+            everything: broadcast::Sender::new(WAITING),
         }
     }
 }
@@ -83,6 +86,7 @@ impl Feed {
             News::Anything => None,
         };
         place.unwrap_or(&self.last_of_all).fetch_max(change, Ordering::AcqRel);
+        self.tell_all(what);
     }
 
     /// The same, for a change that may have taken something from somebody.
@@ -117,7 +121,22 @@ impl Feed {
         self.news.subscribe()
     }
 
+    /// Whatever changes from now on, also what takes nothing from anybody.
+    pub(super) fn everything(&self) -> broadcast::Receiver<News> {
+        self.everything.subscribe()
+    }
+
+    fn tell_all(&self, news: &News) {
+        if self.everything.receiver_count() > 0 {
+            // The last one may have gone meanwhile.
+            let _ = self.everything.send(news.clone());
+        }
+    }
+
     fn tell(&self, news: News) {
+        if matches!(news, News::Token(_) | News::Session(_)) {
+            self.tell_all(&news);
+        }
         // Nobody listens where there is no data plane.
         let _ = self.news.send(news);
     }

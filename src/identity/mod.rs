@@ -44,11 +44,13 @@ mod keys;
 mod live_tokens;
 mod lockout;
 mod login;
+mod mirror;
 mod mount_keys;
 pub mod oauth;
 mod oidc;
 mod opening;
 pub mod organisations;
+pub mod origin;
 pub mod outbox;
 mod password;
 mod passwords;
@@ -94,10 +96,12 @@ pub use authorization_server::{
 pub use changes::{Followed, Herald, Hint};
 pub use error::{FieldError, IdentityError};
 pub use lockout::AttemptsLeft;
+pub use mirror::Mirror;
 pub use mount_keys::{KeyFacts, issuer_keys};
 pub use oauth::{ForeignFault, OAuthSettings};
 pub use oidc::{Link, OidcCallback, OidcFault, OidcOpened, OidcSettings, OidcStart};
 pub use organisations::{NewMemberKey, types::*};
+pub use origin::{AskedAssertion, Ended, Facts, Noted, Origin, Uses, Witness, line_of, read_line};
 pub use second_factor::PreparedFactor;
 pub use sessions::Spared;
 pub use settings::{
@@ -108,14 +112,16 @@ pub use settings::{
 pub use static_keys::{Holder, StaticKey};
 pub use types::*;
 
-pub use crate::store::{AuditRange, LiveToken};
+pub use crate::store::{
+    Announcement, Announcements, AuditRange, ChangeKind, ChangePage, ChangeRecord, LiveToken,
+};
 
 use crate::{
     issuer::OpenId,
     limit::RateLimiter,
     model::{
         AccountId, Clock, Digest, KeyId, MountName, Principal, Random, SecretString, SessionId,
-        Timestamp,
+        Timestamp, hop::HopNews,
     },
     pipeline::{KeyEvidence, News, RevocationView, SessionEvidence},
     store::{Ciphertext, EndedSession, ForeignIdentity, KeyUse, RevokedToken, Store},
@@ -222,12 +228,17 @@ pub trait Lookup: Send + Sync + 'static {
         broadcast::Sender::new(1).subscribe()
     }
 
+    /// What an answer of identity has told, known from here on. Whoever is told at once by others needs none of it.
+    fn hears(&self, news: HopNews) {
+        let _ = news;
+    }
+
     /// Notes one use of a key (batched; never a write per request).
     fn used(&self, id: &KeyId, now: Timestamp);
 
     /// A statement about a caller that the mount's standard issuer signs for an upstream, and when it ends. Whoever has no
     /// such issuer signs nothing.
-    fn assertion(
+    async fn assertion(
         &self,
         mount: &MountName,
         who: &Principal,

@@ -43,11 +43,21 @@ impl State {
 
     /// How long an ended session matters: as long as any access token of it may live.
     pub(super) fn remember(&self) -> Duration {
-        let longest = self.mounts().map(|mount| {
-            let own = mount.authorization_server.as_ref().map(|own| own.longest_signed());
-            mount.tokens.access_lifetime.max(own.unwrap_or_default())
-        });
-        let longest = longest.max();
-        longest.unwrap_or_default().max(REMEMBER) + MARGIN
+        remember(self.mounts().map(|mount| &**mount))
+    }
+}
+
+fn remember<'a>(mounts: impl Iterator<Item = &'a MountSettings>) -> Duration {
+    let longest = mounts.map(|mount| {
+        let own = mount.authorization_server.as_ref().map(|own| own.longest_signed());
+        mount.tokens.access_lifetime.max(own.unwrap_or_default())
+    });
+    longest.max().unwrap_or_default().max(REMEMBER) + MARGIN
+}
+
+impl Settings {
+    /// How long an ended session matters under these settings.
+    pub fn remember(&self) -> Duration {
+        remember(self.mounts.iter())
     }
 }

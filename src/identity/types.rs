@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{
     AccountId, ClientFacts, KeyId, MountName, RealmName, ScopeSet, SecretString, SessionId,
@@ -378,7 +378,7 @@ pub struct RefusedLine {
 }
 
 /// Event types of the audit log, upper snake case on the wire (contract tmws).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[allow(missing_docs)]
 pub enum EventKind {
@@ -444,7 +444,7 @@ pub enum EventKind {
 }
 
 /// A fact to record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AuditEvent {
     /// What.
     pub kind: EventKind,

@@ -45,12 +45,17 @@ impl<K> Default for Usage<K> {
 impl<K: Clone + Eq + Hash + Borrow<str>> Usage<K> {
     /// Counts one use.
     pub(super) fn note(&self, id: &K, now: Timestamp) {
+        self.add(id, 1, now);
+    }
+
+    /// Counts so many uses, the last one at this moment.
+    pub(super) fn add(&self, id: &K, count: u64, last: Timestamp) {
         let mut map = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
-        let one = Uses { count: 1, last: now };
+        let some = Uses { count, last };
         match map.get_mut(id.borrow()) {
-            Some(uses) => uses.add(one),
+            Some(uses) => uses.add(some),
             None => {
-                map.insert(id.clone(), one);
+                map.insert(id.clone(), some);
             }
         }
     }

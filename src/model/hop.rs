@@ -6,12 +6,15 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{ClientFacts, MountName, Offered, Principal};
+use super::{AccountId, ClientFacts, KeyId, MountName, Offered, Principal, SessionId, TokenId};
 
 /// Request header from edge to identity.
 pub const CONTEXT_HEADER: &str = "x-portcullis-context";
 /// Response header from identity to edge.
 pub const VERDICT_HEADER: &str = "x-portcullis-verdict";
+
+/// Response header from identity to an edge node at the other end of a link.
+pub const NEWS_HEADER: &str = "x-portcullis-news";
 
 /// Edge to identity: which mount was asked, by whom.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +42,28 @@ pub struct HopVerdict {
     pub subject: Option<String>,
     /// State of a limit that identity charged.
     pub toll: Option<HopToll>,
+}
+
+/// Identity to an edge node: what was changed while it worked on the request. Known there before the client has its answer,
+/// what it ended is refused from then on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HopNews {
+    /// Tokens that have ended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<TokenId>,
+    /// Sessions that have ended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<SessionId>,
+    /// Keys that are different now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyId>,
+    /// Accounts that may do something else now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<AccountId>,
+    /// More than can be told one by one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub anything: bool,
 }
 
 /// A toll in transit; durations in milliseconds.

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::{Gateway, heralds};
 use crate::{
     admin::{Control, Trouble},
-    identity::Identity,
+    identity::Followed,
 };
 
 /// Pause before signing keys that could not be read are asked for again.
@@ -32,8 +32,8 @@ pub(super) fn start(gateway: &Arc<Gateway>) {
 }
 
 /// What is wrong where the store has confirmed nothing for a while.
-pub(super) fn trouble(identity: &Identity) -> Option<Trouble> {
-    let lag = identity.followed()?.lag;
+pub(super) fn trouble(followed: Option<Followed>) -> Option<Trouble> {
+    let lag = followed?.lag;
     let what = format!(
         "what other nodes changed in the last {} s is not known: after stale_for every credential is answered 503",
         lag.as_secs()

@@ -12,6 +12,7 @@ use super::{
     followers,
     kept_sets::KeptSets,
     open::set_mounts,
+    signals::Steered,
 };
 use crate::{
     admin::{self, ConfigState, Control, Explained, Readiness, ReloadOutcome, Shared, Trouble},
@@ -135,13 +136,7 @@ impl Gateway {
 
     /// Changes what probes see. Draining is final.
     pub fn set_readiness(&self, readiness: Readiness) {
-        self.readiness.send_if_modified(|current| {
-            let changes = *current != Readiness::Draining && *current != readiness;
-            if changes {
-                *current = readiness;
-            }
-            changes
-        });
+        turn(&self.readiness, readiness);
     }
 
     /// What the operator API needs.
@@ -158,9 +153,7 @@ impl Gateway {
 
     /// Writes the refusals counted by the edge into the audit log.
     pub(super) async fn record_refusals(&self) {
-        let refused = self.edge.drain_refusals().into_iter().map(told);
-        let used = self.edge.drain_agent_uses().into_iter().map(|(line, count)| used(line, count));
-        let events: Vec<AuditEvent> = refused.chain(used).collect();
+        let events = counted(&self.edge);
         if events.is_empty() {
             return;
         }
@@ -284,6 +277,39 @@ fn mailer(config: &Config) -> Result<Option<Arc<Mailer>>, String> {
     settings.map(Mailer::new).transpose().map(|mailer| mailer.map(Arc::new))
 }
 
+/// Changes what probes see; draining is final.
+pub(super) fn turn(now: &watch::Sender<Readiness>, readiness: Readiness) {
+    now.send_if_modified(|current| {
+        let changes = *current != Readiness::Draining && *current != readiness;
+        if changes {
+            *current = readiness;
+        }
+        changes
+    });
+}
+
+/// What the edge has counted since the last time, as events.
+pub(super) fn counted(edge: &edge::Shared) -> Vec<AuditEvent> {
+    let refused = edge.drain_refusals().into_iter().map(told);
+    refused
+        .chain(edge.drain_agent_uses().into_iter().map(|(line, count)| used(line, count)))
+        .collect()
+}
+
+/// Issuers whose keys are in trouble.
+pub(super) fn of_issuers(edge: &edge::Shared) -> Vec<Trouble> {
+    let states = edge.live().issuers().states();
+    let without = states.iter().filter(|issuer| matches!(issuer.state, "too_old" | "none"));
+    let told = without.map(|issuer| Trouble {
+        part: "issuer",
+        what: format!(
+            "no keys of \"{}\" that may be used: its tokens are answered 503",
+            issuer.name
+        ),
+    });
+    told.collect()
+}
+
 /// A counted refusal as an event.
 fn told(refusal: edge::RefusalCount) -> AuditEvent {
     let (realm, account, address) = match refusal.subject {
@@ -334,6 +360,16 @@ fn used(line: edge::AgentUse, count: u64) -> AuditEvent {
     }
 }
 
+impl Steered for Gateway {
+    fn set_readiness(&self, readiness: Readiness) {
+        Gateway::set_readiness(self, readiness);
+    }
+
+    fn bound(&self) -> watch::Receiver<Option<edge::Bound>> {
+        self.edge.bound()
+    }
+}
+
 #[async_trait]
 impl Control for Gateway {
     fn readiness(&self) -> Readiness {
@@ -346,16 +382,8 @@ impl Control for Gateway {
     }
 
     fn troubles(&self) -> Vec<Trouble> {
-        let states = self.edge.live().issuers().states();
-        let without = states.iter().filter(|issuer| matches!(issuer.state, "too_old" | "none"));
-        let told = without.map(|issuer| Trouble {
-            part: "issuer",
-            what: format!(
-                "no keys of \"{}\" that may be used: its tokens are answered 503",
-                issuer.name
-            ),
-        });
-        told.chain(followers::trouble(&self.opened.identity)).collect()
+        let lag = followers::trouble(self.opened.identity.followed());
+        of_issuers(&self.edge).into_iter().chain(lag).collect()
     }
 
     fn effective(&self) -> String {

@@ -9,7 +9,9 @@ pub mod gateway;
 mod generated;
 mod heralds;
 mod kept_sets;
+mod link;
 pub mod open;
+mod outpost;
 mod signals;
 mod timers;
 mod touches;
@@ -18,7 +20,7 @@ use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
-use self::signals::Signals;
+use self::signals::{Signals, Steered};
 pub use self::{
     gateway::Gateway,
     open::{Opened, Purpose, STORE_FILE, open, place},
@@ -76,9 +78,22 @@ pub enum RunError {
          give it to every node, and write master_keys = [\"file:PATH\"]"
     )]
     MasterKeyNotNamed,
-    /// Planes apart.
-    #[error("--plane {0} is not served by this version yet: leave it out")]
-    PlaneApart(&'static str),
+    /// A command that works on the store, at a node that has none.
+    #[error(
+        "this is the configuration of an edge node, which has no store: do it at an identity node"
+    )]
+    EdgeNode,
+    /// Edge nodes hear of changes through the database.
+    #[error(
+        "[link] listen needs a database that tells of changes: add [store] url = \"postgres://…\", or remove listen"
+    )]
+    LinkWithoutDatabase,
+    /// The link.
+    #[error("link: {0}")]
+    Link(String),
+    /// No identity node answered in time.
+    #[error("no identity node of [link] identity can be asked: {0}")]
+    NoIdentityNode(#[source] IdentityError),
     /// The store cannot be opened.
     #[error("store {}: {source}", path.display())]
     Store {
@@ -133,8 +148,8 @@ pub enum RunError {
 pub fn serve(file: PathBuf, sets: Vec<String>) -> Result<(), RunError> {
     let threads = Threads::prepare()?;
     let config = config::load(&file, &sets, &Machine)?;
-    if config.blueprint.plane != Plane::All {
-        return Err(RunError::PlaneApart(config.blueprint.plane.as_str()));
+    if config.blueprint.plane == Plane::Edge {
+        return outpost::serve(threads, config, sets);
     }
     threads.start(config, sets, Purpose::Serve, Output::Stdout)?.run()
 }
@@ -186,7 +201,12 @@ impl Threads {
         for finding in &config.findings().relaxations {
             tracing::info!(event = "relaxation", id = finding.id, key = %finding.key, what = %finding.what);
         }
-        let boot = config.boot();
+        let mut boot = config.boot();
+        if boot.plane == Plane::Identity {
+            // Their names are of places; edge nodes open them.
+            boot.edge.listeners.clear();
+            boot.edge.forward_auth.clear();
+        }
         for listener in boot.edge.all_listeners() {
             probe_address(listener)?;
         }
@@ -198,7 +218,7 @@ impl Threads {
             let settings = admin::Settings {
                 address: boot.internal_address,
                 operator_socket: boot.operator_socket.clone(),
-                identity_socket: boot.edge.identity_socket.clone(),
+                identity_socket: Some(boot.edge.identity_socket.clone()),
                 token: generated::operator_token(&boot)?,
                 open_probes: boot.open_probes,
             };
@@ -218,10 +238,19 @@ impl Threads {
             let operator = admin::operator_router(gateway.operator_parts());
             let contract = admin::contract_router(gateway.mounts());
             let stop = stop_internal.subscribe();
+            let door = match &boot.link {
+                Some(settings) => link::open(&gateway, settings, stop.clone(), grace).await?,
+                None => None,
+            };
             let internal = tokio::spawn(async move {
-                admin::serve::serve(doors, &settings, operator, contract, stop, grace).await;
+                let internal =
+                    admin::serve::serve(doors, &settings, operator, contract, stop, grace);
+                match door {
+                    Some(door) => drop(tokio::join!(internal, door)),
+                    None => internal.await,
+                }
             });
-            signals::watch(signals, &gateway, stop_edge.clone());
+            signals::watch(signals, gateway.clone(), stop_edge.clone());
             timers::start(&gateway, watch_file);
             followers::start(&gateway);
             gateway.start_deliveries();
@@ -283,16 +312,16 @@ fn probe_address(listener: &edge::ListenerSettings) -> Result<(), RunError> {
 /// Waits until every listener is bound, by us and nobody else, then says that the gateway is ready.
 /// One that was told to stop meanwhile is never ready.
 async fn announce(
-    gateway: Arc<Gateway>,
+    gateway: Arc<impl Steered>,
     stop: watch::Receiver<bool>,
     tell: Option<Box<dyn FnOnce() + Send>>,
 ) {
-    let mut bound = gateway.edge().bound();
+    let mut bound = gateway.bound();
     if bound.wait_for(Option::is_some).await.is_err() || *stop.borrow() {
         return;
     }
     gateway.set_readiness(Readiness::Ready);
-    tracing::info!(event = "ready", config_hash = %gateway.hash());
+    tracing::info!(event = "ready", config_hash = %gateway.config().hash);
     if let Some(tell) = tell {
         tell();
     }

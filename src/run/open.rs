@@ -15,7 +15,7 @@ use crate::{
     identity::{self, Identity},
     issuer::Issuers,
     limit::{RateLimiter, SharedLimiter, local::LocalLimiter},
-    model::{MountName, SystemClock, SystemRandom},
+    model::{MountName, Plane, SystemClock, SystemRandom},
     store::{self, Store, StoreError},
     telemetry::{AccessLog, Metrics},
 };
@@ -100,6 +100,9 @@ async fn awaited(database: &StoreConfig, options: store::Options) -> Result<Stor
 /// Opens the store of a configuration and identity on it. Makes the data folder and missing generated secrets.
 pub async fn open(config: &Config, purpose: Purpose) -> Result<Opened, RunError> {
     let boot = config.boot();
+    if boot.plane == Plane::Edge {
+        return Err(RunError::EdgeNode);
+    }
     generated::make_folder(&boot.data_dir)?;
     let master_keys = generated::master_keys(&boot)?;
     let metrics = Metrics::new().map_err(|error| RunError::Metrics(error.to_string()))?;
@@ -117,12 +120,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Opened, RunError>
         _ => {}
     }
 
-    let redis = boot.redis.map(|settings| fleet::Client::new(settings, metrics.clone()));
-    let limiter = Arc::new(LocalLimiter::new(&boot.limiter));
-    let shared_limiter = redis.clone().map(|redis| {
-        let members = fleet::Members::new(redis.clone(), metrics.clone(), &SystemRandom);
-        Arc::new(SharedLimiter::new(limiter.clone(), redis, members, metrics.clone()))
-    });
+    let Limiters { redis, limiter, shared: shared_limiter } = limiters(&boot, &metrics);
     let parts = identity::Parts {
         store: store.clone(),
         limiter: counts(&limiter, shared_limiter.as_ref()),
@@ -164,8 +162,29 @@ impl Opened {
     }
 }
 
+/// What counts, and what it is shared over.
+pub(super) struct Limiters {
+    pub(super) redis: Option<fleet::Client>,
+    pub(super) limiter: Arc<LocalLimiter>,
+    pub(super) shared: Option<Arc<SharedLimiter>>,
+}
+
+/// Makes the limiters of a node; nothing is asked yet.
+pub(super) fn limiters(boot: &Boot, metrics: &Metrics) -> Limiters {
+    let redis = boot.redis.clone().map(|own| fleet::Client::new(own, metrics.clone()));
+    let limiter = Arc::new(LocalLimiter::new(&boot.limiter));
+    let shared = redis.clone().map(|redis| {
+        let members = fleet::Members::new(redis.clone(), metrics.clone(), &SystemRandom);
+        Arc::new(SharedLimiter::new(limiter.clone(), redis, members, metrics.clone()))
+    });
+    Limiters { redis, limiter, shared }
+}
+
 /// What counts requests and failed logins.
-fn counts(local: &Arc<LocalLimiter>, shared: Option<&Arc<SharedLimiter>>) -> Arc<dyn RateLimiter> {
+pub(super) fn counts(
+    local: &Arc<LocalLimiter>,
+    shared: Option<&Arc<SharedLimiter>>,
+) -> Arc<dyn RateLimiter> {
     match shared {
         Some(shared) => shared.clone(),
         None => local.clone(),

@@ -8,13 +8,24 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Gateway, RunError};
-use crate::admin::{Control, Readiness};
+use super::RunError;
+use crate::{
+    admin::{Control, Readiness},
+    edge::Bound,
+};
 
 /// Exit code after a second SIGINT: as a shell reports a program that SIGINT ended.
 const CUT_SHORT: i32 = 130;
 /// A second SIGINT within this time belongs to the first.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A process that signals steer.
+pub(super) trait Steered: Control {
+    /// Changes what probes see. Draining is final.
+    fn set_readiness(&self, readiness: Readiness);
+    /// The addresses listened on, once all are open.
+    fn bound(&self) -> watch::Receiver<Option<Bound>>;
+}
 
 /// The signals, from the moment on which none of them kills the process by default. One that comes before somebody
 /// watches is kept.
@@ -36,7 +47,7 @@ impl Signals {
 }
 
 /// Obeys them from here on.
-pub(super) fn watch(signals: Signals, gateway: &Arc<Gateway>, stop: watch::Sender<bool>) {
+pub(super) fn watch(signals: Signals, gateway: Arc<impl Steered>, stop: watch::Sender<bool>) {
     let Signals { mut hangup, mut terminate, mut interrupt } = signals;
     let reloading = gateway.clone();
     tokio::spawn(async move {
@@ -44,7 +55,7 @@ pub(super) fn watch(signals: Signals, gateway: &Arc<Gateway>, stop: watch::Sende
             reloading.reload().await;
         }
     });
-    let stopping = gateway.clone();
+    let stopping = gateway;
     tokio::spawn(async move {
         let mut draining: Option<Instant> = None;
         loop {

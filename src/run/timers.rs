@@ -2,7 +2,7 @@
 
 use std::{
     os::unix::fs::MetadataExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,13 +16,13 @@ use crate::{
     model::{Clock, SystemClock},
 };
 
-const USAGE: Duration = Duration::from_secs(3);
-const LIMITER: Duration = Duration::from_secs(1);
-const REFUSALS: Duration = Duration::from_secs(60);
+pub(super) const USAGE: Duration = Duration::from_secs(3);
+pub(super) const LIMITER: Duration = Duration::from_secs(1);
+pub(super) const REFUSALS: Duration = Duration::from_secs(60);
 /// A schedule is in days; this only says how exactly it is kept.
 const ROTATION: Duration = Duration::from_secs(30);
-const SWEEP: Duration = Duration::from_secs(300);
-const CERTIFICATES: Duration = Duration::from_millis(500);
+pub(super) const SWEEP: Duration = Duration::from_secs(300);
+pub(super) const CERTIFICATES: Duration = Duration::from_millis(500);
 const FILE: Duration = Duration::from_secs(1);
 
 /// Starts all timers on the current runtime; they end with it.
@@ -64,13 +64,15 @@ pub(super) fn start(gateway: &Arc<Gateway>, watch_file: bool) {
         Err(error) => tracing::error!(event = "webhooks_not_delivered", %error),
     }
     if watch_file {
-        tokio::spawn(follow(gateway.clone()));
+        tokio::spawn(follow(gateway.clone(), gateway.active().file.clone()));
     }
 }
 
-fn every<F, W>(span: Duration, gateway: &Arc<Gateway>, work: F)
+/// Does something again and again, as long as the runtime lasts.
+pub(super) fn every<T, F, W>(span: Duration, gateway: &Arc<T>, work: F)
 where
-    F: Fn(Arc<Gateway>) -> W + Send + 'static,
+    T: Send + Sync + 'static,
+    F: Fn(Arc<T>) -> W + Send + 'static,
     W: Future<Output = ()> + Send,
 {
     let gateway = gateway.clone();
@@ -86,8 +88,7 @@ where
 }
 
 /// Reloads when the file became another one. Editors and config maps replace files, so the inode counts too.
-async fn follow(gateway: Arc<Gateway>) {
-    let path = gateway.active().file.clone();
+pub(super) async fn follow(gateway: Arc<impl Control>, path: PathBuf) {
     let mut turns = interval(FILE);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = mark(&path);

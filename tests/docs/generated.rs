@@ -114,7 +114,8 @@ fn layout() {
     const ROOMS: [&str; 17] = [
         "model",
         "pipeline",
-        "limit", "link",
+        "limit",
+        "link",
         "courier",
         "mail",
         "fleet",

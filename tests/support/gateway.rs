@@ -70,6 +70,8 @@ impl Lines {
 pub struct Gateway {
     child: Mutex<Child>,
     watchdog: Child,
+    /// The edge node in front, where planes are apart in all tests.
+    front: Option<Box<Gateway>>,
     pub pid: u32,
     pub stdout: Lines,
     pub stderr: Lines,
@@ -86,7 +88,7 @@ pub struct Gateway {
     _folder: Option<TempDir>,
 }
 
-enum Start {
+pub enum Start {
     Up(Box<Gateway>),
     PortTaken,
 }
@@ -98,7 +100,7 @@ impl Gateway {
         for _ in 0..ATTEMPTS {
             let places = fresh_places(folder.path());
             let text = configuration(&places);
-            if let Start::Up(mut gateway) = serve(places, &text) {
+            if let Start::Up(mut gateway) = super::planes::serve_as_wanted(places, &text) {
                 gateway._folder = Some(folder);
                 return *gateway;
             }
@@ -109,11 +111,29 @@ impl Gateway {
     /// `serve` in a folder and at places that the test keeps, for starting again after a stop or a kill.
     pub fn start_in(places: &Places, configuration: &str) -> Self {
         for _ in 0..ATTEMPTS {
-            if let Start::Up(gateway) = serve(places.clone(), configuration) {
+            if let Start::Up(gateway) =
+                super::planes::serve_as_wanted(places.clone(), configuration)
+            {
                 return *gateway;
             }
         }
         panic!("the ports stay taken");
+    }
+
+    /// `serve` as one plane in a folder and at places that the test keeps.
+    pub fn start_plane(places: &Places, configuration: &str, plane: &str) -> Self {
+        for _ in 0..ATTEMPTS {
+            if let Start::Up(gateway) = serve(places.clone(), configuration, Some(plane)) {
+                return *gateway;
+            }
+        }
+        panic!("the ports stay taken");
+    }
+
+    /// Puts another one in front: signals, and the end, are for both.
+    pub fn behind(mut self, front: Gateway) -> Self {
+        self.front = Some(Box::new(front));
+        self
     }
 
     /// `demo` in a fresh folder. Ready when this returns.
@@ -166,12 +186,14 @@ impl Gateway {
 
     /// Everything written so far, for failure messages and searches.
     pub fn output(&self) -> String {
-        format!("{}\n{}", self.stdout.text(), self.stderr.text())
+        let front = self.front.as_ref().map(|front| front.output()).unwrap_or_default();
+        format!("{front}{}\n{}", self.stdout.text(), self.stderr.text())
     }
 
     /// Log lines that are JSON objects.
     pub fn log(&self) -> Vec<Value> {
-        let lines = self.stdout.all().into_iter().chain(self.stderr.all());
+        let front = self.front.iter().flat_map(|front| front.stdout.all());
+        let lines = front.chain(self.stdout.all()).chain(self.stderr.all());
         lines
             .filter_map(|line| serde_json::from_str(&line).ok())
             .filter(|value: &Value| value.is_object() && value.get("ready").is_none())
@@ -208,6 +230,7 @@ impl Gateway {
     }
 
     pub fn signal(&self, name: &str) {
+        self.front.iter().for_each(|front| front.signal(name));
         signal(self.pid, name);
     }
 
@@ -221,6 +244,7 @@ impl Gateway {
 
     /// `kill -9`, and gone when this returns.
     pub fn kill(&self) {
+        self.front.iter().for_each(|front| front.kill());
         let mut child = self.child.lock().expect("no panic inside");
         let _ = child.kill();
         let _ = child.wait();
@@ -365,12 +389,18 @@ fn spawn(arguments: &[&str], folder: &Path) -> (Child, Child) {
     (child, watchdog)
 }
 
-fn serve(places: Places, text: &str) -> Start {
+pub fn serve(places: Places, text: &str, plane: Option<&str>) -> Start {
     let config = places.dir.join("portcullis.toml");
-    let text = super::fleet::with_database(&places.dir, text);
+    // An edge node has no store of any kind.
+    let text = match plane {
+        Some("edge") => text.to_owned(),
+        _ => super::fleet::with_database(&places.dir, text),
+    };
     std::fs::write(&config, text).expect("write the configuration");
     let path = config.to_str().expect("a UTF-8 path").to_owned();
-    let (mut child, watchdog) = spawn(&["serve", "--config", &path], &places.dir);
+    let mut arguments = vec!["serve", "--config", &path];
+    arguments.extend(plane.iter().flat_map(|plane| ["--plane", plane]));
+    let (mut child, watchdog) = spawn(&arguments, &places.dir);
     let stdout = Lines::gather(child.stdout.take().expect("piped"));
     let stderr = Lines::gather(child.stderr.take().expect("piped"));
     let gateway = Gateway {
@@ -384,13 +414,14 @@ fn serve(places: Places, text: &str) -> Start {
         config,
         places,
         facts: Value::Null,
+        front: None,
         _folder: None,
     };
-    await_ready(gateway)
+    await_ready(gateway, plane != Some("identity"))
 }
 
 /// Polls the operator's socket until it says ready and the public port answers.
-fn await_ready(mut gateway: Gateway) -> Start {
+fn await_ready(mut gateway: Gateway, public: bool) -> Start {
     let end = std::time::Instant::now() + PATIENCE;
     loop {
         if let Some(status) = gateway.ended() {
@@ -399,7 +430,7 @@ fn await_ready(mut gateway: Gateway) -> Start {
             }
             panic!("the gateway ended with {status}:\n{}", gateway.output());
         }
-        if is_ready(&gateway) {
+        if is_ready(&gateway, public) {
             break;
         }
         assert!(std::time::Instant::now() < end, "never ready:\n{}", gateway.output());
@@ -409,10 +440,10 @@ fn await_ready(mut gateway: Gateway) -> Start {
     Start::Up(Box::new(gateway))
 }
 
-fn is_ready(gateway: &Gateway) -> bool {
+fn is_ready(gateway: &Gateway, public: bool) -> bool {
     let reply = plain::ask(&gateway.socket, "GET", "/readyz", "application/json", b"");
     reply.is_ok_and(|reply| reply.status == 200)
-        && std::net::TcpStream::connect(gateway.places.public).is_ok()
+        && (!public || std::net::TcpStream::connect(gateway.places.public).is_ok())
 }
 
 fn demo(arguments: &[&str], dir: &Path, folder: &Path) -> Start {
@@ -437,6 +468,7 @@ fn demo(arguments: &[&str], dir: &Path, folder: &Path) -> Start {
         config: PathBuf::new(),
         places,
         facts: Value::Null,
+        front: None,
         _folder: None,
     };
     let line = until_blocking("the demo says it is ready", || {

@@ -16,6 +16,7 @@ pub mod link;
 pub mod load;
 pub mod operate;
 pub mod plain;
+pub mod planes;
 pub mod ports;
 pub mod postgres;
 pub mod programs;

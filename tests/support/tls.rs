@@ -87,6 +87,15 @@ impl Authority {
         self.sign(params)
     }
 
+    /// For a node of a fleet, which is asked and asks.
+    pub fn node(&self, names: &[&str]) -> Pair {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("parameters");
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(params)
+    }
+
     /// For a server, and past its time.
     pub fn expired(&self, name: &str) -> Pair {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{App, ask::Sent};
+use super::{Vitals, ask::Sent};
 use crate::{
     admin::problem::Problem,
     model::AuthMethod,
@@ -87,7 +87,7 @@ const MOST: usize = 1000;
 #[utoipa::path(post, path = "/v1/explain", tag = "explain", request_body = Ask,
     responses((status = 200, body = Answers), (status = 422, body = Problem)))]
 pub(super) async fn explain(
-    State(app): State<App>,
+    State(app): State<Vitals>,
     Sent(ask): Sent<Ask>,
 ) -> Result<Json<Answers>, Problem> {
     if ask.requests.len() > MOST {
@@ -112,7 +112,7 @@ pub(super) async fn explain(
 #[utoipa::path(get, path = "/v1/refusals/{request_id}", tag = "explain", params(("request_id" = String, Path)),
     responses((status = 200, body = Object), (status = 404, body = Problem)))]
 pub(super) async fn refusal(
-    State(app): State<App>,
+    State(app): State<Vitals>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let unknown = || {
@@ -125,7 +125,7 @@ pub(super) async fn refusal(
 
 /// What rules in shadow mode would have refused since the start of the process: one entry per rule, route and reason.
 #[utoipa::path(get, path = "/v1/shadow", tag = "explain", responses((status = 200, body = Vec<Object>)))]
-pub(super) async fn shadow(State(app): State<App>) -> Json<Vec<Value>> {
+pub(super) async fn shadow(State(app): State<Vitals>) -> Json<Vec<Value>> {
     let lines = app.parts.control.shadow();
     Json(lines.iter().filter_map(|line| serde_json::to_value(line).ok()).collect())
 }

@@ -8,7 +8,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{App, ask::Done};
+use super::{Vitals, ask::Done};
 use crate::{admin::problem::Problem, issuer::KeyState, model::Timestamp};
 
 /// The keys of every issuer that is asked for them.
@@ -63,7 +63,7 @@ impl From<KeyState> for IssuerView {
 
 /// Issuers whose keys are fetched, with the keys in hand.
 #[utoipa::path(get, path = "/v1/issuers", tag = "issuers", responses((status = 200, body = IssuerList)))]
-pub(super) async fn list(State(app): State<App>) -> Json<IssuerList> {
+pub(super) async fn list(State(app): State<Vitals>) -> Json<IssuerList> {
     let issuers = app.parts.control.issuer_keys();
     Json(IssuerList { issuers: issuers.into_iter().map(IssuerView::from).collect() })
 }
@@ -72,7 +72,7 @@ pub(super) async fn list(State(app): State<App>) -> Json<IssuerList> {
 #[utoipa::path(post, path = "/v1/issuers/{name}/refresh", tag = "issuers", params(("name" = String, Path)),
     responses((status = 200, body = Done), (status = 404, body = Problem), (status = 502, body = Problem)))]
 pub(super) async fn refresh(
-    State(app): State<App>,
+    State(app): State<Vitals>,
     Path(name): Path<String>,
 ) -> Result<Json<Done>, Problem> {
     match app.parts.control.refresh_issuer_keys(&name).await {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, FromRef, Request},
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -32,6 +32,7 @@ use super::{
     probes,
     problem::{Problem, Rendered},
     shared::Shared,
+    truth::Truth,
 };
 use crate::{
     identity::Identity,
@@ -59,12 +60,45 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
 }
 
+/// What the operator API of an edge node needs: there are no accounts there.
+#[derive(Clone)]
+pub struct EdgeParts {
+    /// The process.
+    pub control: Arc<dyn Control>,
+    /// Who knows the truth.
+    pub truth: Arc<dyn Truth>,
+    /// What `/metrics` renders.
+    pub metrics: Metrics,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
 /// State of the handlers.
 #[derive(Clone)]
 pub(super) struct App {
     pub(super) parts: Parts,
+    vitals: Vitals,
+}
+
+/// State of the handlers that every plane has.
+#[derive(Clone)]
+pub(super) struct Vitals {
+    pub(super) parts: EdgeParts,
     pub(super) store: Arc<probes::StoreCheck>,
     started: Timestamp,
+}
+
+impl FromRef<App> for Vitals {
+    fn from_ref(app: &App) -> Self {
+        app.vitals.clone()
+    }
+}
+
+impl Vitals {
+    fn new(parts: EdgeParts) -> Self {
+        let started = parts.clock.now();
+        Self { parts, store: Arc::default(), started }
+    }
 }
 
 #[derive(OpenApi)]
@@ -77,7 +111,12 @@ struct Description;
 
 /// Every operator endpoint, `/metrics`, `/livez` and `/readyz`. Guards nothing: the door does.
 pub fn operator_router(parts: Parts) -> Router {
-    let started = parts.clock.now();
+    let vitals = Vitals::new(EdgeParts {
+        control: parts.control.clone(),
+        truth: Arc::new(parts.identity.clone()),
+        metrics: parts.metrics.clone(),
+        clock: parts.clock.clone(),
+    });
     let (router, description) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(users::create, users::list))
         .routes(routes!(users::import).layer(users::import_limit()))
@@ -106,10 +145,29 @@ pub fn operator_router(parts: Parts) -> Router {
         .routes(routes!(clients::remove))
         .routes(routes!(process::signing_keys))
         .routes(routes!(process::rotate_signing_keys))
-        .routes(routes!(issuers::list))
-        .routes(routes!(issuers::refresh))
         .routes(routes!(process::rotate_signing_key))
         .routes(routes!(process::backup))
+        .merge(of_every_plane())
+        .split_for_parts();
+    whole(router, description).with_state(App { parts, vitals })
+}
+
+/// What an edge node answers its operator. For the rest it names who can.
+pub fn edge_router(parts: EdgeParts) -> Router {
+    let router = OpenApiRouter::with_openapi(Description::openapi()).merge(of_every_plane());
+    let (router, description) = router.split_for_parts();
+    whole(router.fallback(elsewhere), description).with_state(Vitals::new(parts))
+}
+
+/// What is about the process and its configuration, and not about accounts.
+fn of_every_plane<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Vitals: FromRef<S>,
+{
+    OpenApiRouter::default()
+        .routes(routes!(issuers::list))
+        .routes(routes!(issuers::refresh))
         .routes(routes!(process::effective))
         .routes(routes!(process::reload))
         .routes(routes!(process::status))
@@ -119,7 +177,12 @@ pub fn operator_router(parts: Parts) -> Router {
         .routes(routes!(probes::metrics))
         .routes(routes!(probes::livez))
         .routes(routes!(probes::readyz))
-        .split_for_parts();
+}
+
+fn whole<S: Clone + Send + Sync + 'static>(
+    router: Router<S>,
+    description: utoipa::openapi::OpenApi,
+) -> Router<S> {
     let description = Arc::new(description);
     router
         .route(
@@ -128,7 +191,12 @@ pub fn operator_router(parts: Parts) -> Router {
         )
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(shape))
-        .with_state(App { parts, store: Arc::default(), started })
+}
+
+async fn elsewhere() -> Problem {
+    let detail =
+        "this is an edge node, which has no accounts, keys or sessions: ask an identity node";
+    Problem::new(StatusCode::NOT_FOUND, "edge_node", detail)
 }
 
 /// `after` of the next part: the last id when the part is full.

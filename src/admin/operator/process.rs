@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    App,
+    App, Vitals,
     ask::{Asked, AtMount, Done, Sent},
 };
 use crate::{
@@ -39,7 +39,7 @@ pub(super) struct Status {
     /// Why the last reload was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// `healthy` or `unhealthy`.
+    /// `healthy` or `unhealthy`: whether the truth can be asked, in the store or at identity nodes.
     store: &'static str,
 }
 
@@ -104,9 +104,9 @@ pub(super) struct Reloaded {
 
 /// State, version, configuration.
 #[utoipa::path(get, path = "/v1/status", tag = "process", responses((status = 200, body = Status)))]
-pub(super) async fn status(State(app): State<App>) -> Json<Status> {
+pub(super) async fn status(State(app): State<Vitals>) -> Json<Status> {
     let config = app.parts.control.config();
-    let store = app.parts.identity.healthy().await;
+    let store = app.parts.truth.healthy().await;
     Json(Status {
         status: word(app.parts.control.readiness()),
         version: env!("CARGO_PKG_VERSION"),
@@ -122,7 +122,7 @@ pub(super) async fn status(State(app): State<App>) -> Json<Status> {
 /// The effective configuration as TOML, secrets as references.
 #[utoipa::path(get, path = "/v1/config/effective", tag = "process",
     responses((status = 200, body = String, content_type = "application/toml")))]
-pub(super) async fn effective(State(app): State<App>) -> Response {
+pub(super) async fn effective(State(app): State<Vitals>) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/toml; charset=utf-8")];
     (kind, app.parts.control.effective()).into_response()
 }
@@ -130,7 +130,7 @@ pub(super) async fn effective(State(app): State<App>) -> Response {
 /// Compiles the configuration file and takes it over, or refuses it whole.
 #[utoipa::path(post, path = "/v1/reload", tag = "process",
     responses((status = 200, body = Reloaded), (status = 422, body = Problem)))]
-pub(super) async fn reload(State(app): State<App>) -> Result<Json<Reloaded>, Problem> {
+pub(super) async fn reload(State(app): State<Vitals>) -> Result<Json<Reloaded>, Problem> {
     match app.parts.control.reload().await {
         ReloadOutcome::Applied { hash } => Ok(Json(Reloaded { config_hash: hash.to_string() })),
         ReloadOutcome::Refused { report } => {

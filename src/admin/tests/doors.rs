@@ -29,7 +29,7 @@ fn settings(folder: &Path, open_probes: bool) -> Settings {
     Settings {
         address: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
         operator_socket: folder.join("run/operator.sock"),
-        identity_socket: folder.join("run/identity.sock"),
+        identity_socket: Some(folder.join("run/identity.sock")),
         token: TOKEN.into(),
         open_probes,
     }
@@ -207,7 +207,7 @@ async fn every_door_answers_until_told_to_stop() {
 
     for (path, mode) in [
         (&settings.operator_socket, 0o600),
-        (&settings.identity_socket, 0o600),
+        (settings.identity_socket.as_ref().unwrap(), 0o600),
         (&kit.folder.path().join("run"), 0o700),
     ] {
         let found = std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -220,16 +220,18 @@ async fn every_door_answers_until_told_to_stop() {
     assert!(raw(tcp().await.unwrap(), &head).await.starts_with("HTTP/1.1 200"));
     let socket = UnixStream::connect(&settings.operator_socket).await.unwrap();
     assert!(raw(socket, "GET /v1/status HTTP/1.1").await.starts_with("HTTP/1.1 200"));
-    let socket = UnixStream::connect(&settings.identity_socket).await.unwrap();
+    let socket = UnixStream::connect(settings.identity_socket.as_ref().unwrap()).await.unwrap();
     let head = format!("GET /tell HTTP/1.1\r\n{CONTEXT_HEADER}: {}", context("api"));
     assert!(raw(socket, &head).await.ends_with("api req_7 false"));
 
     // An idle connection does not hold up the stop.
-    let _idle = UnixStream::connect(&settings.identity_socket).await.unwrap();
+    let _idle = UnixStream::connect(settings.identity_socket.as_ref().unwrap()).await.unwrap();
     stop.send(true).unwrap();
     serving.await.unwrap();
     assert!(tcp().await.is_err());
-    assert!(!settings.operator_socket.exists() && !settings.identity_socket.exists());
+    assert!(
+        !settings.operator_socket.exists() && !settings.identity_socket.as_ref().unwrap().exists()
+    );
 }
 
 #[tokio::test]
@@ -252,10 +254,13 @@ async fn a_file_in_the_way_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path(), false);
     std::fs::create_dir(folder.path().join("run")).unwrap();
-    std::fs::write(&settings.identity_socket, "precious").unwrap();
+    std::fs::write(settings.identity_socket.as_ref().unwrap(), "precious").unwrap();
     let error = Listeners::bind(&settings).await.unwrap_err();
     assert!(matches!(error, BindError::InTheWay { .. }), "{error}");
-    assert_eq!(std::fs::read_to_string(&settings.identity_socket).unwrap(), "precious");
+    assert_eq!(
+        std::fs::read_to_string(settings.identity_socket.as_ref().unwrap()).unwrap(),
+        "precious"
+    );
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ impl Lookup for Nobody {
 
     fn used(&self, _: &KeyId, _: Timestamp) {}
 
-    fn assertion(
+    async fn assertion(
         &self,
         _: &MountName,
         _: &Principal,
@@ -175,7 +175,7 @@ impl Lookup for Quiet {
 
     fn used(&self, _: &KeyId, _: Timestamp) {}
 
-    fn assertion(
+    async fn assertion(
         &self,
         _: &MountName,
         _: &Principal,

@@ -6,72 +6,92 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
+
+use super::{Following, Memory};
 use crate::{
-    identity::{Identity, IdentityError, Inner},
-    model::MountName,
+    identity::{Identity, IdentityError, Inner, feed::Feed},
+    model::{MountName, Timestamp},
     pipeline::News,
-    store::{ChangeKind, ChangeRecord},
+    store::{ChangeKind, ChangePage, ChangeRecord},
 };
 
 /// Clock differences and leeway on top of the end of a token.
 const MARGIN: Duration = Duration::from_secs(120);
 
-impl Inner {
-    /// Takes a change in. Twice is as good as once.
-    pub(super) fn take_in(&self, change: &ChangeRecord) {
-        let ChangeRecord { kind, subject, until, .. } = change;
-        let (now, remember) = (self.clock.now(), self.state().remember());
-        match kind {
-            ChangeKind::Token => {
-                let end = until.map_or(now + remember, |until| until + MARGIN);
-                self.feed.end_token(subject.as_str().into(), end);
-            }
-            ChangeKind::Session => {
-                self.feed.end_sessions([subject.as_str().into()], now + remember);
-            }
-            ChangeKind::Key if !subject.is_empty() => {
-                self.feed.changed(News::Key(subject.as_str().into()));
-            }
-            ChangeKind::Account if !subject.is_empty() => {
-                self.feed.changed(News::Account(subject.as_str().into()));
-            }
-            ChangeKind::Access if !subject.is_empty() => {
-                self.access.changed(&subject.as_str().into());
+/// Takes into a view what a change means for it.
+pub(in crate::identity) fn take_in(
+    feed: &Feed,
+    change: &ChangeRecord,
+    now: Timestamp,
+    remember: Duration,
+) {
+    let ChangeRecord { kind, subject, until, .. } = change;
+    match kind {
+        ChangeKind::Token => {
+            let end = until.map_or(now + remember, |until| until + MARGIN);
+            feed.end_token(subject.as_str().into(), end);
+        }
+        ChangeKind::Session => feed.end_sessions([subject.as_str().into()], now + remember),
+        ChangeKind::Key if !subject.is_empty() => {
+            feed.changed(News::Key(subject.as_str().into()));
+        }
+        ChangeKind::Account if !subject.is_empty() => {
+            feed.changed(News::Account(subject.as_str().into()));
+        }
+        ChangeKind::Key | ChangeKind::Account | ChangeKind::Anything => {
+            feed.changed(News::Anything);
+        }
+        ChangeKind::Access | ChangeKind::SigningKeys => {}
+    }
+}
+
+#[async_trait]
+impl Memory for Inner {
+    fn following(&self) -> &Following {
+        &self.following
+    }
+
+    fn take_in(&self, change: &ChangeRecord) {
+        take_in(&self.feed, change, self.clock.now(), self.state().remember());
+        match change.kind {
+            ChangeKind::Access if !change.subject.is_empty() => {
+                self.access.changed(&change.subject.as_str().into());
             }
             ChangeKind::Access => self.access.all_changed(),
-            ChangeKind::SigningKeys => self.signing_keys_changed(),
-            ChangeKind::Key | ChangeKind::Account => self.feed.changed(News::Anything),
-            ChangeKind::Anything => self.anything_changed(),
+            ChangeKind::SigningKeys => self.following.keys_changed(),
+            ChangeKind::Anything => {
+                self.access.all_changed();
+                self.following.keys_changed();
+            }
+            _ => {}
         }
     }
 
-    /// Reads anew what memory holds of the store. Answers with the newest change that is surely in it.
-    pub(super) async fn rebuild(&self) -> Result<u64, IdentityError> {
+    async fn changes_since(&self, after: u64, limit: u32) -> Result<ChangePage, IdentityError> {
+        Ok(self.store.changes_since(after, limit).await?)
+    }
+
+    async fn rebuild(&self) -> Result<u64, IdentityError> {
         // Before anything is read: what is changed meanwhile is heard of once more.
         let head = self.store.change_head().await?;
         self.load_revocations(self.clock.now(), self.state().remember()).await?;
-        self.anything_changed();
+        self.feed.changed(News::Anything);
+        self.access.all_changed();
+        self.following.keys_changed();
         Ok(head)
     }
+}
 
+impl Inner {
     /// Notes where following has to begin, before anything is read into memory.
     pub(in crate::identity) async fn notes_head(&self) -> Result<(), IdentityError> {
         if self.store.is_shared() {
             let read = Instant::now();
             let head = self.store.change_head().await?;
-            let _ = self.following.begins.set((head, read));
+            self.following.starts_at(head, read);
         }
         Ok(())
-    }
-
-    fn anything_changed(&self) {
-        self.feed.changed(News::Anything);
-        self.access.all_changed();
-        self.signing_keys_changed();
-    }
-
-    fn signing_keys_changed(&self) {
-        self.following.keys.send_modify(|turns| *turns = turns.wrapping_add(1));
     }
 }
 

@@ -7,6 +7,7 @@
 mod apply;
 mod follower;
 mod herald;
+mod memory;
 mod pulse;
 mod source;
 mod watch;
@@ -20,18 +21,20 @@ use std::{
 };
 
 use tokio::{
-    sync::mpsc,
+    sync::{broadcast, mpsc},
     time::{MissedTickBehavior, interval},
 };
 
-use super::{Identity, IdentityError, Inner};
-use crate::store::{Announcement, Announcements, ChangePage, StoreError};
+use super::{Identity, IdentityError};
+use crate::store::{Announcement, Announcements, ChangePage};
 use follower::{Follower, Read};
 use herald::Hints;
 use source::Source;
 use watch::Watch;
 
 pub use herald::{Herald, Hint};
+pub(super) use apply::take_in;
+pub(super) use memory::Memory;
 pub(super) use pulse::Pulse;
 
 /// How often the store is asked, announced or not.
@@ -69,6 +72,8 @@ pub(super) struct Following {
     owed: [AtomicU64; 2],
     /// Counts up when signing keys are to be read anew.
     keys: tokio::sync::watch::Sender<u64>,
+    /// What is heard, passed on to nodes that hear only this one.
+    heard: std::sync::OnceLock<broadcast::Sender<Announcement>>,
 }
 
 /// What was asked, and what came of it.
@@ -78,7 +83,7 @@ enum Answer {
         asked: u64,
         began: Instant,
         wrote: bool,
-        page: Result<ChangePage, StoreError>,
+        page: Result<ChangePage, IdentityError>,
     },
     Whole {
         began: Instant,
@@ -94,50 +99,49 @@ impl Identity {
 
     /// Where this node stands; `None`: nobody else changes its store.
     pub fn followed(&self) -> Option<Followed> {
-        let Following { pulse, newest, upto, rebuilt, owed, .. } = &self.inner.following;
-        let [database, redis] = owed
-            .each_ref()
-            .map(|owed| owed.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis));
-        Some(Followed {
-            lag: pulse.age(Instant::now())?,
-            newest: newest.load(Ordering::Relaxed),
-            upto: upto.load(Ordering::Relaxed),
-            rebuilt: rebuilt.load(Ordering::Relaxed),
-            owed: [("database", database), ("redis", redis)],
-        })
+        self.inner.following.followed()
     }
 
     /// Counts up whenever another node has changed signing keys.
     pub fn signing_key_changes(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.inner.following.keys.subscribe()
+        self.inner.following.key_changes()
     }
 
     /// Takes in what other nodes change, from the moment at which memory was filled, for as long as this is polled. Returns at
     /// once where nobody else changes the store. `herald`: where else changes are told of.
     pub async fn follow_changes(&self, announcements: Announcements, herald: Option<Herald>) {
-        let Some(&(head, read)) = self.inner.following.begins.get() else { return };
-        let pulse = &self.inner.following.pulse;
-        pulse.begins(read, Instant::now());
-        Task {
-            inner: self.inner.clone(),
-            follower: Follower::new(head),
-            announcements,
-            database: Source::new(head),
-            second: herald.map(|herald| (herald, Hints::new(head))),
-            watch: Watch::default(),
-            woke: Some(read),
-            asked_at: None,
-            due: true,
-            wrote: false,
-        }
-        .run()
-        .await;
+        follow(self.inner.clone(), announcements, herald).await;
     }
+}
+
+/// Keeps a memory in step for as long as this is polled.
+pub(super) async fn follow(
+    memory: Arc<dyn Memory>,
+    announcements: Announcements,
+    herald: Option<Herald>,
+) {
+    let following = memory.following();
+    let Some(&(head, read)) = following.begins.get() else { return };
+    following.pulse.begins(read, Instant::now());
+    Task {
+        inner: memory,
+        follower: Follower::new(head),
+        announcements,
+        database: Source::new(head),
+        second: herald.map(|herald| (herald, Hints::new(head))),
+        watch: Watch::default(),
+        woke: Some(read),
+        asked_at: None,
+        due: true,
+        wrote: false,
+    }
+    .run()
+    .await;
 }
 
 /// The one that follows.
 struct Task {
-    inner: Arc<Inner>,
+    inner: Arc<dyn Memory>,
     follower: Follower,
     announcements: Announcements,
     database: Source,
@@ -191,7 +195,7 @@ impl Task {
             hints.asks();
         }
         Box::pin(async move {
-            let page = inner.store.changes_since(asked, PAGE).await;
+            let page = inner.changes_since(asked, PAGE).await;
             Answer::Page { asked, began, wrote, page }
         })
     }
@@ -199,7 +203,7 @@ impl Task {
     /// Reads everything anew.
     fn rebuild(&mut self) -> Asking {
         let (inner, began) = (self.inner.clone(), Instant::now());
-        self.inner.following.rebuilt.fetch_add(1, Ordering::Relaxed);
+        self.inner.following().rebuilt.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(event = "changes_read_anew", behind = self.follower.upto());
         Box::pin(async move {
             let head = inner.rebuild().await;
@@ -208,6 +212,7 @@ impl Task {
     }
 
     fn heard(&mut self, heard: Announcement) {
+        self.inner.following().passes_on(&heard);
         match heard {
             Announcement::Change(change) => {
                 self.database.tells(change.seq);
@@ -257,7 +262,11 @@ impl Task {
                 match self.follower.read(asked, page) {
                     Read::Lost => return Some(self.rebuild()),
                     Read::Some { changes, more } => {
-                        changes.iter().for_each(|change| self.inner.take_in(change));
+                        for change in changes {
+                            self.inner.take_in(&change);
+                            // Nobody has announced it here, and so to nobody who hears only this node.
+                            self.inner.following().passes_on(&Announcement::Change(change));
+                        }
                         self.due |= more;
                         if !more {
                             self.confirmed(began);
@@ -286,18 +295,19 @@ impl Task {
         // A question from before it slept says nothing of what happened meanwhile.
         if self.woke.is_some_and(|woke| began >= woke) {
             self.woke = None;
-            self.inner.following.pulse.beats(Instant::now());
+            self.inner.following().pulse.beats(Instant::now());
         }
         None
     }
 
     fn confirmed(&mut self, began: Instant) {
-        self.inner.following.pulse.confirms(began);
+        self.inner.following().pulse.confirms(began);
         self.watch.confirmed();
     }
 
     fn comes_round(&mut self) {
-        let (pulse, now) = (&self.inner.following.pulse, Instant::now());
+        let memory = self.inner.clone();
+        let (pulse, now) = (&memory.following().pulse, Instant::now());
         if self.woke.is_none() && pulse.slept(now) {
             self.woke = Some(now);
             self.due = true;
@@ -322,7 +332,8 @@ impl Task {
     }
 
     fn shows(&mut self) {
-        let Following { newest, upto, owed: [database, second], .. } = &self.inner.following;
+        let memory = self.inner.clone();
+        let Following { newest, upto, owed: [database, second], .. } = memory.following();
         let (known, now) = (self.follower.upto(), Instant::now());
         newest.store(self.follower.newest(), Ordering::Relaxed);
         upto.store(known, Ordering::Relaxed);
