@@ -6,6 +6,7 @@ mod faults;
 mod forward_auth;
 mod mounts;
 mod oidc_login;
+mod planes;
 
 use std::{
     collections::HashMap,

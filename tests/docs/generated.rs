@@ -111,7 +111,7 @@ fn describe(command: &mut Command, path: &str, out: &mut String) {
 
 #[test]
 fn layout() {
-    const ROOMS: [&str; 17] = [
+    const ROOMS: [&str; 18] = [
         "model",
         "pipeline",
         "limit",
