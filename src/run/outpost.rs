@@ -1,5 +1,7 @@
 //! An edge node: the data plane without a store, over a mirror of identity nodes.
 
+mod needs;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -9,6 +11,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use async_trait::async_trait;
 use tokio::sync::{Mutex, watch};
 
+use self::needs::{awaited, issuer_parts, key_sets, with_identity_nodes};
 use super::{
     RunError, Threads, announce, followers,
     gateway::{counted, of_issuers, turn},
@@ -23,12 +26,9 @@ use crate::{
         self, ConfigState, Control, Explained, Readiness, ReloadOutcome, Trouble, contract_router,
     },
     config::{self, Boot, Config, Machine, Report, reload::first_line},
-    edge::{
-        self, IDENTITY_NODES, Live, UpstreamSettings,
-        settings::{Backend, CertificateFiles, Ejection, HealthCheck, HostHeader, UpstreamTls},
-    },
-    identity::{IdentityError, Mirror, issuer_keys},
-    issuer::{self, Issuers, KeyState, Shelf},
+    edge::{self, Live},
+    identity::Mirror,
+    issuer::{Issuers, KeyState},
     limit::{SharedLimiter, local::LocalLimiter},
     link,
     model::{Clock, MountName, SystemClock, SystemRandom},
@@ -43,8 +43,6 @@ use crate::{
     },
 };
 
-/// Pause between two looks for an identity node at the start.
-const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 /// How often certificates of the link are looked at.
 const LINK_FILES: Duration = Duration::from_secs(1);
 /// Pause before keys that could not be read are asked for again.
@@ -186,108 +184,6 @@ async fn open(
         changing: Mutex::new(()),
         log,
     }))
-}
-
-/// Fills the mirror, and waits for an identity node where none can be asked yet: nodes are started together.
-async fn awaited(
-    client: &link::Client,
-    settings: &link::Settings,
-    config: &Config,
-) -> Result<Mirror, RunError> {
-    let started = Instant::now();
-    let nodes: Vec<String> = settings.nodes.iter().map(ToString::to_string).collect();
-    let sets = key_sets(config);
-    loop {
-        let opened = Mirror::open(
-            Arc::new(client.clone()),
-            Arc::new(SystemClock),
-            &sets,
-            config.identity().remember(),
-            settings.stale_for,
-        );
-        match opened.await {
-            Ok(mirror) => return Ok(mirror),
-            // To wait helps nothing: the configurations differ.
-            Err(error @ IdentityError::NotFound) => return Err(RunError::NoIdentityNode(error)),
-            Err(error) if started.elapsed() >= settings.wait => {
-                return Err(RunError::NoIdentityNode(error));
-            }
-            Err(_) => {}
-        }
-        let left = settings.wait.saturating_sub(started.elapsed()).as_secs();
-        tracing::warn!(
-            event = "waiting",
-            what = "an identity node",
-            nodes = nodes.join(", "),
-            seconds_left = left
-        );
-        tokio::time::sleep(BETWEEN_TRIES).await;
-    }
-}
-
-/// Every set of keys that tokens of this configuration may be signed with.
-fn key_sets(config: &Config) -> Vec<MountName> {
-    let mounts = config.blueprint.mounts.iter().map(|mount| &mount.is);
-    let sets = mounts.flat_map(|mount| {
-        let issuer = mount.authorization_server.as_ref().map(|_| issuer_keys(&mount.name));
-        [Some(mount.name.clone()), issuer]
-    });
-    sets.flatten().collect()
-}
-
-/// The upstreams of a configuration, and the identity nodes as one more.
-fn with_identity_nodes(
-    mut upstreams: Vec<UpstreamSettings>,
-    link: &link::Settings,
-) -> Vec<UpstreamSettings> {
-    let backends = link.nodes.iter().map(|node| Backend::Http {
-        host: node.host.clone(),
-        port: node.port,
-        tls: true,
-    });
-    upstreams.push(UpstreamSettings {
-        name: IDENTITY_NODES.into(),
-        backends: backends.collect(),
-        health: Some(HealthCheck {
-            path: link::ALIVE.to_owned(),
-            interval: Duration::from_secs(1),
-            timeout: link.timeout,
-            unhealthy_after: 2,
-            healthy_after: 1,
-        }),
-        ejection: Ejection { failures: 1, duration: Duration::from_secs(5) },
-        // Only where no connection could be made: what was sent is never sent to another one.
-        retries: link.nodes.len(),
-        host: HostHeader::Preserve,
-        max_requests: link.at_once,
-        http2: false,
-        tls: UpstreamTls {
-            server_name: link.server_name.clone(),
-            authorities: Some(link.files.authorities.clone()),
-            client_certificate: Some(CertificateFiles {
-                certificate: link.files.certificate.clone(),
-                key: link.files.key.clone(),
-            }),
-        },
-    });
-    upstreams
-}
-
-/// Keeps nothing: an edge node has no store.
-struct NoShelf;
-
-#[async_trait]
-impl Shelf for NoShelf {
-    async fn get(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-
-    async fn put(&self, _: &str, _: Vec<u8>) {}
-}
-
-fn issuer_parts(metrics: &Metrics) -> issuer::Parts {
-    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
-    issuer::Parts { metrics: metrics.clone(), clock, random, shelf: Arc::new(NoShelf) }
 }
 
 impl Outpost {

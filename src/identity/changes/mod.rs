@@ -32,8 +32,8 @@ use herald::Hints;
 use source::Source;
 use watch::Watch;
 
-pub use herald::{Herald, Hint};
 pub(super) use apply::take_in;
+pub use herald::{Herald, Hint};
 pub(super) use memory::Memory;
 pub(super) use pulse::Pulse;
 
