@@ -235,7 +235,7 @@ impl Origin for Identity {
             self.inner.usage.add(id, *count, (*last).min(now));
         }
         for (id, last) in sessions {
-            self.inner.seen.add(id, 1, (*last).min(now));
+            self.inner.touches.note(id, (*last).min(now));
         }
         // Written with this node's own uses.
         Noted::Yes
