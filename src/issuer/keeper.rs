@@ -192,11 +192,16 @@ impl Keeper {
         if asked { plan.earliest } else { plan.due.max(plan.earliest) }
     }
 
-    /// One fetch, with everything that comes of it.
-    async fn fetch(&self) {
+    /// One fetch, with everything that comes of it. `asked`: somebody waits for it.
+    async fn fetch(&self, asked: bool) {
         let (began, began_at) = (Instant::now(), self.parts.clock.now());
-        self.forced.store(false, Ordering::SeqCst);
+        let forced = self.forced.swap(false, Ordering::SeqCst);
         self.plan().earliest = began + self.settings.floor;
+        if !forced && self.takes_over(began, asked).await {
+            self.parts.metrics.issuer_fetch(&self.name, "taken_over");
+            self.ends_round(began, None, true);
+            return;
+        }
         let asked = tokio::time::timeout(DEADLINE, self.ask(began)).await;
         let (fault, text) = match asked.unwrap_or(Err(FetchFault::Timeout)) {
             Ok(came) => (None, Some(self.take(came, began, began_at))),
@@ -207,13 +212,35 @@ impl Keeper {
         };
         let result = fault.map_or("ok", FetchFault::reason);
         self.parts.metrics.issuer_fetch(&self.name, result);
-        self.rounds.send_modify(|round| {
-            *round = Round { number: round.number + 1, began: Some(began), fault };
-        });
+        self.ends_round(began, fault, false);
         // Last: nobody waits for it.
         if let Some(text) = text.flatten() {
             shelf::put(self, Kept::new(&self.settings, began_at, text)).await;
         }
+    }
+
+    fn ends_round(&self, began: Instant, fault: Option<FetchFault>, others: bool) {
+        self.rounds.send_modify(|round| {
+            *round = Round { number: round.number + 1, began: Some(began), fault, others };
+        });
+    }
+
+    /// Whether what its metadata says is known well enough, where it is asked for any.
+    pub(super) fn is_described(&self, now: Instant) -> bool {
+        let young = |at: Instant| now.saturating_duration_since(at) < METADATA_AGE;
+        match self.settings.at {
+            KeysAt::Set(_) => true,
+            KeysAt::Metadata { .. } => self.plan().found.as_ref().is_some_and(|(_, at)| young(*at)),
+        }
+    }
+
+    /// All is well until the next fetch.
+    pub(super) fn settles(&self, due: Instant) -> bool {
+        let mut plan = self.plan();
+        plan.failures = 0;
+        plan.told_too_old = false;
+        plan.due = due;
+        plan.last_fault.take().is_some()
     }
 
     async fn ask(&self, now: Instant) -> Result<Came, FetchFault> {
@@ -243,20 +270,22 @@ impl Keeper {
     }
 
     /// Takes a set over, and gives its text back if it is to be put on the shelf.
-    fn take(&self, came: Came, asked: Instant, asked_at: Timestamp) -> Option<Vec<u8>> {
+    fn take(
+        &self,
+        came: Came,
+        asked: Instant,
+        asked_at: Timestamp,
+    ) -> Option<(Vec<u8>, Option<Duration>)> {
         let Came { keys, text, max_age } = came;
         let (count, passed_over, name) = (keys.keys().len(), keys.passed_over(), &self.name);
         let same = self.hold(keys, asked, asked_at);
-        let wait = self.fresh_for(max_age);
+        let was_away = self.settles(asked + self.fresh_for(max_age));
         let mut plan = self.plan();
-        let was_away = plan.last_fault.take().is_some();
-        plan.failures = 0;
-        plan.told_too_old = false;
-        plan.due = asked + wait;
         // Its age counts there, too.
         let pause = SHELVED.min(self.settings.keep / 4);
         let long_ago = plan.shelved.is_none_or(|at| asked.saturating_duration_since(at) >= pause);
-        let to_shelve = !same || long_ago;
+        // Others wait for it where they leave the fetch to this one.
+        let to_shelve = !same || long_ago || self.parts.turns.is_some();
         if to_shelve {
             plan.shelved = Some(asked);
         }
@@ -266,11 +295,11 @@ impl Keeper {
         } else if was_away {
             tracing::info!(event = "issuer_keys_again", issuer = %name, keys = count);
         }
-        to_shelve.then_some(text)
+        to_shelve.then_some((text, max_age))
     }
 
     /// Puts a set into the place of the one in hand; tells whether it has the same keys.
-    fn hold(&self, keys: KeySet, asked: Instant, asked_at: Timestamp) -> bool {
+    pub(super) fn hold(&self, keys: KeySet, asked: Instant, asked_at: Timestamp) -> bool {
         let (digest, old) = (keys.digest(), self.held());
         let same = old.as_ref().is_some_and(|old| old.digest == digest);
         let generation = old.as_ref().map_or(0, |old| old.generation) + u64::from(!same);
@@ -285,7 +314,9 @@ impl Keeper {
     /// Takes the set over that was in hand when the process last ended, as old as it is.
     async fn recall(&self) {
         let (now, now_at) = (Instant::now(), self.parts.clock.now());
-        let Some((keys, asked_at)) = shelf::get(self, now_at).await else { return };
+        let Some(shelf::Found { keys, asked_at, .. }) = shelf::get(self, now_at).await else {
+            return;
+        };
         let age = now_at.since(asked_at);
         // Before the machine was started, too, on every system that we know.
         let Some(asked) = now.checked_sub(age).filter(|_| age < self.settings.keep) else { return };
@@ -316,7 +347,7 @@ impl Keeper {
     }
 
     /// How long a set is left alone: as it says itself, within the bounds of the configuration.
-    fn fresh_for(&self, max_age: Option<Duration>) -> Duration {
+    pub(super) fn fresh_for(&self, max_age: Option<Duration>) -> Duration {
         let most = self.settings.refresh;
         let least = SHORTEST_REFRESH.min(most);
         self.jittered(max_age.unwrap_or(most).clamp(least, most))
@@ -354,7 +385,7 @@ async fn tend(keeper: Weak<Keeper>, wanted: Arc<Notify>) {
         let Some(at) = keeper.upgrade().map(|keeper| keeper.next(asked)) else { return };
         if at <= Instant::now() {
             let Some(keeper) = keeper.upgrade() else { return };
-            keeper.fetch().await;
+            keeper.fetch(asked).await;
             asked = false;
             continue;
         }

@@ -16,6 +16,7 @@ mod rounds;
 mod settings;
 mod shelf;
 mod state;
+mod turns;
 
 pub use client::{FetchFault, is_safe};
 pub use discovery::Described;
@@ -28,3 +29,4 @@ pub use rounds::{NotInTime, Waiting};
 pub use settings::{Asking, Client, Fetching, KeysAt, Settings};
 pub use shelf::Shelf;
 pub use state::KeyState;
+pub use turns::Turns;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     introspection::Asker, keeper::Keeper, openid::OpenId, settings::Settings, shelf::Shelf,
-    state::KeyState,
+    state::KeyState, turns::Turns,
 };
 use crate::{
     model::{Clock, Random},
@@ -25,6 +25,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// Where the last good sets are kept through a restart.
     pub shelf: Arc<dyn Shelf>,
+    /// Whose turn it is to fetch, where other gateways use the same shelf.
+    pub turns: Option<Arc<dyn Turns>>,
 }
 
 /// The issuers that are asked.

@@ -3,6 +3,8 @@
 //! What stands there is no more than what was in hand: it is as old as it was, and is taken for the same issuer, address and
 //! algorithms only.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -26,28 +28,44 @@ pub(super) struct Kept {
     url: String,
     /// When it was asked for.
     asked_at: Timestamp,
+    /// For how many seconds it said that it was fresh.
+    #[serde(default)]
+    max_age: Option<u64>,
     set: String,
 }
 
+/// A set that was kept.
+pub(super) struct Found {
+    pub(super) keys: KeySet,
+    pub(super) asked_at: Timestamp,
+    pub(super) max_age: Option<Duration>,
+}
+
 impl Kept {
-    pub(super) fn new(settings: &Fetching, asked_at: Timestamp, set: Vec<u8>) -> Self {
+    pub(super) fn new(
+        settings: &Fetching,
+        asked_at: Timestamp,
+        (set, max_age): (Vec<u8>, Option<Duration>),
+    ) -> Self {
         Self {
             issuer: settings.issuer.to_string(),
             url: settings.at.url().to_string(),
             asked_at,
+            max_age: max_age.map(|span| span.as_secs()),
             // It was read as JSON: it is text.
             set: String::from_utf8(set).unwrap_or_default(),
         }
     }
 
     /// The set, if it is of these settings, sound by the rules of today, and not from later than now.
-    fn read(self, settings: &Fetching, now: Timestamp) -> Option<(KeySet, Timestamp)> {
+    fn read(self, settings: &Fetching, now: Timestamp) -> Option<Found> {
         let own = *self.issuer == *settings.issuer && self.url == settings.at.url().as_str();
         if !own || now + SKEW < self.asked_at {
             return None;
         }
         let keys = KeySet::read(self.set.as_bytes(), &settings.algorithms).ok()?;
-        Some((keys, self.asked_at))
+        let max_age = self.max_age.map(Duration::from_secs);
+        Some(Found { keys, asked_at: self.asked_at, max_age })
     }
 }
 
@@ -57,15 +75,13 @@ pub(super) async fn put(keeper: &Keeper, kept: Kept) {
     }
 }
 
-pub(super) async fn get(keeper: &Keeper, now: Timestamp) -> Option<(KeySet, Timestamp)> {
+pub(super) async fn get(keeper: &Keeper, now: Timestamp) -> Option<Found> {
     let content = keeper.parts.shelf.get(keeper.name()).await?;
     serde_json::from_slice::<Kept>(&content).ok()?.read(&keeper.settings, now)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use jsonwebtoken::Algorithm;
     use url::Url;
 
@@ -94,12 +110,14 @@ mod tests {
         let (iss, url) = ("https://a.example", "https://a.example/jwks");
         let own = settings(iss, url, Algorithm::EdDSA);
         let again = |settings: &Fetching, now: Timestamp, set: &str| {
-            let kept = Kept::new(&own, THEN, set.into());
+            let kept = Kept::new(&own, THEN, (set.into(), Some(Duration::from_secs(300))));
             let text = serde_json::to_vec(&kept).unwrap();
             serde_json::from_slice::<Kept>(&text).unwrap().read(settings, now)
         };
-        let (keys, asked_at) = again(&own, THEN + Duration::from_secs(7), SET).unwrap();
+        let Found { keys, asked_at, max_age } =
+            again(&own, THEN + Duration::from_secs(7), SET).unwrap();
         assert_eq!((keys.keys().len(), asked_at), (1, THEN));
+        assert_eq!(max_age, Some(Duration::from_secs(300)));
         // A clock that was set back a little, and one that was set back.
         assert!(again(&own, Timestamp::from_secs(999_940), SET).is_some());
         assert!(again(&own, Timestamp::from_secs(999_939), SET).is_none());

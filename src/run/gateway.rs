@@ -13,13 +13,14 @@ use super::{
     kept_sets::KeptSets,
     open::set_mounts,
     signals::Steered,
+    turns::SharedTurns,
 };
 use crate::{
     admin::{self, ConfigState, Control, Explained, Readiness, ReloadOutcome, Shared, Trouble},
     config::{self, Config, Machine, Report, reload::first_line},
     edge::{self, Live},
-    identity::{Actor, AuditEvent, EventKind, Identity},
-    issuer::{self, Issuers, KeyState},
+    identity::{Actor, AuditEvent, EventKind},
+    issuer::{self, Issuers, KeyState, Turns},
     limit::local::LocalLimiter,
     mail::Mailer,
     model::{MountName, SystemClock, SystemRandom},
@@ -60,7 +61,7 @@ impl Gateway {
         let compiled = config.compile(&|mount: &MountName| identity.verification_keys(mount))?;
         let mailer = mailer(&config).map_err(RunError::Mail)?;
         let metrics = &opened.metrics;
-        let asking = issuer_parts(metrics, identity);
+        let asking = issuer_parts(&opened);
         let issuers = Issuers::build(&compiled.issuers, None, &asking).map_err(RunError::Issuer)?;
         identity.set_openid_providers(issuers.logins());
         let (snapshot, issuers) = (Arc::new(compiled.snapshot), Arc::new(issuers));
@@ -221,7 +222,7 @@ impl Gateway {
     async fn apply(&self, next: Config) -> Result<(), String> {
         let identity = &self.opened.identity;
         let mailer = mailer(&next)?;
-        let (before, asking) = (self.edge.live(), issuer_parts(self.metrics(), identity));
+        let (before, asking) = (self.edge.live(), issuer_parts(&self.opened));
         let issuers = Issuers::build(&next.issuers(), Some(before.issuers()), &asking)?;
         // All that can fail without identity is tried first: identity and edge must not be of two configurations.
         next.compile(&|_: &MountName| Vec::new())
@@ -265,10 +266,12 @@ impl Gateway {
     }
 }
 
-fn issuer_parts(metrics: &Metrics, identity: &Identity) -> issuer::Parts {
+fn issuer_parts(opened: &Opened) -> issuer::Parts {
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
-    let shelf = Arc::new(KeptSets(identity.clone()));
-    issuer::Parts { metrics: metrics.clone(), clock, random, shelf }
+    let shelf = Arc::new(KeptSets(opened.identity.clone()));
+    let redis = opened.redis.as_ref().filter(|_| opened.store.is_shared());
+    let turns = redis.map(|redis| Arc::new(SharedTurns::new(redis.clone())) as Arc<dyn Turns>);
+    issuer::Parts { metrics: opened.metrics.clone(), clock, random, shelf, turns }
 }
 
 /// The mailer of a configuration; `None`: it sends no mail.

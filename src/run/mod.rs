@@ -15,6 +15,7 @@ mod outpost;
 mod signals;
 mod timers;
 mod touches;
+mod turns;
 
 use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 

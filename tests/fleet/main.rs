@@ -29,4 +29,5 @@ mod scale;
 mod speed;
 mod storm;
 mod touches;
+mod turns;
 mod writes;

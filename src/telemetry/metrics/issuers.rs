@@ -19,7 +19,7 @@ impl Families {
         Ok(Self {
             fetches: make.counters(
                 "portcullis_issuer_fetches_total",
-                "Fetches of the keys of an outside issuer: `ok`, or why it brought nothing.",
+                "Fetches of the keys of an outside issuer: `ok`, `taken_over` from another node that had fetched them, or why it brought nothing.",
                 &["issuer", "result"],
             )?,
             keys: make.gauges(
