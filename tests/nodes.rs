@@ -94,6 +94,42 @@ async fn one_refresh_token_at_five_gateways_at_once_has_one_successor() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_log_of_all_nodes_is_exported_chain_by_chain() {
+    if !postgres::is_there() {
+        return;
+    }
+    let database = postgres::shared_database();
+    let upstream = Upstream::start();
+    let nodes = ["ada", "bob"].map(|name| start(name, &database, &upstream, ""));
+    add(&nodes[0], "someone");
+    add(&nodes[1], "somebody");
+    let export = |more: &[&str]| -> Vec<(String, u64)> {
+        let text = nodes[1].cli_ok(&[&["audit", "export"], more].concat());
+        let events = text.lines().map(serde_json::from_str::<serde_json::Value>);
+        let events = events.map(|event| event.unwrap());
+        events
+            .map(|event| {
+                (event["node"].as_str().unwrap().to_owned(), event["seq"].as_u64().unwrap())
+            })
+            .collect()
+    };
+    let all = export(&[]);
+    let of = |name: &str| -> Vec<(String, u64)> {
+        all.iter().filter(|(node, _)| node == name).cloned().collect()
+    };
+    for name in ["ada", "bob"] {
+        let chain = of(name);
+        assert!(!chain.is_empty(), "{all:?}");
+        assert!(chain.iter().zip(1..).all(|((_, seq), place)| *seq == place), "{chain:?}");
+        assert_eq!(export(&["--node", name]), chain);
+        assert_eq!(export(&["--node", name, "--after", "1"]), chain[1..]);
+    }
+    assert_eq!(all.len(), of("ada").len() + of("bob").len());
+    let vague = nodes[1].cli(&["audit", "export", "--after", "1"]);
+    assert!(!vague.status.success() && said(&vague).contains("--node"), "{}", said(&vague));
+}
+
 // requirement: 40
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_in_trouble_is_503_in_time_never_401_and_costs_no_proxied_request() {

@@ -275,3 +275,23 @@ fn choose<T>(
         Problem::field(what, "unknown", format!("unknown {what} {name:?}; there are: {names}"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::has_nul;
+
+    #[test]
+    fn nul_is_found_where_it_is_written_and_not_where_a_backslash_stands_for_itself() {
+        for (json, found) in [
+            (r#"{"a": "x\u0000"}"#, true),
+            (r#"{"a": "\\\u0000"}"#, true),
+            (r#"{"a": "\\u0000"}"#, false),
+            (r#"{"a": "\u00001"}"#, true),
+            (r#"{"a": "\u0001 u0000 \n"}"#, false),
+            ("\\", false),
+            ("", false),
+        ] {
+            assert_eq!(has_nul(json.as_bytes()), found, "{json}");
+        }
+    }
+}

@@ -113,6 +113,7 @@ fn a_query_writes_numbers_and_truth_as_text() {
     assert_eq!(faults_of("name=a&remember_me=maybe"), ["query.remember_me bool_type"]);
     assert_eq!(faults_of("name=a&name=b"), ["query.name string_type"]);
     assert_eq!(faults_of("name=%ff"), ["query.name string_unicode"]);
+    assert_eq!(faults_of("name=a%00b"), ["query.name string_nul"]);
     assert_eq!(faults(parse_query::<Probe>(None)), ["query.name missing"]);
 }
 
