@@ -115,8 +115,9 @@ fn link(top: &mut Section<'_>, context: &Context<'_>, written: Option<&Place>) -
     let mut section = top.inner("link");
     let listen = section.maybe::<SocketAddr>("listen");
     let nodes = section.or("identity", Vec::<Address>::new());
-    let pair = tls::pair(&mut section, context);
-    let ca = tls::authorities(&mut section, "ca", context);
+    let files = tls::Files::new(context);
+    let pair = tls::pair(&mut section, files);
+    let ca = tls::authorities(&mut section, "ca", files);
     if !section.has("ca") {
         section.missing("ca", "\"FILE\", the certificates of those who sign for the nodes");
     }

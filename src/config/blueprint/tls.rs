@@ -9,6 +9,7 @@ use super::{Context, Declared, MountConfig, process::absolute};
 use crate::{
     config::{
         problem::Problems,
+        secret::Surroundings,
         section::Section,
         shape::{Fault, Shape, Size},
     },
@@ -17,6 +18,7 @@ use crate::{
         settings::{CertificateFiles, Http2, TlsSettings, TlsVersion, UpstreamTls},
         tls::{Half, Pair, check_authorities, is_server_name},
     },
+    model::Plane,
 };
 
 /// `tls` of a listener; `None`: plain HTTP.
@@ -24,11 +26,12 @@ pub(super) fn of_listener(
     listener: &mut Section<'_>,
     context: &Context<'_>,
 ) -> Option<TlsSettings> {
+    let files = Files::of_edge(context);
     let mut section = listener.inner_or_off("tls", false)?;
     let mut certificates = Vec::new();
     let mut records = Vec::new();
     for mut one in section.list("certificates", "cert") {
-        certificates.extend(pair(&mut one, context));
+        certificates.extend(pair(&mut one, files));
         records.push(Toml::Table(one.finish()));
     }
     if records.is_empty() {
@@ -39,7 +42,7 @@ pub(super) fn of_listener(
     section.note("certificates", Toml::Array(records));
     let version = word(&mut section, "min_version", ["1.2", "1.3"]);
     let refuse_unknown = word(&mut section, "unknown_name", ["default", "refuse"]) == 1;
-    let client_authorities = authorities(&mut section, "client_ca", context);
+    let client_authorities = authorities(&mut section, "client_ca", files);
     let client_required = word(&mut section, "client_cert", ["optional", "required"]) == 1;
     if client_required && client_authorities.is_none() {
         let why = "without client_ca nobody could prove to be anybody";
@@ -65,9 +68,10 @@ pub(super) fn of_upstream(upstream: &mut Section<'_>, context: &Context<'_>) -> 
         let fix = "write the host name or address that the certificate is for";
         section.fault("server_name", Fault::new(what, "it is no name of a server", fix));
     }
-    let authorities = authorities(&mut section, "ca", context);
+    let files = Files::of_edge(context);
+    let authorities = authorities(&mut section, "ca", files);
     let client_certificate = if section.has("cert") || section.has("key") {
-        pair(&mut section, context)
+        pair(&mut section, files)
     } else {
         // Asked for, so that they are known keys.
         section.raw("cert");
@@ -78,12 +82,33 @@ pub(super) fn of_upstream(upstream: &mut Section<'_>, context: &Context<'_>) -> 
     UpstreamTls { server_name, authorities, client_certificate }
 }
 
+/// Where files are, and whether anybody looks into them.
+#[derive(Clone, Copy)]
+pub(super) struct Files<'a> {
+    base: &'a Path,
+    from: &'a dyn Surroundings,
+    opened: bool,
+}
+
+impl<'a> Files<'a> {
+    /// Files that every node needs. Where secrets are made up nobody shakes hands, and whoever asks may not read the key.
+    pub(super) fn new(context: &'a Context<'_>) -> Self {
+        Self { base: context.base, from: context.from, opened: !context.from.is_made_up() }
+    }
+
+    /// Files that only what clients reach needs: an identity node has no listener for them, and no upstream.
+    fn of_edge(context: &'a Context<'_>) -> Self {
+        let files = Self::new(context);
+        Self { opened: files.opened && context.plane != Plane::Identity, ..files }
+    }
+}
+
 /// `cert` and `key`, which must belong together.
-pub(super) fn pair(section: &mut Section<'_>, context: &Context<'_>) -> Option<CertificateFiles> {
-    let certificate = file(section, "cert", context, true);
-    let key = file(section, "key", context, true);
+pub(super) fn pair(section: &mut Section<'_>, files: Files<'_>) -> Option<CertificateFiles> {
+    let certificate = file(section, "cert", files, true);
+    let key = file(section, "key", files, true);
     let ((certificate, chain), (key, secret)) = (certificate?, key?);
-    if !context.from.is_made_up()
+    if files.opened
         && let Err(fault) = Pair::read(chain.as_bytes(), secret.as_bytes())
     {
         let (place, path) = match fault.half {
@@ -101,10 +126,10 @@ pub(super) fn pair(section: &mut Section<'_>, context: &Context<'_>) -> Option<C
 pub(super) fn authorities(
     section: &mut Section<'_>,
     key: &'static str,
-    context: &Context<'_>,
+    files: Files<'_>,
 ) -> Option<PathBuf> {
-    let (path, pem) = file(section, key, context, false)?;
-    if !context.from.is_made_up()
+    let (path, pem) = file(section, key, files, false)?;
+    if files.opened
         && let Err(why) = check_authorities(pem.as_bytes())
     {
         let what = format!("{}: no authorities can be read", path.display());
@@ -119,13 +144,14 @@ pub(super) fn authorities(
 fn file(
     section: &mut Section<'_>,
     key: &'static str,
-    context: &Context<'_>,
+    files: Files<'_>,
     needed: bool,
 ) -> Option<(PathBuf, String)> {
     let written: PathBuf = if needed { section.need(key)? } else { section.maybe(key)? };
-    let path = absolute(&context.base.join(written));
+    let path = absolute(&files.base.join(written));
     section.note(key, path.write());
-    match read(context, &path) {
+    let text = if files.opened { files.from.read(&path) } else { Ok(String::new()) };
+    match text {
         Ok(text) => Some((path, text)),
         Err(error) => {
             let what = format!("{} cannot be read: {error}", path.display());
@@ -135,11 +161,6 @@ fn file(
             None
         }
     }
-}
-
-fn read(context: &Context<'_>, path: &Path) -> std::io::Result<String> {
-    // Where secrets are made up nobody shakes hands, and whoever asks may not read the key.
-    if context.from.is_made_up() { Ok(String::new()) } else { context.from.read(path) }
 }
 
 /// Which of some words a key says; the first is the default.
