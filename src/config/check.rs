@@ -11,7 +11,7 @@ use super::{
 use crate::{
     dialects::Exposure,
     identity::settings::{CodeForm, RefreshForm},
-    pipeline::{Authn, Authz},
+    pipeline::{Authn, Authz, quota::OnError},
 };
 
 mod oauth;
@@ -101,6 +101,10 @@ impl Config {
             let what = format!("sslmode={mode}: whoever is in between may be the database");
             findings.relax("R-STORE-PLAIN", "store.url", what, "sslmode=verify-full");
         }
+        if let Some(address) = self.blueprint.redis.as_ref().and_then(|redis| redis.exposed()) {
+            let what = format!("no TLS to {address}: whoever is in between can change counts");
+            findings.relax("R-REDIS-PLAIN", "redis.tls", what, "true");
+        }
         if let Some(address) = process.internal.address.filter(|found| !found.ip().is_loopback()) {
             let what = format!("the operator API listens on {address}");
             findings.relax("R-INTERNAL-PUBLIC", "internal.address", what, "a loopback address");
@@ -123,6 +127,13 @@ impl Config {
             let key = format!("limit.{}.mode", limit.name);
             let what = "the limit is counted and refuses nothing";
             findings.relax("R-SHADOW", key, what, "\"enforce\"");
+        }
+        for limit in &self.blueprint.limits {
+            if limit.across.on_error == OnError::Open {
+                let key = format!("limit.{}.on_error", limit.name);
+                let what = "the limit refuses nothing while Redis is lost";
+                findings.relax("R-LIMIT-OPEN", key, what, "\"local\" or \"closed\"");
+            }
         }
         if self.blueprint.process.failure_windows.is_empty() {
             let what = "credentials may be guessed at any rate, each for the price of a signature";

@@ -1,6 +1,6 @@
 //! Where Redis is, and what is asked of it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use crate::model::SecretString;
 
@@ -23,6 +23,17 @@ pub struct Settings {
     pub timeout: Duration,
     /// How many nodes there are at least; counts while nobody could be counted.
     pub nodes: u32,
+}
+
+impl Settings {
+    /// A server on another host that is spoken to in the clear.
+    pub fn exposed(&self) -> Option<&Address> {
+        let addresses = match &self.topology {
+            Topology::Single(address) => std::slice::from_ref(address),
+            Topology::Sentinels { sentinels: several, .. } | Topology::Cluster(several) => several,
+        };
+        addresses.iter().find(|address| self.tls.is_none() && !address.is_here())
+    }
 }
 
 /// The ways in which Redis is run.
@@ -77,6 +88,12 @@ impl fmt::Display for Address {
 }
 
 impl Address {
+    /// Whether it is this machine's own.
+    fn is_here(&self) -> bool {
+        let number = self.host.parse::<IpAddr>();
+        self.host == "localhost" || number.is_ok_and(|number| number.is_loopback())
+    }
+
     /// Reads `host`, `host:port` or `[v6]:port`.
     pub fn parse(text: &str, port: u16) -> Option<Self> {
         let (host, port) = match text.strip_prefix('[') {

@@ -266,6 +266,23 @@ fn a_good_file_lists_public_routes_and_relaxations() {
     assert!(public.contains("wide-open") && !public.contains("onward"), "{public}");
     let relaxations = report["relaxations"].to_string();
     assert!(relaxations.contains("route.onward.forward_credential"), "{relaxations}");
+    let redis = [
+        "limit.shared.per=[\"credential\"]",
+        "limit.shared.windows=[\"10/min\"]",
+        "limit.shared.on_error=open",
+        "redis.url=redis://redis.internal:6379",
+    ];
+    let relaxed = |extra: &[&str]| {
+        let sets = redis.iter().chain(extra).flat_map(|set| ["--set", *set]);
+        let all: Vec<&str> = ["check", "--config", path].into_iter().chain(sets).collect();
+        let output = run(&all);
+        let said = said(&output);
+        assert!(output.status.success(), "{said}");
+        ["R-REDIS-PLAIN", "R-LIMIT-OPEN"].map(|id| said.contains(id))
+    };
+    assert_eq!(relaxed(&[]), [true; 2]);
+    assert_eq!(relaxed(&["redis.tls=true", "limit.shared.on_error=closed"]), [false; 2]);
+    assert_eq!(relaxed(&["redis.url=redis://127.0.0.1:6379"]), [false, true]);
     let output = run(&["check", "--config", path]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && text.contains("wide-open"), "{text}");
