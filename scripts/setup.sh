@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure the system packages are there that building, testing or the demo need. Idempotent: does nothing if nothing is missing.
 #
-#   scripts/setup.sh build|test|fleet|programs|security
+#   scripts/setup.sh build|test|fleet|programs|security|deploy
 #
 # Missing ones are installed through the system's package manager where we may (root, or sudo without a password); else one message names them.
 set -euo pipefail
@@ -22,7 +22,8 @@ case $purpose in
     fleet) required+=(curl jq python3 postgres redis-server) ;;
     programs) required+=(curl jq python3 python3-venv node npm go chromium) ;;
     security) required+=(python3 python3-venv node npm nginx apache2 haproxy gunicorn) ;;
-    *) echo "setup: build, test, fleet, programs or security, not \"$purpose\"" >&2; exit 2 ;;
+    deploy) required+=(python3 python3-venv openssl) ;;
+    *) echo "setup: build, test, fleet, programs, security or deploy, not \"$purpose\"" >&2; exit 2 ;;
 esac
 
 missing() {

@@ -12,6 +12,7 @@ mod bench;
 mod browser;
 mod copy;
 mod crowd;
+mod deploy;
 mod ends;
 mod faults;
 mod heralds;

@@ -256,7 +256,7 @@ fn fill(folder: &Path) {
 }
 
 /// PostgreSQL does not run as root: then it runs as nobody.
-fn give_away(folder: &Path) {
+pub fn give_away(folder: &Path) {
     if uid() == 0 {
         let given = Command::new("chown").args(["-R", "65534:65534"]).arg(folder).status();
         assert!(given.expect("chown runs").success());
