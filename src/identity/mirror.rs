@@ -31,6 +31,8 @@ use crate::{
     store::{ChangeKind, ChangePage, ChangeRecord},
 };
 
+/// Uses told in one question, which may have a mebibyte.
+const USES_AT_ONCE: usize = 2000;
 /// Clock differences and leeway on top of the end of a token.
 const MARGIN: Duration = Duration::from_secs(120);
 
@@ -152,21 +154,26 @@ impl Mirror {
     /// Sends batched uses of keys and sessions; called by a timer and at stop.
     pub async fn flush_usage(&self) -> Result<(), IdentityError> {
         let _one_at_a_time = self.inner.flushing.lock().await;
-        let (keys, sessions) = (self.inner.usage.take(), self.inner.seen.take());
-        let uses = Uses {
-            keys: keys.into_iter().map(|(id, uses)| (id, uses.count, uses.last)).collect(),
-            sessions: sessions.into_iter().map(|(id, uses)| (id, uses.last)).collect(),
-        };
-        if uses.is_empty() {
-            return Ok(());
+        let keys = self.inner.usage.take().into_iter();
+        let keys: Vec<_> = keys.map(|(id, uses)| (id, uses.count, uses.last)).collect();
+        // In parts: there may be as many as there were requests, and a question has a bound.
+        for part in keys.chunks(USES_AT_ONCE) {
+            self.note(Uses { keys: part.to_vec(), sessions: Vec::new() }).await?;
+            self.inner.usage.written(part.iter().map(|(id, ..)| id));
         }
+        let sessions = self.inner.seen.take().into_iter();
+        let sessions: Vec<_> = sessions.map(|(id, uses)| (id, uses.last)).collect();
+        for part in sessions.chunks(USES_AT_ONCE) {
+            self.note(Uses { keys: Vec::new(), sessions: part.to_vec() }).await?;
+            self.inner.seen.written(part.iter().map(|(id, _)| id));
+        }
+        Ok(())
+    }
+
+    async fn note(&self, uses: Uses) -> Result<(), IdentityError> {
         match self.inner.origin.note(&uses).await {
             Noted::No => Err(IdentityError::Unavailable),
-            Noted::Yes | Noted::Perhaps => {
-                self.inner.usage.written();
-                self.inner.seen.written();
-                Ok(())
-            }
+            Noted::Yes | Noted::Perhaps => Ok(()),
         }
     }
 }
