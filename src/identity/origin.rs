@@ -214,14 +214,11 @@ impl Origin for Identity {
         let (now, store) = (self.now(), &self.inner.store);
         // Before the rest is read: what is changed meanwhile is heard of once more.
         let head = store.change_head().await?;
-        let tokens = store.live_revocations(now).await?;
+        let (mut tokens, mut sessions) = (Vec::new(), Vec::new());
+        store.live_revocations(now, |token| tokens.push((token.id, token.expires_at))).await?;
         let back = self.inner.state().remember();
-        let sessions = store.sessions_ended_since(now - back).await?;
-        Ok(Ended {
-            head,
-            tokens: tokens.into_iter().map(|token| (token.id, token.expires_at)).collect(),
-            sessions: sessions.into_iter().map(|one| (one.id, one.ended_at)).collect(),
-        })
+        store.sessions_ended_since(now - back, |one| sessions.push((one.id, one.ended_at))).await?;
+        Ok(Ended { head, tokens, sessions })
     }
 
     fn announcements(&self) -> Announcements {

@@ -156,8 +156,8 @@ async fn open(
     let issuers = Issuers::build(&compiled.issuers, None, &asking).map_err(RunError::Issuer)?;
     issuers.warm().await;
     let upstreams = with_identity_nodes(compiled.upstreams, &settings);
-    let live =
-        Live::build(Arc::new(compiled.snapshot), &upstreams, Arc::new(issuers), None, &metrics);
+    let (snapshot, issuers) = (Arc::new(compiled.snapshot), Arc::new(issuers));
+    let live = Live::build(snapshot, &upstreams, issuers, None, &metrics, boot.edge.caches);
     metrics.config_active(&config.hash, SystemTime::now());
     let (counted, handle) = (limiter.clone(), log.clone());
     metrics.probe(move |metrics| {
@@ -272,7 +272,8 @@ impl Outpost {
         let before = self.edge.live();
         let upstreams = with_identity_nodes(compiled.upstreams, &self.settings);
         let snapshot = Arc::new(compiled.snapshot);
-        let live = Live::build(snapshot, &upstreams, issuers, Some(&before), &self.metrics);
+        let (metrics, caches) = (&self.metrics, self.edge.caches());
+        let live = Live::build(snapshot, &upstreams, issuers, Some(&before), metrics, caches);
         self.edge.swap(live);
         // The old one goes here, on the control runtime, unless a request still holds it.
         drop(before);

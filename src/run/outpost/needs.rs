@@ -123,5 +123,7 @@ impl Shelf for NoShelf {
 
 pub(super) fn issuer_parts(metrics: &Metrics) -> issuer::Parts {
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
-    issuer::Parts { metrics: metrics.clone(), clock, random, shelf: Arc::new(NoShelf) }
+    // Whoever waits for another's turn finds what came of it on the shelf, and here is none.
+    let (shelf, turns) = (Arc::new(NoShelf), None);
+    issuer::Parts { metrics: metrics.clone(), clock, random, shelf, turns }
 }
