@@ -113,14 +113,14 @@ impl Identity {
         let mut due = touches.due(now, all);
         let marks = self.inner.marks.get().filter(|_| !due.is_empty());
         if let Some(marks) = marks {
-            let mut known = Vec::with_capacity(due.len());
             for part in due.chunks(BATCH) {
                 let ids: Vec<_> = part.iter().map(|(id, _)| id).collect();
-                known.extend(marks.known(&ids).await);
-            }
-            for ((id, _), known) in due.iter().zip(known) {
-                // Nobody has written what is still to come.
-                known.filter(|known| *known <= now).iter().for_each(|at| touches.learn(id, *at));
+                // Part by part: of one for which nobody answers nothing is known.
+                let known = marks.known(&ids).await;
+                for (id, known) in ids.into_iter().zip(known) {
+                    // Nobody has written what is still to come.
+                    known.filter(|at| *at <= now).iter().for_each(|at| touches.learn(id, *at));
+                }
             }
             due = touches.due(now, all);
         }
@@ -137,7 +137,13 @@ impl Identity {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
+
     use super::*;
+    use crate::identity::test_kit::Kit;
 
     const SECOND: Duration = Duration::from_secs(1);
     const START: Timestamp = Timestamp::from_secs(1_000_000);
@@ -172,6 +178,39 @@ mod tests {
         touches.learn(&id, last);
         assert_eq!(due(&touches, START + 9999 * SECOND), []);
         assert_eq!(touches.last(&id), None, "it is forgotten");
+    }
+
+    /// Answers nothing at first, and then that everything is written; remembers what it was told.
+    #[derive(Default)]
+    struct Forgetful {
+        asked: AtomicBool,
+        told: Mutex<Vec<SessionId>>,
+    }
+
+    #[async_trait]
+    impl Marks for Forgetful {
+        async fn known(&self, ids: &[&SessionId]) -> Vec<Option<Timestamp>> {
+            let answers = self.asked.swap(true, Ordering::SeqCst);
+            if answers { vec![Some(Timestamp(1)); ids.len()] } else { Vec::new() }
+        }
+
+        async fn tell(&self, stored: &[(SessionId, Timestamp)], _: Timestamp) {
+            self.told.lock().unwrap().extend(stored.iter().map(|(id, _)| id.clone()));
+        }
+    }
+
+    /// What is known of one part of many is not taken for another's, when nobody answers for the parts before.
+    #[tokio::test]
+    async fn an_answer_that_lacks_puts_off_no_session_but_those_it_is_about() {
+        let kit = Kit::open(|_| ()).await;
+        let marks = Arc::new(Forgetful::default());
+        kit.identity.share_touches(marks.clone());
+        for number in 0..=BATCH {
+            kit.identity.inner.touches.note(&format!("s-{number}").as_str().into(), Timestamp(1));
+        }
+        kit.identity.flush_usage().await.unwrap();
+        assert_eq!(marks.told.lock().unwrap().len(), BATCH, "all but the one that is known");
+        assert!(kit.identity.inner.touches.due(kit.identity.now(), false).is_empty());
     }
 
     #[test]
