@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{
     conf::{self, Conf},
     gateway::{Places, run, said},
-    ports,
+    ports, tls,
 };
 
 struct Case {
@@ -327,9 +327,19 @@ fn the_shipped_files_are_good_and_the_smallest_has_ten_lines() {
         ("inkpass-service.key", "a-published-service-key"),
         ("archon.key", "another-published-service-key"),
         ("hh-client.secret", "no-secret"),
+        ("database.password", "a-password"),
+        ("redis.password", "another-password"),
+        ("master.key", "0123456789abcdef0123456789abcdef"),
     ] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
+    // What an operator puts where the file of the fleet says.
+    let authority = tls::Authority::new();
+    authority.server(&["identity-1.internal"]).write(folder.path(), "link");
+    for name in ["link-ca.pem", "redis-ca.pem"] {
+        authority.write(folder.path(), name);
+    }
+    let home = folder.path().display().to_string();
     let mut checked = 0;
     for entry in std::fs::read_dir(&conf).unwrap() {
         let path = entry.unwrap().path();
@@ -337,7 +347,8 @@ fn the_shipped_files_are_good_and_the_smallest_has_ten_lines() {
             continue;
         }
         let copy = folder.path().join(path.file_name().unwrap());
-        std::fs::copy(&path, &copy).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&copy, text.replace("/etc/portcullis", &home)).unwrap();
         let output = run(&["check", "--config", copy.to_str().unwrap()]);
         assert!(output.status.success(), "{}: {}", path.display(), said(&output));
         checked += 1;
